@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "fleet/expert_slot.h"
+
+namespace flexpert::config {
+
+/// The `gateway:` section.
+struct GatewayConfig {
+  std::string listen = "127.0.0.1:9000";
+  std::uint64_t max_body_bytes = 4 * 1024 * 1024;
+  double health_interval_s = 2;
+  double upstream_timeout_s = 600;
+  std::string controller;  ///< address of a controller to follow ("HOST:PORT" or "unix:PATH"); `up` fills it in
+};
+
+/// One entry of `upstreams:`: an OpenAI-compatible server that we do not run.
+struct UpstreamConfig {
+  std::string name;                 ///< default: host:port
+  std::string url;                  ///< http://HOST:PORT
+  std::vector<std::string> models;  ///< empty: asked with GET /v1/models
+  std::string health_path = "/health";
+};
+
+/// A configured group of experts that `/route` knows by name.
+struct ExpertGroupConfig {
+  std::string name;
+  std::string security = "standard";  ///< standard | high; high needs a token that names the group
+  std::vector<ExpertSlot> slots;
+};
+
+/// One entry of `access.tokens:`.
+struct AccessTokenConfig {
+  std::string name;
+  std::string sha256;               ///< 64 hex digits over the token's bytes; the token itself is never in a file
+  std::vector<std::string> groups;  ///< the groups of high security that it opens
+};
+
+struct ExpertServersConfig {
+  std::uint32_t min = 2;
+  std::uint32_t max = 6;
+  std::uint32_t warm = 1;                ///< started, mapped and idle
+  std::uint32_t slots_per_server = 128;  ///< expert replicas that one server may hold
+  std::uint32_t threads = 1;
+  double pace_rows_per_s = 0;            ///< 0 = raw speed; else each stands for an accelerator of this speed
+};
+
+struct ExpertScalingConfig {
+  double replica_capacity_rows_per_s = 0;  ///< 0 = measured at start
+  double high = 0.8;
+  double low = 0.2;
+  std::uint32_t min_replicas = 1;
+  std::uint32_t max_replicas = 8;
+  std::uint32_t window_tokens = 2048;      ///< routed tokens that a window holds at least
+  double smoothing = 0.5;                  ///< weight of the newest window, (0, 1]
+  double cooldown_s = 5;                   ///< per expert, between two changes
+  double interval_s = 1;                   ///< between two decision cycles
+};
+
+/// The `model:` section: a model that we run.
+struct ModelConfig {
+  std::string name;  ///< default: the folder's name
+  std::string path;
+  std::string pack;  ///< default: in the runtime folder
+  std::uint32_t servers = 1;
+  std::uint32_t threads = 1;
+  std::uint32_t kv_blocks = 1024;
+  std::uint32_t max_batch = 32;
+  ExpertServersConfig expert_servers;
+  ExpertScalingConfig scaling;
+  std::vector<ExpertGroupConfig> groups;
+};
+
+struct ControllerConfig {
+  std::string listen = "127.0.0.1:9001";
+  std::string journal = "flexpert.db";  ///< relative to the runtime folder
+  bool dry_run = false;
+};
+
+/// One YAML file, checked: what `flexpert up` and `flexpert gateway` run from.
+struct FleetConfig {
+  GatewayConfig gateway;
+  ControllerConfig controller;
+  std::optional<ModelConfig> model;
+  std::vector<UpstreamConfig> upstreams;
+  std::vector<AccessTokenConfig> tokens;
+  std::vector<std::string> default_route_groups{"A", "B"};  ///< when /route names none
+  std::string runtime_dir;                                  ///< default: a new folder under $XDG_RUNTIME_DIR or /tmp
+  double shutdown_deadline_s = 15;
+};
+
+/// Reads and checks a file. An error says FILE:LINE: field: what is wrong and what is allowed; unknown keys are errors
+/// that name the nearest known one.
+Result<FleetConfig> load_file(const std::string& path);
+/// The same from text; `source` stands for the file's name in messages.
+Result<FleetConfig> parse(const std::string& text, const std::string& source);
+
+}  // namespace flexpert::config

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "engine/expert/pack_file.h"
+#include "engine/kernels/compute_pool.h"
+#include "engine/model/expert_executor.h"
+#include "fleet/routing_table.h"
+#include "telemetry/metrics.h"
+
+namespace flexpert::engine {
+
+struct RemoteExpertsOptions {
+  std::string model_fingerprint;
+  Duration connect_timeout = Milliseconds(500);
+  Duration batch_timeout = Seconds(10);  ///< no answer for this long: the server is given up and its work done elsewhere
+};
+
+/// Computes experts on expert servers as the routing table says, and in this process (from the pack file) whatever they
+/// do not: slots without replicas, servers that died, hung or were refused. Belongs to the engine thread, but for the
+/// functions marked "any thread".
+class RemoteExperts final : public ExpertExecutor {
+ public:
+  RemoteExperts(std::shared_ptr<const PackFile> pack, ComputePool& pool, RemoteExpertsOptions options, telemetry::Registry& metrics,
+                const Clock& clock);
+  ~RemoteExperts() override;
+
+  void begin_step(std::uint64_t step) override;
+  void compute(const ExpertBatch& batch) override;
+
+  /// Makes `table` current; called between two steps. Connections to endpoints that are not in it are closed.
+  /// Errors: an older epoch (kFailedPrecondition), a wrong geometry (kInvalidArgument).
+  Result<void> set_routing_table(std::shared_ptr<const RoutingTable> table);
+  [[nodiscard]] std::uint64_t epoch() const;
+
+  /// Runs one row through one expert on one named instance, with no fallback. Called between two steps.
+  /// Errors: kNotFound (no such instance or replica), kUnavailable (it failed), kDeadlineExceeded.
+  Result<std::vector<float>> run_on(const InstanceId& instance, ExpertSlot slot, std::span<const float> row, Duration timeout);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Computes experts in this process from a pack file. Belongs to the engine thread.
+class LocalExperts final : public ExpertExecutor {
+ public:
+  LocalExperts(std::shared_ptr<const PackFile> pack, ComputePool& pool);
+  ~LocalExperts() override;
+  void begin_step(std::uint64_t step) override;
+  void compute(const ExpertBatch& batch) override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flexpert::engine

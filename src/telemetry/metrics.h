@@ -1,0 +1,67 @@
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace flexpert::telemetry {
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+/// Handles to one time series each. Cheap to copy, safe from any thread, valid as long as their Registry.
+class Counter {
+ public:
+  void add(double amount = 1) const;
+  [[nodiscard]] double value() const;
+
+ private:
+  friend class Registry;
+  void* series_ = nullptr;
+};
+
+class Gauge {
+ public:
+  void set(double value) const;
+  void add(double amount) const;
+  [[nodiscard]] double value() const;
+
+ private:
+  friend class Registry;
+  void* series_ = nullptr;
+};
+
+class Histogram {
+ public:
+  void observe(double value) const;
+
+ private:
+  friend class Registry;
+  void* series_ = nullptr;
+};
+
+/// The metrics of one process: make the handles once, keep them, and write them all out with text().
+/// Names follow Prometheus (unit suffix, _total on counters). Asking twice for the same name and labels gives the
+/// same series. Thread-safe.
+class Registry {
+ public:
+  Registry();
+  ~Registry();
+  Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
+  Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
+  Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& upper_bounds, const Labels& labels = {});
+  /// Removes one series of a gauge family (for series that come and go); unknown ones are ignored.
+  void remove_gauge(const std::string& name, const Labels& labels);
+  /// Returns everything in the Prometheus text format.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Upper bounds in seconds for latencies from 1 ms to 60 s.
+std::vector<double> latency_bounds_s();
+
+}  // namespace flexpert::telemetry
