@@ -34,7 +34,7 @@ std::map<std::string, Module> module_table() {
   std::map<std::string, Module> modules;
   std::stringstream text(read(kRoot / "ARCHITECTURE.md"));
   const std::regex words("[a-z_]+");
-  const std::regex row(R"(^\| `([a-z_]+)`( \*\*pure\*\*)? \| (.*) \| ([^|]*) \|$)");
+  const std::regex row(R"(^\| `([a-z_]+)`( \*\*pure\*\*)? \| (.*) \|([^|]*)\|$)");
   for (std::string line; std::getline(text, line);) {
     std::smatch match;
     if (!std::regex_match(line, match, row)) continue;
