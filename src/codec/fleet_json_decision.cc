@@ -1,0 +1,131 @@
+#include <array>
+
+#include "codec/fleet_json.h"
+#include "codec/fleet_json_reader.h"
+
+namespace flexpert::codec {
+namespace {
+
+using fleet_json::Reader;
+using fleet_json::to_json;
+using fleet_json::to_json_number;
+namespace json = boost::json;
+
+constexpr std::array kKinds{ActionKind::kExpertScaleUp, ActionKind::kExpertScaleDown, ActionKind::kServerActivate, ActionKind::kServerStart,
+                            ActionKind::kServerDrain,   ActionKind::kServerStop,      ActionKind::kServerFailed,   ActionKind::kPlacement};
+
+bool is_expert(ActionKind kind) { return kind == ActionKind::kExpertScaleUp || kind == ActionKind::kExpertScaleDown; }
+
+json::object reason_object(const Reason& reason) {
+  json::object out;
+  out["code"] = to_json(reason.code);
+  out["text"] = to_json(reason.text);
+  json::object& numbers = out["numbers"].emplace_object();
+  for (const auto& [name, number] : reason.numbers) numbers[name] = to_json_number(number);
+  return out;
+}
+
+Reason read_reason(Reader& reader) {
+  Reason out;
+  out.code = reader.text("code");
+  out.text = reader.text("text");
+  const json::value* value = reader.find("numbers");
+  if (value == nullptr) return out;
+  const json::object* numbers = value->if_object();
+  if (numbers == nullptr) {
+    reader.set(fmt::format("{}: must be an object", reader.path_of("numbers")));
+    return out;
+  }
+  Reader inner(*numbers, reader.path_of("numbers"));
+  for (const auto& field : *numbers) {
+    const std::string name(field.key().data(), field.key().size());
+    if (!field.value().is_null()) out.numbers.emplace_back(name, inner.number(name));
+  }
+  reader.take(inner);
+  return out;
+}
+
+json::object action_object(const Action& action) {
+  json::object out;
+  out["kind"] = name_of(action.kind);
+  if (is_expert(action.kind)) {
+    out["layer"] = action.slot.layer;
+    out["expert"] = action.slot.expert;
+  } else if (action.kind != ActionKind::kPlacement) {
+    out["instance"] = to_json(action.instance.value);
+  }
+  out["from"] = action.from;
+  out["to"] = action.to;
+  json::array& reasons = out["reasons"].emplace_array();
+  for (const Reason& reason : action.reasons) reasons.emplace_back(reason_object(reason));
+  return out;
+}
+
+/// Reads an array of objects of this decision, each with `read`.
+template <class Item, class Read>
+std::vector<Item> read_all(Reader& reader, std::string_view field, Read read) {
+  std::vector<Item> out;
+  const json::array& items = reader.array(field);
+  for (std::size_t i = 0; i < items.size() && reader.ok(); ++i) {
+    const std::string path = fmt::format("{}[{}]", reader.path_of(field), i);
+    const json::object* object = items[i].if_object();
+    if (object == nullptr) {
+      reader.set(fmt::format("{}: must be an object", path));
+      break;
+    }
+    Reader inner(*object, path);
+    out.push_back(read(inner));
+    reader.take(inner);
+  }
+  return out;
+}
+
+Action read_action(Reader& reader) {
+  Action out;
+  const std::string kind = reader.text("kind");
+  bool known = false;
+  for (const ActionKind candidate : kKinds) {
+    if (kind != name_of(candidate)) continue;
+    out.kind = candidate;
+    known = true;
+  }
+  if (!known) reader.set(fmt::format("{}: unknown kind of action: \"{}\"", reader.path_of("kind"), kind));
+  if (is_expert(out.kind)) {
+    out.slot.layer = reader.integer<std::uint32_t>("layer");
+    out.slot.expert = reader.integer<std::uint32_t>("expert");
+  } else if (out.kind != ActionKind::kPlacement) {
+    out.instance.value = reader.text("instance");
+  }
+  out.from = reader.integer<std::uint32_t>("from");
+  out.to = reader.integer<std::uint32_t>("to");
+  out.reasons = read_all<Reason>(reader, "reasons", read_reason);
+  return out;
+}
+
+}  // namespace
+
+std::string encode(const Decision& decision) {
+  json::object out;
+  out["cycle"] = decision.cycle;
+  out["unix_ms"] = decision.unix_ms;
+  out["epoch"] = decision.epoch;
+  out["acted"] = decision.acted;
+  json::array& actions = out["actions"].emplace_array();
+  for (const Action& action : decision.actions) actions.emplace_back(action_object(action));
+  return json::serialize(out);
+}
+
+Result<Decision> decode_decision(std::string_view text) {
+  FLEXPERT_ASSIGN(const json::value value, fleet_json::parse_object(text, "decision"));
+  Reader reader(value.get_object(), "");
+  Decision out;
+  out.cycle = reader.integer<std::uint64_t>("cycle");
+  out.unix_ms = reader.integer<std::int64_t>("unix_ms");
+  out.epoch = reader.integer<std::uint64_t>("epoch");
+  out.acted = reader.boolean("acted");
+  out.actions = read_all<Action>(reader, "actions", read_action);
+  if (!reader.ok()) return fail(reader.error());
+  return out;
+}
+
+}  // namespace flexpert::codec
