@@ -1,7 +1,7 @@
 # Sourced by bench/run: builds a fresh clone without ccache, and counts the instructions of every translation unit.
 machine
 echo "method: git clone of HEAD, cmake --preset default without ccache, -j2; then perf stat -e instructions:u on each compile command"
-scripts/install-packages core || return 1
+scripts/install-packages core figures || return 1
 held=0 total=3
 clone=$(mktemp -d)
 git clone -q . "$clone" || return 1

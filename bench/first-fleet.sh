@@ -1,7 +1,7 @@
 # Sourced by bench/run: runs the quick start's story and holds its figures to the bars.
 machine
 echo "method: ./quickstart --json; paced expert servers, open-loop traffic in phases; latencies over all samples of a phase"
-build flexpert || return 1
+scripts/install-packages figures && build flexpert || return 1
 figures=$(mktemp)
 "$build/bin/flexpert" demo -c examples/first-fleet.yaml --json "$figures" >&2 </dev/null
 exit_code=$?
