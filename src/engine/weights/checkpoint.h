@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,8 +37,8 @@ class Checkpoint {
   [[nodiscard]] virtual const std::string& folder() const = 0;
   /// Finds a tensor and checks that it has exactly this shape.
   [[nodiscard]] virtual Result<TensorView> tensor(std::string_view name, std::span<const std::uint64_t> shape) const = 0;
-  /// Identifies the weights: 16 hex digits over the config and every safetensors header with the file sizes
-  /// (cheap: no weight is read). A pack file and expert servers carry it, so that models are never mixed.
+  /// Identifies the weights: 16 hex digits over config.json, every safetensors header with its file's size, and 64 samples
+  /// of 64 bytes of each file's weights (cheap, and two trainings of one architecture differ). A pack file and expert servers carry it, so that models are never mixed.
   [[nodiscard]] virtual const std::string& fingerprint() const = 0;
 };
 

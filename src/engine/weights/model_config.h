@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -36,5 +38,10 @@ struct ModelConfig {
   [[nodiscard]] bool is_moe_layer(std::uint32_t layer) const;
   [[nodiscard]] ExpertGeometry expert_geometry() const { return {num_layers, num_experts}; }
 };
+
+/// Reads the text of a config.json and, if there, of the generation_config.json beside it. Errors name file and field;
+/// an unsupported architecture's error lists the supported ones, and what changes the computation without being
+/// implemented (rope_scaling, attention_bias, sliding windows, other activations, quantization) is refused.
+Result<ModelConfig> parse_model_config(std::string_view config_json, std::optional<std::string_view> generation_config_json = {});
 
 }  // namespace flexpert::engine
