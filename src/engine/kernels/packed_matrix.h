@@ -14,7 +14,8 @@ constexpr std::size_t size_of(WeightType type) { return type == WeightType::kF32
 inline constexpr std::uint32_t kPanelOutputs = 16;
 
 /// A weight matrix [outputs, inputs] laid out for matmul(): panels of 16 outputs; inside a panel, for each input in
-/// turn, its 16 weights side by side. The last panel is filled with zeros. Data is 64-byte aligned.
+/// turn, its 16 weights side by side (bf16: the outputs 0, 8, 1, 9, ..., 7, 15, which unpack with one shift and one mask;
+/// f32: in order). The last panel is filled with zeros. Data is 64-byte aligned.
 struct PackedMatrix {
   const std::byte* data = nullptr;
   WeightType type = WeightType::kF32;
