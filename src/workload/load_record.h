@@ -27,9 +27,9 @@ struct RequestOutcome {
 
 /// Which part of a run to look at; empty members mean all of it.
 struct RecordFilter {
-  std::optional<std::uint32_t> phase;
-  std::optional<double> from_s;   ///< inclusive
-  std::optional<double> until_s;  ///< exclusive
+  std::optional<std::uint32_t> phase{};
+  std::optional<double> from_s{};  ///< inclusive
+  std::optional<double> until_s{}; ///< exclusive
 };
 
 /// The figures of a run or of a part of it. Latencies are percentiles over all samples of that part.
