@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -11,9 +12,11 @@
 namespace flexpert::net {
 
 struct ChildProcessOptions {
-  std::vector<std::string> argv;                 ///< argv[0] is the program's path
-  std::vector<std::string> extra_environment;    ///< "NAME=value"
-  std::function<void(std::string_view)> on_line; ///< a line of its stdout or stderr, without the newline; 64 KiB at most
+  std::vector<std::string> argv{};               ///< argv[0] is the program's path (PATH is not searched)
+  std::vector<std::string> extra_environment{};  ///< "NAME=value"
+  /// Hears each line of its stdout or stderr, without the newline, cut at 64 KiB. May destroy the ChildProcess.
+  /// Unset: the child writes to our own stdout and stderr.
+  std::function<void(std::string_view)> on_line{};
 };
 
 /// How a process ended: an exit code, or the signal that killed it.
@@ -25,9 +28,14 @@ struct ExitStatus {
 
 /// A child that dies with its parent (PR_SET_PDEATHSIG, SIGKILL included), in a process group of its own so that a
 /// terminal's Ctrl-C reaches only the parent. Belongs to the loop's thread, which must outlive the child.
-/// Destroying it kills the child and reaps it.
+/// Destroying it kills the child (its whole process group) and reaps it.
+/// The kernel ties PR_SET_PDEATHSIG to the THREAD that spawned: when that thread ends the child is killed, even if the
+/// process lives on. So spawn from the main thread, or from one that lives as long as the children should.
+/// The child starts with no signal blocked or ignored, stdin from /dev/null, and no other descriptor of ours.
 class ChildProcess {
  public:
+  /// Runs the program; returns once exec() has succeeded. `on_exit` runs once, after the last line, and may destroy the
+  /// ChildProcess. Errors: kNotFound (no such program), kFailedPrecondition (cannot be run), kResourceExhausted.
   static Result<std::unique_ptr<ChildProcess>> spawn(EventLoop& loop, ChildProcessOptions options,
                                                      std::move_only_function<void(ExitStatus)> on_exit);
   virtual ~ChildProcess() = default;

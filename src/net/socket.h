@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/result.h"
 #include "net/address.h"
 #include "net/unique_fd.h"
@@ -17,5 +19,7 @@ Result<UniqueFd> accept_one(int listening_fd);
 Result<UniqueFd> start_connect(const Address& address);
 /// Returns how a connect that start_connect() began has ended.
 Result<void> connect_result(int fd, const Address& address);
+/// Returns who is at the other end of a connected socket, for logs: "127.0.0.1:40312" or "unix".
+std::string peer_name(int fd);
 
 }  // namespace flexpert::net

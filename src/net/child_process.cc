@@ -1,0 +1,276 @@
+#include "net/child_process.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "net/unique_fd.h"
+
+namespace flexpert::net {
+namespace {
+
+constexpr std::size_t kLongestLine = 64 * 1024;
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Result<Pipe> new_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(ErrorCode::kResourceExhausted, "cannot make a pipe: {}", std::strerror(errno));
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+/// What the child needs after fork(), prepared before it: no allocation is allowed there.
+struct ChildPlan {
+  const char* program;
+  char* const* argv;
+  char* const* environment;
+  int output;       ///< becomes stdout, or -1: inherited
+  int error_output; ///< becomes stderr, or -1
+  int report;       ///< takes errno if the program cannot be run
+  pid_t parent;
+};
+
+[[noreturn]] void run_child(const ChildPlan& plan) {
+  const auto give_up = [&plan] {
+    const int error = errno;
+    [[maybe_unused]] const auto ignored = ::write(plan.report, &error, sizeof error);
+    ::_exit(127);
+  };
+  ::setpgid(0, 0);
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up();
+  if (::getppid() != plan.parent) ::_exit(127);  // the parent died before the line above took effect
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction current {};
+    if (::sigaction(signal, nullptr, &current) == 0 && current.sa_handler == SIG_IGN) ::signal(signal, SIG_DFL);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0) give_up();
+  if (plan.output >= 0 && ::dup2(plan.output, STDOUT_FILENO) < 0) give_up();
+  if (plan.error_output >= 0 && ::dup2(plan.error_output, STDERR_FILENO) < 0) give_up();
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // ours are close-on-exec already; this is for what libraries opened
+  ::execve(plan.program, plan.argv, plan.environment);
+  give_up();
+  ::_exit(127);
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (const std::string& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+/// Returns our environment with `extra` replacing what it names.
+std::vector<std::string> environment_with(const std::vector<std::string>& extra) {
+  std::vector<std::string> all;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view existing = *variable;
+    const std::string_view name = existing.substr(0, existing.find('=') + 1);
+    bool replaced = false;
+    for (const std::string& setting : extra) replaced = replaced || (!name.empty() && setting.starts_with(name));
+    if (!replaced) all.emplace_back(existing);
+  }
+  all.insert(all.end(), extra.begin(), extra.end());
+  return all;
+}
+
+class LoopChild final : public ChildProcess, private FdHandler {
+ public:
+  LoopChild(EventLoop& loop, ChildProcessOptions options, std::move_only_function<void(ExitStatus)> on_exit)
+      : loop_(loop), options_(std::move(options)), on_line_(std::make_shared<std::function<void(std::string_view)>>(options_.on_line)),
+        on_exit_(std::move(on_exit)) {}
+
+  ~LoopChild() override {
+    if (destroyed_ != nullptr) *destroyed_ = true;
+    if (pidfd_) loop_.unwatch(pidfd_.get());
+    if (pid_ > 0 && !reaped_) {
+      ::kill(-pid_, SIGKILL);
+      ::kill(pid_, SIGKILL);
+      while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+      }
+    }
+  }
+
+  Result<void> start();
+  [[nodiscard]] int pid() const override { return pid_; }
+  void signal(int signal) override {
+    if (!reaped_) ::kill(pid_, signal);
+  }
+
+ private:
+  /// One output stream of the child, cut into lines.
+  class Output final : public FdHandler {
+   public:
+    Output(LoopChild& child, UniqueFd fd) : child_(child), fd_(std::move(fd)) {
+      ::fcntl(fd_.get(), F_SETFL, O_NONBLOCK);
+      child_.loop_.watch(fd_.get(), EPOLLIN, this);
+    }
+    ~Output() override { end(); }
+    void on_events(std::uint32_t) override { child_.guarded([this](const bool& destroyed) { read_once(destroyed); }); }
+    /// Delivers what the pipe held when the child ended, the unfinished line included. Bounded, because a grandchild may
+    /// hold the pipe and go on writing: a pipe's capacity is 64 KiB unless somebody raised it.
+    void read_to_end(const bool& destroyed) {
+      for (int reads = 0; reads < 64 && !destroyed && fd_ && read_once(destroyed); ++reads) {
+      }
+      if (!destroyed) end_line(destroyed);
+    }
+
+   private:
+    void end() {
+      if (fd_) child_.loop_.unwatch(fd_.get());
+      fd_.reset();
+    }
+    bool read_once(const bool& destroyed) {
+      std::array<char, 16 * 1024> buffer;
+      const ssize_t count = ::read(fd_.get(), buffer.data(), buffer.size());
+      if (count < 0) {
+        if (errno == EINTR) return true;
+        if (errno != EAGAIN) end();
+        return false;
+      }
+      if (count == 0) {
+        end();
+        end_line(destroyed);
+        return false;
+      }
+      std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
+      while (!bytes.empty()) {
+        const std::size_t newline = bytes.find('\n');
+        const std::size_t room = kLongestLine - line_.size();
+        const std::size_t taken = std::min({newline, bytes.size(), room});
+        line_.append(bytes.substr(0, taken));
+        const bool ends = taken == newline;
+        bytes.remove_prefix(taken + (ends ? 1 : 0));
+        if (!ends && line_.size() < kLongestLine) continue;
+        const std::string line = std::exchange(line_, {});
+        (*child_.on_line_)(line);
+        if (destroyed) return false;
+      }
+      return true;
+    }
+    void end_line(const bool& destroyed) {
+      if (destroyed || line_.empty()) return;
+      const std::string line = std::exchange(line_, {});
+      (*child_.on_line_)(line);
+    }
+
+    LoopChild& child_;
+    UniqueFd fd_;
+    std::string line_;
+  };
+
+  /// Runs `work`, telling it when a callback of the owner has destroyed this child.
+  template <class Work>
+  bool guarded(Work work) {
+    bool destroyed = false;
+    destroyed_ = &destroyed;
+    const auto running = on_line_;  // must not be destroyed while it runs
+    work(destroyed);
+    if (!destroyed) destroyed_ = nullptr;
+    return !destroyed;
+  }
+
+  void on_events(std::uint32_t) override {
+    int status = 0;
+    const pid_t reaped = ::waitpid(pid_, &status, WNOHANG);
+    if (reaped == 0 || (reaped < 0 && errno == EINTR)) return;
+    reaped_ = true;
+    loop_.unwatch(pidfd_.get());
+    pidfd_.reset();
+    ExitStatus exit;
+    if (reaped < 0) {
+      exit.code = -1;  // somebody else reaped it
+    } else if (WIFSIGNALED(status)) {
+      exit.signal = WTERMSIG(status);
+    } else {
+      exit.code = WEXITSTATUS(status);
+    }
+    const bool alive = guarded([this](const bool& destroyed) {
+      if (output_) output_->read_to_end(destroyed);
+      if (!destroyed && error_output_) error_output_->read_to_end(destroyed);
+    });
+    if (!alive || !on_exit_) return;
+    auto callback = std::move(on_exit_);
+    callback(exit);  // may destroy this
+  }
+
+  EventLoop& loop_;
+  ChildProcessOptions options_;
+  std::shared_ptr<std::function<void(std::string_view)>> on_line_;
+  std::move_only_function<void(ExitStatus)> on_exit_;
+  pid_t pid_ = -1;
+  bool reaped_ = false;
+  UniqueFd pidfd_;
+  std::unique_ptr<Output> output_;
+  std::unique_ptr<Output> error_output_;
+  bool* destroyed_ = nullptr;
+};
+
+Result<void> LoopChild::start() {
+  const std::vector<std::string> environment = environment_with(options_.extra_environment);
+  const std::vector<char*> argv = pointers_to(options_.argv);
+  const std::vector<char*> variables = pointers_to(environment);
+  FLEXPERT_ASSIGN(Pipe report, new_pipe());
+  Pipe output;
+  Pipe error_output;
+  if (options_.on_line) {
+    FLEXPERT_ASSIGN(output, new_pipe());
+    FLEXPERT_ASSIGN(error_output, new_pipe());
+  }
+  const ChildPlan plan{argv[0],           argv.data(),        variables.data(), output.write.get(), error_output.write.get(),
+                       report.write.get(), ::getpid()};
+  pid_ = ::fork();
+  if (pid_ < 0) return fail(ErrorCode::kResourceExhausted, "cannot fork to run {}: {}", argv[0], std::strerror(errno));
+  if (pid_ == 0) run_child(plan);
+  ::setpgid(pid_, pid_);
+  report.write.reset();
+  int error = 0;
+  ssize_t count = 0;
+  while ((count = ::read(report.read.get(), &error, sizeof error)) < 0 && errno == EINTR) {
+  }
+  if (count > 0) {
+    const ErrorCode code = error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kFailedPrecondition;
+    return fail(code, "cannot run {}: {}", argv[0], std::strerror(error));
+  }
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  if (!pidfd_) return fail(ErrorCode::kResourceExhausted, "cannot watch the process of {}: {}", argv[0], std::strerror(errno));
+  if (options_.on_line) {
+    output_ = std::make_unique<Output>(*this, std::move(output.read));
+    error_output_ = std::make_unique<Output>(*this, std::move(error_output.read));
+  }
+  loop_.watch(pidfd_.get(), EPOLLIN, this);
+  return {};
+}
+
+}  // namespace
+
+std::string ExitStatus::to_string() const {
+  if (signal != 0) return fmt::format("killed by signal {} ({})", signal, ::strsignal(signal));
+  return fmt::format("exit code {}", code);
+}
+
+Result<std::unique_ptr<ChildProcess>> ChildProcess::spawn(EventLoop& loop, ChildProcessOptions options,
+                                                          std::move_only_function<void(ExitStatus)> on_exit) {
+  if (options.argv.empty()) return fail(ErrorCode::kInvalidArgument, "a child process needs a program in argv[0]");
+  auto child = std::make_unique<LoopChild>(loop, std::move(options), std::move(on_exit));
+  FLEXPERT_TRY(child->start());
+  return std::unique_ptr<ChildProcess>(std::move(child));
+}
+
+}  // namespace flexpert::net
