@@ -1,6 +1,20 @@
-#include <cstdio>
+#include "flexpert/command_line.h"
+#include "flexpert/commands.h"
+#include "flexpert/exit_codes.h"
+#include "net/signals.h"
 
-int main() {
-  std::puts("flexpert");
-  return 0;
+int main(int argc, char** argv) {
+  using namespace flexpert::app;
+  flexpert::net::ignore_sigpipe();
+  const ParsedCommandLine line = parse_command_line(argc, argv);
+  if (!line.value) return line.exit_code;
+  const CommandLine& command = *line.value;
+  switch (command.command) {
+    case Command::kExpert: return run_expert(command.expert);
+    case Command::kPack: return run_pack(command.pack);
+    case Command::kCheck: return run_check(command.check);
+    case Command::kVersion: return run_version();
+    default: break;
+  }
+  return kExitUsage;
 }

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What each subcommand was asked to do: filled by command_line.cc, read by the file of the subcommand's name.
+namespace flexpert::app {
+
+struct ServeOptions {
+  std::string model;            ///< checkpoint folder
+  std::string pack;             ///< empty: made in the cache folder
+  std::string listen = "127.0.0.1:8000";
+  std::string name;             ///< empty: the folder's name
+  std::uint32_t threads = 1;
+  std::uint32_t kv_blocks = 1024;
+  std::uint32_t max_batch = 32;
+  std::string pace;             ///< step-time profile (JSON); empty = raw speed
+  std::string log_level = "info";
+};
+
+struct ExpertOptions {
+  std::string pack;
+  std::string listen;
+  std::string id = "expert";
+  std::uint32_t threads = 1;
+  double pace_rows_per_s = 0;   ///< 0 = raw speed
+  std::string log_level = "info";
+};
+
+struct PackOptions {
+  std::string model;
+  std::string output;
+  bool verify = false;          ///< with `model`: after writing; without: of the file `output`
+};
+
+struct GatewayOptions {
+  std::string config;
+  std::string log_level = "info";
+};
+
+struct ControllerOptions {
+  std::string config;
+  bool dry_run = false;
+  std::string log_level = "info";
+};
+
+struct UpOptions {
+  std::string config;
+  bool dry_run = false;
+  std::string log_level = "warn";
+};
+
+struct StatusOptions {
+  std::string address;          ///< empty: found through the runtime folder of a running `up`
+  bool json = false;
+};
+
+struct LoadOptions {
+  std::string url = "http://127.0.0.1:9000";
+  std::string model;            ///< empty: the first of GET /v1/models
+  std::string phases;           ///< JSON file; empty: one phase of the four options below
+  std::vector<std::string> prompts;  ///< prompt set files
+  double rate = 1;
+  double duration_s = 10;
+  std::uint32_t max_tokens = 64;
+  double temperature = 0.7;
+  std::uint64_t seed = 1;
+  std::uint32_t concurrency = 256;
+  double timeout_s = 120;       ///< for one request
+  std::string json;             ///< file for the figures; "-" = stdout
+};
+
+struct DemoOptions {
+  std::string config;
+  std::string json;
+  bool keep = false;
+  bool fast = false;
+  std::uint64_t seed = 1;
+};
+
+struct CheckOptions {
+  std::string config;
+};
+
+enum class Command { kServe, kExpert, kPack, kGateway, kController, kUp, kStatus, kLoad, kDemo, kCheck, kVersion };
+
+/// The whole command line; only the member of `command` counts.
+struct CommandLine {
+  Command command = Command::kVersion;
+  ServeOptions serve;
+  ExpertOptions expert;
+  PackOptions pack;
+  GatewayOptions gateway;
+  ControllerOptions controller;
+  UpOptions up;
+  StatusOptions status;
+  LoadOptions load;
+  DemoOptions demo;
+  CheckOptions check;
+};
+
+}  // namespace flexpert::app
