@@ -25,7 +25,8 @@ if(FLEXPERT_WERROR)
   add_compile_options(-Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  add_compile_options(-Wthread-safety -Wno-unused-command-line-argument)
+  # g++ 12's own <algorithm> (std::stable_sort) is what clang 19 finds deprecated.
+  add_compile_options(-Wthread-safety -Wno-unused-command-line-argument -Wno-deprecated-declarations)
 else()
   # g++ 12 reports these inside its own std::expected, std::optional and <regex> when it inlines them.
   add_compile_options(-Wno-maybe-uninitialized -Wno-null-dereference -Wno-restrict -Wno-stringop-overflow
