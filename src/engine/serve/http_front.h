@@ -1,0 +1,61 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/serve/internal_routes.h"
+#include "engine/serve/openai_routes.h"
+#include "engine/serve/reply.h"
+#include "engine/serve/served_model.h"
+#include "http/server.h"
+#include "net/event_loop.h"
+
+namespace flexpert::engine {
+
+/// The HTTP side of a model server: routes, health, metrics, drain. Belongs to the loop's thread.
+class HttpFront {
+ public:
+  HttpFront(net::EventLoop& loop, ServedModel model, http::ServerLimits limits);
+  ~HttpFront();
+
+  Result<net::Address> listen(const net::Address& address) { return server_->listen(address); }
+  /// See ModelServer::drain().
+  void drain(Duration deadline, std::move_only_function<void()> done);
+
+ private:
+  using Handler = void (HttpFront::*)(const http::Request&, Reply);
+  struct Route {
+    std::string_view path;
+    std::string_view method;
+    Handler handler;
+  };
+  static const std::array<Route, 11> kRoutes;  // in http_front.cc
+
+  void handle(const http::Request& request, http::Responder responder);
+  void health(const http::Request& request, Reply reply);
+  void ready(const http::Request& request, Reply reply);
+  void metrics(const http::Request& request, Reply reply);
+  void models(const http::Request& request, Reply reply);
+  void chat_completion(const http::Request& request, Reply reply);
+  void completion(const http::Request& request, Reply reply);
+  void status(const http::Request& request, Reply reply);
+  void expert_loads(const http::Request& request, Reply reply);
+  void routing_table(const http::Request& request, Reply reply);
+  void set_routing_table(const http::Request& request, Reply reply);
+  void run_experts(const http::Request& request, Reply reply);
+  /// Refuses new work while draining; returns whether it did.
+  bool refused(Reply& reply) const;
+
+  net::EventLoop& loop_;
+  ServedModel model_;
+  RouteMetrics route_metrics_;
+  bool draining_ = false;
+  std::shared_ptr<OpenAiRoutes> openai_;
+  std::shared_ptr<InternalRoutes> internal_;
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace flexpert::engine

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "engine/serve/reply.h"
+#include "engine/serve/served_model.h"
+#include "net/event_loop.h"
+
+namespace flexpert::engine {
+
+/// Everything under /internal of a model server; docs/reference/internal-api.md. Belongs to the loop's thread.
+class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
+ public:
+  /// `model` must outlive it; make it with std::make_shared.
+  InternalRoutes(net::EventLoop& loop, const ServedModel& model, std::uint32_t max_context);
+  /// Drops the replies that wait for the engine.
+  void stop() { waiting_.clear(); }
+
+  void status(Reply reply) const;
+  void expert_loads(Reply reply) const;
+  void routing_table(Reply reply) const;
+  void set_routing_table(std::string_view body, Reply reply);
+  void run_experts(std::string_view body, Reply reply);
+
+ private:
+  /// Keeps `reply` here while the engine thread works, and returns its number.
+  std::uint64_t park(Reply reply);
+  void answer(std::uint64_t key, std::move_only_function<void(Reply)> with);
+
+  net::EventLoop& loop_;
+  const ServedModel& model_;
+  std::uint32_t max_context_;
+  std::uint32_t first_moe_layer_ = 0;
+  std::shared_ptr<const RoutingTable> table_;  // the newest that took effect
+  std::uint64_t last_key_ = 0;
+  std::unordered_map<std::uint64_t, Reply> waiting_;
+};
+
+}  // namespace flexpert::engine

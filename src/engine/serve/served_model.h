@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "engine/model/engine.h"
+#include "engine/tokenizer/chat_template.h"
+#include "engine/tokenizer/tokenizer.h"
+#include "fleet/routing_table.h"
+#include "telemetry/metrics.h"
+
+namespace flexpert::engine {
+
+/// What the HTTP front asks of RemoteExperts. Both run on the engine thread, between two steps.
+struct ExpertControl {
+  std::function<Result<void>(std::shared_ptr<const RoutingTable>)> set_routing_table;
+  std::function<Result<std::vector<float>>(const InstanceId&, ExpertSlot, std::span<const float>, Duration)> run_on;
+};
+
+/// A loaded model as the HTTP front serves it. Everything referred to outlives the front.
+struct ServedModel {
+  std::string name;         ///< what requests call it
+  std::string fingerprint;
+  Engine& engine;
+  const Tokenizer& tokenizer;
+  const ChatTemplate& chat_template;
+  ExpertControl experts;
+  telemetry::Registry& metrics;
+  const Clock& clock;
+  std::uint32_t kv_block_tokens = 16;
+  bool paced = false;  ///< the engine holds results back to emulate an accelerator
+};
+
+}  // namespace flexpert::engine
