@@ -1,0 +1,142 @@
+#include "placement/replica_dispatch.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace flexpert::placement {
+namespace {
+
+/// A split must end sooner than one replica alone by this share, or it only makes more messages.
+constexpr double kLeastGain = 0.05;
+/// The weight that all batches before keep when one more is observed.
+constexpr double kMemory = 0.95;
+
+}  // namespace
+
+std::span<const DispatchPiece> ReplicaDispatch::assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups) {
+  pieces_.clear();
+  finish_ns_.clear();
+  for (const ReplicaLoad& endpoint : endpoints) finish_ns_.push_back(endpoint.queue_rows * endpoint.ns_per_row);
+  order_.clear();
+  choices_.clear();
+  for (std::uint32_t g = 0; g < groups.size(); ++g) {
+    const auto alive = std::count_if(groups[g].replicas.begin(), groups[g].replicas.end(),
+                                     [&](std::uint16_t e) { return e < endpoints.size() && endpoints[e].alive; });
+    choices_.push_back(static_cast<std::uint32_t>(alive));
+    if (alive > 0 && groups[g].rows > 0) order_.push_back(g);
+  }
+  std::sort(order_.begin(), order_.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const bool a_bound = choices_[a] == 1;
+    const bool b_bound = choices_[b] == 1;
+    if (a_bound != b_bound) return a_bound;
+    return groups[a].rows != groups[b].rows ? groups[a].rows > groups[b].rows : a < b;
+  });
+  for (const std::uint32_t g : order_) assign_group(endpoints, g, groups[g]);
+  std::sort(pieces_.begin(), pieces_.end(),
+            [](const DispatchPiece& a, const DispatchPiece& b) { return a.group != b.group ? a.group < b.group : a.first < b.first; });
+  return pieces_;
+}
+
+void ReplicaDispatch::assign_group(std::span<const ReplicaLoad> endpoints, std::uint32_t index, const DispatchGroup& group) {
+  candidates_.clear();
+  for (const std::uint16_t e : group.replicas) {
+    if (e >= endpoints.size() || !endpoints[e].alive) continue;
+    candidates_.push_back({e, finish_ns_[e] + endpoints[e].ns_per_expert, std::max(endpoints[e].ns_per_row, 1.0), 0});
+  }
+  const double rows = group.rows;
+  const auto alone = [&](const Candidate& c) { return c.ready_ns + rows * c.ns_per_row; };
+  const auto best = std::min_element(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
+    return alone(a) != alone(b) ? alone(a) < alone(b) : a.endpoint < b.endpoint;
+  });
+  const double alone_ns = alone(*best);
+  const std::uint16_t best_endpoint = best->endpoint;
+
+  // Water-filling: the level at which the first k candidates (by readiness) end together.
+  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+    return a.ready_ns != b.ready_ns ? a.ready_ns < b.ready_ns : a.endpoint < b.endpoint;
+  });
+  double level = 0;
+  double speed = 0;
+  double head_start = 0;
+  std::size_t used = 0;
+  for (; used < candidates_.size(); ++used) {
+    const Candidate& c = candidates_[used];
+    if (used > 0 && c.ready_ns >= level) break;
+    speed += 1 / c.ns_per_row;
+    head_start += c.ready_ns / c.ns_per_row;
+    level = (rows + head_start) / speed;
+  }
+
+  std::uint32_t left = group.rows;
+  if (used > 1) {
+    for (std::size_t i = 0; i < used; ++i) {
+      Candidate& c = candidates_[i];
+      c.rows = std::min(left, static_cast<std::uint32_t>((level - c.ready_ns) / c.ns_per_row));
+      left -= c.rows;
+    }
+    // Rounding down leaves less than one row per candidate: each goes where it ends first.
+    for (; left > 0; --left) {
+      Candidate* next = &candidates_[0];
+      for (std::size_t i = 1; i < used; ++i) {
+        Candidate& c = candidates_[i];
+        if (c.ready_ns + (c.rows + 1) * c.ns_per_row < next->ready_ns + (next->rows + 1) * next->ns_per_row) next = &c;
+      }
+      ++next->rows;
+    }
+    double split_ns = 0;
+    std::size_t shares = 0;
+    for (std::size_t i = 0; i < used; ++i) {
+      if (candidates_[i].rows == 0) continue;
+      ++shares;
+      split_ns = std::max(split_ns, candidates_[i].ready_ns + candidates_[i].rows * candidates_[i].ns_per_row);
+    }
+    if (shares < 2 || split_ns > alone_ns * (1 - kLeastGain)) used = 1;
+  }
+  if (used <= 1) {
+    pieces_.push_back({index, best_endpoint, 0, group.rows});
+    finish_ns_[best_endpoint] = alone_ns;
+    return;
+  }
+  std::uint32_t first = 0;
+  for (std::size_t i = 0; i < used; ++i) {
+    const Candidate& c = candidates_[i];
+    if (c.rows == 0) continue;
+    pieces_.push_back({index, c.endpoint, first, c.rows});
+    finish_ns_[c.endpoint] = c.ready_ns + c.rows * c.ns_per_row;
+    first += c.rows;
+  }
+}
+
+ServiceCost::ServiceCost(double pace_rows_per_s) : paced_(pace_rows_per_s > 0) {
+  if (paced_) ns_per_row_ = 1e9 / pace_rows_per_s;
+}
+
+void ServiceCost::observe(std::uint32_t rows, std::uint32_t experts, double service_ns) {
+  if (paced_ || rows == 0 || experts == 0 || !(service_ns > 0)) return;
+  const double r = rows;
+  const double e = experts;
+  rr_ = kMemory * rr_ + r * r;
+  re_ = kMemory * re_ + r * e;
+  ee_ = kMemory * ee_ + e * e;
+  rt_ = kMemory * rt_ + r * service_ns;
+  et_ = kMemory * et_ + e * service_ns;
+  const double determinant = rr_ * ee_ - re_ * re_;
+  double per_row = rt_ / rr_;
+  double per_expert = 0;
+  // When rows and experts always came in one proportion they cannot be told apart: all cost is put on the rows.
+  if (determinant > 1e-3 * rr_ * ee_) {
+    per_row = (rt_ * ee_ - et_ * re_) / determinant;
+    per_expert = (et_ * rr_ - rt_ * re_) / determinant;
+    if (per_row < 0) {
+      per_row = 0;
+      per_expert = et_ / ee_;
+    } else if (per_expert < 0) {
+      per_expert = 0;
+      per_row = rt_ / rr_;
+    }
+  }
+  ns_per_row_ = std::max(per_row, 1.0);
+  ns_per_expert_ = per_expert;
+}
+
+}  // namespace flexpert::placement
