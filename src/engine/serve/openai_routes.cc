@@ -11,6 +11,7 @@ namespace flexpert::engine {
 namespace {
 
 constexpr std::uint32_t kDefaultCompletionTokens = 16;  // as OpenAI has it
+constexpr std::size_t kMostBytesToOneByNfc = 4;         // NFC never shortens UTF-8 more than that
 
 /// Requests of one server get different seeds, and so do servers that start at the same time on one host.
 std::uint64_t start_seed(const Clock& clock, const void* self) {
@@ -69,7 +70,7 @@ codec::ApiError OpenAiRoutes::too_long(std::string_view param, std::string_view 
 codec::ApiResult<std::vector<TokenId>> OpenAiRoutes::encode(std::string_view text, std::string_view param,
                                                             const codec::GenerationSettings& settings) const {
   // A text that cannot fit whatever its tokens are is not encoded at all: it may be megabytes long.
-  const std::size_t least_tokens = text.size() / longest_token_bytes_;
+  const std::size_t least_tokens = text.size() / (longest_token_bytes_ * kMostBytesToOneByNfc);
   if (least_tokens > context_limit_) return std::unexpected(too_long(param, fmt::format("at least {}", least_tokens), settings.max_tokens.value_or(1)));
   return model_.tokenizer.encode(text);
 }
