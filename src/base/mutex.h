@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -33,6 +34,8 @@ class SCOPED_CAPABILITY MutexLock {
 class Condition {
  public:
   void wait(Mutex& mutex) REQUIRES(mutex) { condition_.wait(mutex); }
+  /// Waits until notified or until `deadline`, whichever comes first.
+  void wait_until(Mutex& mutex, std::chrono::steady_clock::time_point deadline) REQUIRES(mutex) { condition_.wait_until(mutex, deadline); }
   void notify_one() { condition_.notify_one(); }
   void notify_all() { condition_.notify_all(); }
 
