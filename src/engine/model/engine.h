@@ -24,15 +24,15 @@ struct SamplingParams {
   float top_p = 1.0F;
   std::uint32_t top_k = 0;   ///< 0 = all
   std::uint64_t seed = 0;
-  std::optional<std::uint32_t> top_logprobs;  ///< set = logprobs wanted, with so many alternatives (0-20)
+  std::optional<std::uint32_t> top_logprobs = {};  ///< set = logprobs wanted, with so many alternatives (0-20)
 };
 
 struct GenerationRequest {
   std::string id;
   std::vector<TokenId> prompt;     ///< not empty
   std::uint32_t max_tokens = 0;    ///< > 0; prompt + max_tokens <= context
-  SamplingParams sampling;
-  std::vector<std::string> stop;   ///< texts that end the generation and are not part of it
+  SamplingParams sampling = {};
+  std::vector<std::string> stop = {};   ///< texts that end the generation and are not part of it
   bool ignore_eos = false;
 };
 
@@ -46,8 +46,8 @@ struct TokenLogprob {
 struct GeneratedToken {
   TokenId token = 0;
   std::string text;
-  std::optional<float> logprob;
-  std::vector<TokenLogprob> top;
+  std::optional<float> logprob = {};
+  std::vector<TokenLogprob> top = {};
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
@@ -57,7 +57,8 @@ struct GenerationUsage {
   std::uint32_t completion_tokens = 0;
 };
 
-/// Receives a request's tokens on the engine thread; must not block. on_finish() comes exactly once and last.
+/// Receives a request's tokens on the engine thread; must not block. on_finish() comes exactly once and last, when
+/// stats() counts the request no more. An end token ends the generation without an on_token(), but counts as completed.
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
@@ -74,14 +75,16 @@ struct StepPace {
 };
 
 struct EngineOptions {
-  std::uint32_t threads = 1;
+  std::uint32_t threads = 1;                ///< compute threads of the engine's own; not used with `pool`
+  /// Compute threads to share with the expert executor, which runs on the engine thread: must outlive the engine.
+  ComputePool* pool = nullptr;
   std::uint32_t kv_blocks = 512;
   std::uint32_t kv_block_tokens = 16;
   std::uint32_t max_batch = 32;             ///< sequences in one step
   std::uint32_t max_step_tokens = 256;      ///< rows in one step: decodes first, then prefill chunks
   std::uint32_t max_queue = 1024;           ///< waiting requests; over it submit() fails with kResourceExhausted
   std::uint32_t max_context = 0;            ///< 0 = the model's max_positions
-  std::optional<StepPace> pace;
+  std::optional<StepPace> pace = {};
 };
 
 /// Counters since start; safe to read from any thread.
@@ -100,13 +103,16 @@ struct EngineStats {
 class Engine {
  public:
   /// Loads the dense weights and starts the engine thread. `executor` computes the experts and must outlive the engine.
+  /// Errors: kInvalidArgument (options that fit neither each other nor the model), kResourceExhausted (memory), and
+  /// those of the checkpoint's tensors. Destroying the engine cancels what is left of its requests.
   static Result<std::unique_ptr<Engine>> start(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Tokenizer> tokenizer,
                                                ExpertExecutor& executor, EngineOptions options, telemetry::Registry& metrics,
                                                const Clock& clock);
   virtual ~Engine() = default;
 
-  /// Queues a request. Any thread. Errors: kInvalidArgument (context too long, empty prompt, token out of range),
-  /// kResourceExhausted (queue full, or more KV blocks needed than exist).
+  /// Queues a request. Any thread. Errors: kInvalidArgument (context too long, empty prompt, token or sampling parameter
+  /// out of range, empty stop string), kResourceExhausted (queue full, or more KV blocks needed than exist), kUnavailable
+  /// (the engine stops). After an error the sink hears nothing.
   virtual Result<void> submit(GenerationRequest request, std::unique_ptr<GenerationSink> sink) = 0;
   /// Ends a request before the next step; its sink hears kCancelled. Unknown ids are ignored. Any thread.
   virtual void cancel(const std::string& id) = 0;
