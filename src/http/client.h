@@ -17,15 +17,17 @@ struct ClientOptions {
   Duration idle_timeout = Seconds(600);  ///< between two reads of the body
   std::size_t max_head_bytes = 64 * 1024;
   std::size_t max_idle_connections = 64; ///< kept per address
+  Duration keep_idle = Seconds(60);      ///< a kept connection is closed after this long without a request
 };
 
 /// What a caller hears of one answer, on the loop's thread: on_head once, on_body as bytes come (chunking removed),
-/// then exactly one of on_end or on_error. 1xx answers are skipped.
+/// then exactly one of on_end or on_error, never from inside send(). 1xx answers are skipped. A callback may send,
+/// cancel, and destroy the Client. Unset ones are not called.
 struct AnswerCallbacks {
   std::move_only_function<void(int status, const Headers& headers)> on_head;
   std::move_only_function<void(std::string_view bytes)> on_body;
   std::move_only_function<void()> on_end;
-  /// kUnavailable: nothing of an answer was read; kDataLoss: the answer broke off; kDeadlineExceeded; kInvalidArgument: malformed.
+  /// kUnavailable: nothing of an answer was read, failed connects included; kDataLoss: the answer broke off; kDeadlineExceeded; kInvalidArgument: malformed.
   std::move_only_function<void(Error)> on_error;
 };
 
@@ -47,6 +49,7 @@ class Client {
 };
 
 /// Sends one request and waits for the whole answer on a loop of its own. For command-line tools and tests.
+/// Errors: as on_error, kDeadlineExceeded after `timeout`, kResourceExhausted for a body over 256 MiB.
 Result<Response> fetch(const net::Address& address, Request request, Duration timeout);
 
 }  // namespace flexpert::http

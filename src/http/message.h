@@ -11,6 +11,9 @@ namespace flexpert::http {
 /// Header fields in the order received; names compare without case.
 class Headers {
  public:
+  Headers() = default;
+  explicit Headers(std::vector<std::pair<std::string, std::string>> fields) : fields_(std::move(fields)) {}
+
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
   /// Replaces every field of that name by one.
   void set(std::string name, std::string value);
@@ -27,19 +30,19 @@ class Headers {
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 struct Request {
-  std::string method;
-  std::string target;  ///< as received: path and query
-  Headers headers;
-  std::string body;
-  std::string peer;    ///< address of the client, for logs
+  std::string method{};
+  std::string target{};  ///< as received: path and query
+  Headers headers{};
+  std::string body{};
+  std::string peer{};    ///< address of the client, for logs
 
   [[nodiscard]] std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
 };
 
 struct Response {
   int status = 200;
-  Headers headers;
-  std::string body;
+  Headers headers{};
+  std::string body{};
 };
 
 /// Returns the standard reason phrase, or "Status".

@@ -37,7 +37,8 @@ class Responder {
   void finish();
   /// Cuts the connection, so that the client cannot take what it has for a whole answer.
   void abort();
-  /// Calls `callback` once if the client goes away before the answer's end.
+  /// Calls `callback` once if the client goes away before the answer's end (closing its sending side counts as going
+  /// away), at once if it already has. Not called when the Server is destroyed, nor once every copy is dropped.
   void on_disconnect(std::move_only_function<void()> callback);
   [[nodiscard]] bool gone() const;
   [[nodiscard]] bool started() const;

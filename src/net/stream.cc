@@ -58,6 +58,13 @@ void Stream::close() {
   out_sent_ = 0;
 }
 
+void Stream::reset() {
+  if (!fd_) return;
+  const linger abort{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+  close();
+}
+
 void Stream::closed(const Error* error) {
   close();
   handler_->on_closed(error);  // may destroy this

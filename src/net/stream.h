@@ -54,6 +54,9 @@ class Stream final : private FdHandler {
   /// Closes now, without a callback.
   void close();
 
+  /// Closes now so that a TCP peer sees a reset, never an orderly end.
+  void reset();
+
   [[nodiscard]] bool open() const { return static_cast<bool>(fd_); }
   [[nodiscard]] std::size_t buffered_bytes() const { return out_.size() - out_sent_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
