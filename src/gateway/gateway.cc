@@ -1,0 +1,162 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/log.h"
+#include "codec/json_text.h"
+#include "gateway/fleet_follower.h"
+#include "gateway/gateway_metrics.h"
+#include "gateway/health_checker.h"
+#include "gateway/relay.h"
+#include "gateway/route_handler.h"
+#include "gateway/server_directory.h"
+#include "http/server.h"
+
+namespace flexpert::gateway {
+namespace {
+
+/// The gateway's own paths: metrics are labelled by these and never by a client's text.
+constexpr std::pair<std::string_view, std::string_view> kEndpoints[] = {
+    {"/v1/chat/completions", "POST"}, {"/v1/completions", "POST"}, {"/v1/models", "GET"}, {"/route", "POST"},
+    {"/health", "GET"},               {"/ready", "GET"},           {"/metrics", "GET"},
+};
+
+}  // namespace
+
+struct Gateway::Impl {
+  Impl(net::EventLoop& the_loop, const config::FleetConfig& the_config, telemetry::Registry& the_registry, const Clock& the_clock,
+       GatewayTimings timings)
+      : loop(the_loop),
+        config(the_config),
+        registry(the_registry),
+        clock(the_clock),
+        metrics(the_registry),
+        relay(the_loop, the_clock, directory, metrics,
+              {.upstream_timeout = from_seconds(the_config.gateway.upstream_timeout_s), .recovery_wait = timings.recovery_wait}),
+        routes(the_loop, the_clock, config, directory, metrics, {.expert_timeout = timings.expert_timeout}),
+        health(the_loop, from_seconds(the_config.gateway.health_interval_s), directory, metrics),
+        started_unix_s(the_clock.unix_ms() / 1000),
+        server(the_loop, {.max_body_bytes = static_cast<std::size_t>(the_config.gateway.max_body_bytes)},
+               [this](http::Request request, http::Responder responder) { handle(std::move(request), std::move(responder)); }) {
+    directory.on_change([this] { changed(); });
+    relay.on_lost([this](const std::string& id) { health.check_now(id); });
+  }
+
+  /// A change may wake waiting requests; not from inside whatever changed the directory.
+  void changed() {
+    if (change_timer != 0) return;
+    change_timer = loop.call_after(Duration(0), [this] {
+      change_timer = 0;
+      relay.servers_changed();
+    });
+  }
+
+  ~Impl() { loop.cancel(change_timer); }
+
+  void handle(http::Request request, http::Responder responder) {
+    const std::string path(request.path());
+    const auto* endpoint = std::find_if(std::begin(kEndpoints), std::end(kEndpoints), [&](const auto& known) { return known.first == path; });
+    const bool known = endpoint != std::end(kEndpoints);
+    auto answer = std::make_unique<Answer>(std::move(responder), metrics, known ? path : "other");
+    if (!known)
+      return answer->respond(http::openai_error(404, fmt::format("No such path: {}", path.substr(0, 200)), "invalid_request_error", {}, "not_found"));
+    if (request.method != endpoint->second && !(endpoint->second == "GET" && request.method == "HEAD")) {
+      http::Response response = http::openai_error(405, fmt::format("{} takes {} only", path, endpoint->second), "invalid_request_error", {},
+                                                   "method_not_allowed");
+      response.headers.set("Allow", std::string(endpoint->second));
+      return answer->respond(std::move(response));
+    }
+    if (path == "/route") return routes.handle(request, std::move(answer));
+    if (path == "/v1/models") return answer->respond(http::json_response(200, models()));
+    if (path == "/health") return answer->respond(http::json_response(200, "{\"status\":\"ok\"}"));
+    if (path == "/ready") return answer->respond(ready_response());
+    if (path == "/metrics") {
+      http::Response response{200, {}, registry.text()};
+      response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+      return answer->respond(std::move(response));
+    }
+    relay.handle(std::move(request), std::move(answer));
+  }
+
+  [[nodiscard]] std::string models() const {
+    std::string body = "{\"object\":\"list\",\"data\":[";
+    bool first = true;
+    for (const std::string& name : directory.models()) {
+      body += first ? "{\"id\":" : ",{\"id\":";
+      first = false;
+      codec::append_json_string(body, name);
+      body += fmt::format(",\"object\":\"model\",\"created\":{},\"owned_by\":\"flexpert\"}}", started_unix_s);
+    }
+    return body + "]}";
+  }
+
+  [[nodiscard]] http::Response ready_response() const {
+    if (draining) return unavailable("The gateway is draining", "draining", 1);
+    if (!directory.any_ready(clock.now())) return unavailable("No model server is ready", "no_server_ready", 1);
+    return http::json_response(200, "{\"status\":\"ready\"}");
+  }
+
+  void took_snapshot(std::shared_ptr<const FleetSnapshot> snapshot) {
+    for (const auto& [id, known] : directory.servers())
+      if (known.of_fleet) metrics.forget_upstream(id);
+    directory.apply(*snapshot);
+    for (const auto& [id, known] : directory.servers())
+      if (known.of_fleet) metrics.set_upstream_ready(id, known.ready);
+    routes.apply(std::move(snapshot));
+  }
+
+  net::EventLoop& loop;
+  const config::FleetConfig config;
+  telemetry::Registry& registry;
+  const Clock& clock;
+  GatewayMetrics metrics;
+  ServerDirectory directory;
+  Relay relay;
+  RouteHandler routes;
+  HealthChecker health;
+  std::optional<FleetFollower> follower;
+  std::int64_t started_unix_s;
+  net::TimerId change_timer = 0;
+  bool draining = false;
+  http::Server server;  // last: no request arrives at what is already gone
+};
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gateway::~Gateway() = default;
+
+Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const config::FleetConfig& config, telemetry::Registry& registry,
+                                                 const Clock& clock, GatewayTimings timings) {
+  auto impl = std::make_unique<Impl>(loop, config, registry, clock, timings);
+  for (const config::UpstreamConfig& upstream : config.upstreams) FLEXPERT_TRY(impl->health.add(upstream));
+  if (!config.gateway.controller.empty()) {
+    FLEXPERT_ASSIGN(net::Address controller, net::Address::parse(config.gateway.controller));
+    Impl* self = impl.get();
+    self->follower.emplace(
+        loop, std::move(controller), [self](std::shared_ptr<const FleetSnapshot> snapshot) { self->took_snapshot(std::move(snapshot)); },
+        [self](bool connected) { self->metrics.set_controller_connected(connected); });
+  }
+  return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+}
+
+Result<net::Address> Gateway::listen(const net::Address& address) { return impl_->server.listen(address); }
+
+Result<net::Address> Gateway::listen() {
+  FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(impl_->config.gateway.listen));
+  return listen(address);
+}
+
+void Gateway::drain(Duration deadline, std::move_only_function<void()> done) {
+  impl_->draining = true;
+  impl_->server.drain(deadline, std::move(done));
+}
+
+std::uint64_t Gateway::load() const { return impl_->directory.load().total() + impl_->routes.in_flight(); }
+
+bool Gateway::ready() const { return !impl_->draining && impl_->directory.any_ready(impl_->clock.now()); }
+
+}  // namespace flexpert::gateway

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "config/fleet_config.h"
+#include "net/address.h"
+#include "net/event_loop.h"
+#include "telemetry/metrics.h"
+
+namespace flexpert::gateway {
+
+/// Waits that the configuration does not set; tests shorten them.
+struct GatewayTimings {
+  Duration recovery_wait = Seconds(5);   ///< how long a request waits for a server that is restarting
+  Duration expert_timeout = Seconds(2);  ///< of the experts behind /route
+};
+
+/// The data plane: OpenAI's endpoints relayed to the least loaded ready server, and the secure route to experts. Servers
+/// come from `config.upstreams` and from the controller at `config.gateway.controller`, if there is one. Belongs to the
+/// loop's thread; the loop, the registry and the clock outlive it.
+class Gateway {
+ public:
+  /// Starts health checks and following the controller. Fails on an address that cannot be parsed.
+  static Result<std::unique_ptr<Gateway>> create(net::EventLoop& loop, const config::FleetConfig& config, telemetry::Registry& registry,
+                                                 const Clock& clock, GatewayTimings timings = {});
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  /// Starts to accept clients on `address`; returns it with the port resolved. May be called for several addresses.
+  Result<net::Address> listen(const net::Address& address);
+  /// The same on `config.gateway.listen`.
+  Result<net::Address> listen();
+  /// Says "not ready", stops accepting, and calls `done` when the last request is over or `deadline` passed.
+  void drain(Duration deadline, std::move_only_function<void()> done);
+  /// Requests in flight on model servers, expert servers and groups: zero when idle.
+  [[nodiscard]] std::uint64_t load() const;
+  /// Tells whether a server takes requests now.
+  [[nodiscard]] bool ready() const;
+
+ private:
+  struct Impl;
+  explicit Gateway(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flexpert::gateway
