@@ -33,6 +33,7 @@ class LoadedModelServer final : public ModelServer {
 
     pool_ = std::make_unique<ComputePool>(options_.engine.threads);
     experts_ = std::make_unique<RemoteExperts>(pack_, *pool_, RemoteExpertsOptions{.model_fingerprint = checkpoint_->fingerprint()}, registry_, clock_);
+    options_.engine.pool = pool_.get();
     FLEXPERT_ASSIGN(engine_, Engine::start(checkpoint_, tokenizer_, *experts_, options_.engine, registry_, clock_));
 
     ServedModel model{.name = options_.served_name,
