@@ -137,6 +137,7 @@ void add_up(CLI::App& root, UpOptions& o) {
 void add_status(CLI::App& root, StatusOptions& o) {
   CLI::App* app = root.add_subcommand("status", "Show a running fleet");
   add_text(app, "--address", o.address, "HOST:PORT of the controller (default: that of the fleet that runs on this machine)");
+  add_text(app, "-c,--config", o.config, "YAML file of the fleet, for the address");
   add_flag(app, "--json", o.json, "print the controller's answer as it is");
   app->footer("Examples:\n  flexpert status\n  flexpert status --address 127.0.0.1:9001 --json");
 }

@@ -11,6 +11,9 @@ int main(int argc, char** argv) {
   const CommandLine& command = *line.value;
   switch (command.command) {
     case Command::kExpert: return run_expert(command.expert);
+    case Command::kServe: return run_serve(command.serve);
+    case Command::kLoad: return run_load(command.load);
+    case Command::kStatus: return run_status(command.status);
     case Command::kPack: return run_pack(command.pack);
     case Command::kCheck: return run_check(command.check);
     case Command::kVersion: return run_version();

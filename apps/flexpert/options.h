@@ -53,7 +53,8 @@ struct UpOptions {
 };
 
 struct StatusOptions {
-  std::string address;          ///< empty: found through the runtime folder of a running `up`
+  std::string address;          ///< of the controller; empty: from `config`, or through the runtime folder of a running `up`
+  std::string config;
   bool json = false;
 };
 
