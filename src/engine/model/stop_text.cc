@@ -17,14 +17,21 @@ std::size_t overlap(std::string_view text, std::string_view stop) {
 
 StopText::News StopText::push(std::string_view text) {
   held_ += text;
-  std::size_t first = std::string::npos;
+  // The stop that is complete first ends the text, so that the cuts between pieces do not matter; of several that end at
+  // one place, the longest.
+  std::size_t begin = std::string::npos;
+  std::size_t end = std::string::npos;
   std::size_t hold = 0;
   for (const std::string& stop : stops_) {
-    first = std::min(first, held_.find(stop));
     hold = std::max(hold, overlap(held_, stop));
+    const std::size_t at = held_.find(stop);
+    if (at == std::string::npos) continue;
+    if (at + stop.size() > end || (at + stop.size() == end && at > begin)) continue;
+    begin = at;
+    end = at + stop.size();
   }
-  if (first != std::string::npos) {
-    held_.resize(first);
+  if (end != std::string::npos) {
+    held_.resize(begin);
     return {std::exchange(held_, {}), true};
   }
   News news{held_.substr(0, held_.size() - hold), false};

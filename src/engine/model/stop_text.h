@@ -17,7 +17,7 @@ class StopText {
   /// `stops` are not empty strings.
   explicit StopText(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
-  /// Adds text. Returns what may be shown now; when a stop string is complete, that is all before the first one.
+  /// Adds text. Returns what may be shown now; when a stop string is complete, that is all before it.
   News push(std::string_view text);
   /// Ends the stream: returns what was held back.
   std::string flush();
