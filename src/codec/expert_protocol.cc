@@ -285,7 +285,7 @@ Result<Batch> decode_batch(std::span<const std::byte> payload) {
   std::uint64_t counted = 0;
   for (std::size_t i = 0; i < batch.groups.size(); ++i) {
     counted += batch.groups[i].rows;
-    if (batch.groups[i].rows == 0 || (i > 0 && batch.groups[i].expert <= batch.groups[i - 1].expert)) return malformed("batch", payload);
+    if (batch.groups[i].rows == 0 || (i > 0 && batch.groups[i].expert < batch.groups[i - 1].expert)) return malformed("batch", payload);
   }
   if (counted != assignments) return malformed("batch", payload);
   for (const std::uint32_t row : batch.row_indices)

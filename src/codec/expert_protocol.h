@@ -75,14 +75,14 @@ struct Batch {
   std::uint64_t step = 0;
   std::uint32_t hidden = 0;
   std::uint32_t row_count = 0;
-  std::span<const BatchGroup> groups;        ///< by ascending expert
+  std::span<const BatchGroup> groups;        ///< experts never descend; one may come twice
   std::span<const std::uint32_t> row_indices;  ///< of all groups, one after the other
   std::span<const float> rows;               ///< row_count x hidden
   std::string_view instance;                 ///< for whom it is meant; empty = whoever listens
 };
 
 struct BatchResult {
-  std::uint64_t service_ns = 0;    ///< arrival to answer, at the stated pace if there is one
+  std::uint64_t service_ns = 0;    ///< time for this batch alone, without waiting; at the stated pace if there is one
   std::uint32_t queue_rows = 0;    ///< assignments that were waiting in front of this batch
   std::uint32_t hidden = 0;
   std::uint32_t assignments = 0;

@@ -175,9 +175,8 @@ TEST(ExpertProtocol, BatchesThatContradictThemselvesAreMalformed) {
   EXPECT_TRUE(refused({{1, 2}}, {0}));             // more rows than indices
   EXPECT_TRUE(refused({{1, 1}}, {0, 1}));          // indices of no group
   EXPECT_TRUE(refused({{2, 1}, {1, 1}}, {0, 1}));  // descending
-  EXPECT_TRUE(refused({{1, 1}, {1, 1}}, {0, 1}));  // twice
   EXPECT_TRUE(refused({{1, 0}}, {}));              // empty group
-  EXPECT_FALSE(refused({{1, 1}, {2, 1}}, {0, 1}));
+  EXPECT_FALSE(refused({{1, 1}, {1, 1}, {2, 1}}, {0, 1, 1}));
 }
 
 TEST(ExpertProtocol, RandomPayloadsNeverCrashADecoder) {

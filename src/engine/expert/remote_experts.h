@@ -17,6 +17,7 @@ namespace flexpert::engine {
 
 struct RemoteExpertsOptions {
   std::string model_fingerprint;
+  std::uint64_t model_epoch = 0;
   Duration connect_timeout = Milliseconds(500);
   Duration batch_timeout = Seconds(10);  ///< no answer for this long: the server is given up and its work done elsewhere
 };
@@ -36,7 +37,10 @@ class RemoteExperts final : public ExpertExecutor {
   /// Makes `table` current; called between two steps. Connections to endpoints that are not in it are closed.
   /// Errors: an older epoch (kFailedPrecondition), a wrong geometry (kInvalidArgument).
   Result<void> set_routing_table(std::shared_ptr<const RoutingTable> table);
+  /// Returns the epoch of the current table. Any thread.
   [[nodiscard]] std::uint64_t epoch() const;
+  /// Waits until every endpoint of the table is connected, at most `timeout`; returns whether all are. Called between two steps.
+  bool wait_connected(Duration timeout);
 
   /// Runs one row through one expert on one named instance, with no fallback. Called between two steps.
   /// Errors: kNotFound (no such instance or replica), kUnavailable (it failed), kDeadlineExceeded.
