@@ -14,6 +14,9 @@ int main(int argc, char** argv) {
     case Command::kServe: return run_serve(command.serve);
     case Command::kLoad: return run_load(command.load);
     case Command::kStatus: return run_status(command.status);
+    case Command::kGateway: return run_gateway(command.gateway);
+    case Command::kController: return run_controller(command.controller);
+    case Command::kUp: return run_up(command.up);
     case Command::kPack: return run_pack(command.pack);
     case Command::kCheck: return run_check(command.check);
     case Command::kVersion: return run_version();

@@ -48,4 +48,8 @@ Result<std::shared_ptr<const engine::PackFile>> open_or_make_pack(const std::str
   return engine::PackFile::open(path);
 }
 
+std::string runtime_pack_path(const RuntimeFolder& folder, const config::ModelConfig& model) {
+  return model.pack.empty() ? folder.file("experts.pack") : std::filesystem::absolute(model.pack).string();
+}
+
 }  // namespace flexpert::app

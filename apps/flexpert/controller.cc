@@ -1,0 +1,48 @@
+#include "controller/controller.h"
+
+#include <cstdio>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "flexpert/commands.h"
+#include "flexpert/controller_host.h"
+#include "flexpert/drain_on_signal.h"
+#include "flexpert/exit_codes.h"
+#include "flexpert/log_setup.h"
+#include "flexpert/pack_maker.h"
+#include "flexpert/runtime_folder.h"
+
+namespace flexpert::app {
+
+namespace {
+
+Result<void> serve_controller(const ControllerOptions& options) {
+  FLEXPERT_ASSIGN(config::FleetConfig config, config::load_file(options.config));
+  if (!config.model) return fail(ErrorCode::kInvalidArgument, "configuration has no `model:` section, so there is nothing to control: {}", options.config);
+  config.controller.dry_run = config.controller.dry_run || options.dry_run;
+  FLEXPERT_ASSIGN(const RuntimeFolder folder, RuntimeFolder::open(config.runtime_dir));
+  config.model->pack = runtime_pack_path(folder, *config.model);
+  FLEXPERT_TRY(open_or_make_pack(config.model->path, config.model->pack));
+  net::EventLoop loop;
+  std::unique_ptr<ControllerHost> host;
+  const DrainOnSignal on_signal(loop, [&] { host->controller().drain(from_seconds(config.shutdown_deadline_s), [&loop] { loop.stop(); }); });
+  FLEXPERT_ASSIGN(host, ControllerHost::start(loop, config, folder.path(), config.model->pack));
+  const std::string address = host->controller().address().to_string();
+  FLEXPERT_TRY(write_state(folder, {.pid = getpid(), .gateway = {}, .controller = address, .config = options.config}));
+  fmt::print("controller listening on http://{}  runtime {}\n", address, folder.path());
+  std::fflush(stdout);
+  loop.run();
+  return {};
+}
+
+}  // namespace
+
+int run_controller(const ControllerOptions& options) {
+  configure_log(options.log_level, "controller");
+  if (auto served = serve_controller(options); !served) return fail_with("controller", served.error());
+  return kExitOk;
+}
+
+}  // namespace flexpert::app

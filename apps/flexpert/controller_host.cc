@@ -1,0 +1,33 @@
+#include "flexpert/controller_host.h"
+
+#include <filesystem>
+
+namespace flexpert::app {
+
+Result<std::string> own_program() {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return fail(ErrorCode::kInternal, "path of this program cannot be read from /proc/self/exe: {}", error.message());
+  return path.string();
+}
+
+Result<std::unique_ptr<ControllerHost>> ControllerHost::start(net::EventLoop& loop, const config::FleetConfig& config, const std::string& runtime_dir,
+                                                              const std::string& pack_file) {
+  FLEXPERT_ASSIGN(const std::string program, own_program());
+  const std::filesystem::path logs = std::filesystem::path(runtime_dir) / "logs";
+  std::error_code error;
+  std::filesystem::create_directories(logs, error);
+  if (error) return fail(ErrorCode::kUnavailable, "folder for logs cannot be made: {}: {}", logs.string(), error.message());
+  platform::LocalProcessesOptions process_options;
+  process_options.log_dir = logs.string();
+  std::unique_ptr<ControllerHost> host(new ControllerHost(loop, std::move(process_options)));
+  controller::ControllerOptions options;
+  options.config = config;
+  options.program = program;
+  options.runtime_dir = runtime_dir;
+  options.pack_file = pack_file;
+  FLEXPERT_ASSIGN(host->controller_, controller::Controller::create(loop, std::move(options), host->processes_, host->clock_, host->metrics_));
+  return host;
+}
+
+}  // namespace flexpert::app

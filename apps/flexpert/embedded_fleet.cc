@@ -1,0 +1,107 @@
+#include "flexpert/embedded_fleet.h"
+
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "flexpert/pack_maker.h"
+#include "net/socket.h"
+
+namespace flexpert::app {
+
+namespace {
+
+constexpr Duration kReadyPoll = Milliseconds(25);
+constexpr std::uint32_t kHopelessRestarts = 3;  // of a process that has never become ready
+
+/// Finds out before anything is started whether the gateway's address is free.
+Result<void> check_free(const std::string& text) {
+  FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(text));
+  auto socket = net::listen_on(address);
+  if (!socket) return fail(socket.error().with_context("gateway cannot listen (does another fleet run? stop it, or change gateway.listen)"));
+  return {};
+}
+
+}  // namespace
+
+Result<PreparedFleet> prepare_fleet(config::FleetConfig config) {
+  FLEXPERT_TRY(check_free(config.gateway.listen));
+  FLEXPERT_ASSIGN(RuntimeFolder folder, RuntimeFolder::open(config.runtime_dir));
+  if (config.model) {
+    config.model->pack = runtime_pack_path(folder, *config.model);
+    if (auto pack = open_or_make_pack(config.model->path, config.model->pack); !pack) return fail(pack.error());
+  }
+  return PreparedFleet{std::move(config), std::move(folder)};
+}
+
+Result<std::unique_ptr<EmbeddedFleet>> EmbeddedFleet::start(PreparedFleet prepared, const std::string& config_path) {
+  std::unique_ptr<EmbeddedFleet> fleet(new EmbeddedFleet(std::move(prepared)));
+  if (fleet->config_.model) FLEXPERT_TRY(fleet->start_controller());
+  FLEXPERT_TRY(fleet->start_gateway());
+  FLEXPERT_TRY(write_state(fleet->folder_, {.pid = getpid(),
+                                            .gateway = fleet->gateway_address_.to_string(),
+                                            .controller = fleet->controller_address_ ? fleet->controller_address_->to_string() : std::string(),
+                                            .config = config_path}));
+  return fleet;
+}
+
+Result<void> EmbeddedFleet::start_controller() {
+  const std::string pack = config_.model->pack;
+  auto started = controller_thread_.call([&] { return ControllerHost::start(controller_thread_.loop(), config_, folder_.path(), pack); });
+  if (!started) return fail(started.error());
+  controller_ = std::move(*started);
+  controller_address_ = controller_thread_.call([&] { return controller_->controller().address(); });
+  config_.gateway.controller = controller_address_->to_string();
+  return {};
+}
+
+Result<void> EmbeddedFleet::start_gateway() {
+  return gateway_thread_.call([&]() -> Result<void> {
+    FLEXPERT_ASSIGN(gateway_, gateway::Gateway::create(gateway_thread_.loop(), config_, gateway_metrics_, clock_));
+    FLEXPERT_ASSIGN(gateway_address_, gateway_->listen());
+    return {};
+  });
+}
+
+EmbeddedFleet::~EmbeddedFleet() {
+  gateway_thread_.call([&] { gateway_.reset(); });
+  controller_thread_.call([&] { controller_.reset(); });
+}
+
+FleetSnapshot EmbeddedFleet::snapshot() {
+  if (!controller_address_) return {};
+  return controller_thread_.call([&] { return controller_ ? controller_->controller().snapshot() : FleetSnapshot{}; });
+}
+
+Result<bool> EmbeddedFleet::is_ready() {
+  if (!controller_address_) return true;
+  for (const InstanceStatus& instance : snapshot().instances)
+    if (instance.role == InstanceRole::kModelServer && instance.state != InstanceState::kReady && instance.restarts >= kHopelessRestarts)
+      return fail(ErrorCode::kUnavailable, "{} keeps failing; its log is {}: {}", instance.id, folder_.file("logs/" + instance.id.value + ".log"),
+                  instance.last_error);
+  return controller_thread_.call([&] { return controller_->controller().ready(); }) && gateway_thread_.call([&] { return gateway_->ready(); });
+}
+
+void EmbeddedFleet::when_ready(net::EventLoop& loop, Duration timeout, std::function<void(Result<void>)> then) {
+  const Result<bool> ready = is_ready();
+  if (!ready) return then(fail(ready.error()));
+  if (*ready) return then({});
+  if (timeout <= Duration(0)) return then(fail(ErrorCode::kDeadlineExceeded, "fleet did not become ready in time; see the logs in {}", folder_.file("logs")));
+  loop.call_after(kReadyPoll, [this, &loop, timeout, then = std::move(then)]() mutable { when_ready(loop, timeout - kReadyPoll, std::move(then)); });
+}
+
+void EmbeddedFleet::shutdown(net::EventLoop& loop, std::function<void()> done) {
+  const TimePoint deadline = clock_.now() + from_seconds(config_.shutdown_deadline_s);
+  // Requests get two thirds of the time, processes what is left.
+  const Duration for_requests = from_seconds(config_.shutdown_deadline_s * 2 / 3);
+  auto stop_processes = [this, &loop, deadline, done = std::move(done)] {
+    controller_thread_.loop().post([this, &loop, deadline, done] {
+      auto stopped = [&loop, done] { loop.post([done] { done(); }); };
+      if (!controller_) return stopped();
+      controller_->controller().drain(std::max(Duration(0), deadline - clock_.now()), stopped);
+    });
+  };
+  gateway_thread_.loop().post([this, for_requests, stop_processes = std::move(stop_processes)] { gateway_->drain(for_requests, stop_processes); });
+}
+
+}  // namespace flexpert::app

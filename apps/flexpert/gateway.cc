@@ -1,0 +1,39 @@
+#include "gateway/gateway.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "flexpert/commands.h"
+#include "flexpert/drain_on_signal.h"
+#include "flexpert/exit_codes.h"
+#include "flexpert/log_setup.h"
+
+namespace flexpert::app {
+
+namespace {
+
+Result<void> serve_gateway(const GatewayOptions& options) {
+  FLEXPERT_ASSIGN(const config::FleetConfig config, config::load_file(options.config));
+  const SystemClock clock;
+  telemetry::Registry metrics;
+  net::EventLoop loop;
+  std::unique_ptr<gateway::Gateway> gateway;
+  const DrainOnSignal on_signal(loop, [&] { gateway->drain(from_seconds(config.shutdown_deadline_s), [&loop] { loop.stop(); }); });
+  FLEXPERT_ASSIGN(gateway, gateway::Gateway::create(loop, config, metrics, clock));
+  FLEXPERT_ASSIGN(const net::Address address, gateway->listen());
+  fmt::print("gateway listening on http://{}\n", address.to_string());
+  std::fflush(stdout);
+  loop.run();
+  return {};
+}
+
+}  // namespace
+
+int run_gateway(const GatewayOptions& options) {
+  configure_log(options.log_level, "gateway");
+  if (auto served = serve_gateway(options); !served) return fail_with("gateway", served.error());
+  return kExitOk;
+}
+
+}  // namespace flexpert::app
