@@ -1,0 +1,49 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/client.h"
+#include "net/event_loop.h"
+#include "platform/orchestrator.h"
+
+namespace flexpert::platform {
+
+struct LocalProcessesOptions {
+  std::string log_dir;                   ///< an existing folder for one ID.log per instance; empty: no files
+  std::size_t kept_lines = 200;          ///< of output, per instance, in memory
+  Duration probe_interval = Milliseconds(25);
+  Duration shortest_backoff = Milliseconds(100);
+  Duration longest_backoff = Seconds(10);
+  Duration stable_after = Seconds(5);    ///< ready for this long, an instance's next crash begins at the shortest backoff
+};
+
+/// Runs instances as children of this process. A child that exits, or is not ready in time, is started again after a
+/// pause that doubles from `shortest_backoff` to `longest_backoff`. Children die with us, even by SIGKILL. Belongs to the
+/// loop's thread; destroying it kills what still runs.
+class LocalProcesses final : public Orchestrator {
+ public:
+  LocalProcesses(net::EventLoop& loop, LocalProcessesOptions options);
+  ~LocalProcesses() override;
+
+  void set_on_change(OnChange callback) override;
+  /// The id becomes a file name: letters, digits, '-', '_' and '.' only. An id that has stopped may be launched again.
+  Result<void> launch(LaunchSpec spec) override;
+  Result<void> stop(const InstanceId& id) override;
+  [[nodiscard]] std::vector<Observed> observe() const override;
+  /// Returns the newest lines of an instance's stdout and stderr, oldest first; none for an unknown id.
+  [[nodiscard]] std::vector<std::string> last_lines(const InstanceId& id) const;
+
+ private:
+  class Instance;
+
+  net::EventLoop& loop_;
+  LocalProcessesOptions options_;
+  http::Client client_;
+  OnChange on_change_;
+  std::map<InstanceId, std::unique_ptr<Instance>> instances_;
+};
+
+}  // namespace flexpert::platform
