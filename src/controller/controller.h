@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "config/fleet_config.h"
+#include "fleet/fleet_snapshot.h"
+#include "net/address.h"
+#include "net/event_loop.h"
+#include "platform/orchestrator.h"
+#include "telemetry/metrics.h"
+
+namespace flexpert::controller {
+
+struct ControllerOptions {
+  config::FleetConfig config;                ///< `model` may be absent: then there is nothing to run, only the API
+  std::string program;                       ///< path of the flexpert binary, argv[0] of what is launched
+  std::string runtime_dir;                   ///< an existing folder for sockets and the journal; absolute
+  std::string pack_file;                     ///< the model's pack; default: config.model->pack
+  Duration longest_window = Seconds(5);      ///< after it a window of measurement closes with few tokens, too
+  Duration first_table_wait = Seconds(10);   ///< after it the first table does with fewer than `min` expert servers
+  Duration ready_timeout = Seconds(300);     ///< for a model server to load its model
+  Duration drain_deadline = Seconds(10);     ///< for one process to finish its work
+};
+
+/// The control loop. Launches the fleet of a configuration, measures, decides, acts, journals, and serves
+/// docs/reference/internal-api.md, section Controller. Belongs to the loop's thread. The references must outlive it.
+class Controller {
+ public:
+  /// Launches everything and starts to listen. Errors: a journal that is not ours, an address in use, a program that
+  /// cannot be run, scaling options that would flap, paths too long for a Unix socket.
+  static Result<std::unique_ptr<Controller>> create(net::EventLoop& loop, ControllerOptions options, platform::Orchestrator& orchestrator,
+                                                    const Clock& clock, telemetry::Registry& registry);
+  ~Controller();
+
+  /// Where the API listens, with the port resolved.
+  [[nodiscard]] const net::Address& address() const;
+  [[nodiscard]] FleetSnapshot snapshot() const;
+  /// True once a model server is ready and every ready one has the routing table in force.
+  [[nodiscard]] bool ready() const;
+  /// Stops model servers, then expert servers, then the API; calls `done` from the loop when all are gone or `deadline`
+  /// has passed. Nothing is scaled or restarted from here on.
+  void drain(Duration deadline, std::move_only_function<void()> done);
+
+ private:
+  struct Impl;
+  explicit Controller(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flexpert::controller

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "controller/actuator.h"
+#include "controller/api.h"
+#include "controller/capacity_probe.h"
+#include "controller/controller.h"
+#include "controller/fleet_book.h"
+#include "controller/json_caller.h"
+#include "controller/plan.h"
+#include "controller/sensors.h"
+#include "scaling/load_accumulator.h"
+#include "store/journal.h"
+
+namespace flexpert::controller {
+
+/// The control loop's state and steps; see controller.h. controller.cc holds its life, cycle.cc its decisions.
+struct Controller::Impl {
+  Impl(net::EventLoop& event_loop, ControllerOptions given, platform::Orchestrator& port, const Clock& time, telemetry::Registry& metrics);
+  ~Impl();
+
+  Result<void> start();
+  void drain(Duration deadline, std::move_only_function<void()> done);
+  [[nodiscard]] bool ready();
+  [[nodiscard]] FleetSnapshot snapshot();
+  [[nodiscard]] StatusExtras extras();
+
+  // Its life: controller.cc
+  void tick();
+  void on_change(const platform::Observed& observed);
+  void instance_ready(Member& member);
+  void instance_failed(Member& member, bool was_in_table);
+  void instance_gone(const InstanceId& id);
+  void drain_step();
+  void changed();
+
+  // Its decisions: cycle.cc
+  void on_readings(std::vector<Reading> readings);
+  [[nodiscard]] bool take(const Reading& reading);
+  void measure_capacity();
+  void repair_soon();
+  void repair();
+  void decide(std::optional<scaling::LoadWindow> window);
+  [[nodiscard]] PlanInput plan_input(std::optional<scaling::LoadWindow> window);
+  void carry_out(Plan plan, bool scaled);
+  void act(Plan& plan);
+  void record(std::vector<Action> actions, bool acted, std::uint64_t epoch);
+  void settle_drains();
+  void update_metrics();
+
+  [[nodiscard]] const config::ModelConfig* model() const { return options.config.model ? &*options.config.model : nullptr; }
+  [[nodiscard]] double capacity() const;
+
+  net::EventLoop& loop;
+  ControllerOptions options;
+  platform::Orchestrator& orchestrator;
+  const Clock& clock;
+  telemetry::Registry& registry;
+
+  FleetBook book;
+  JsonCaller caller;
+  Sensors sensors;
+  CapacityProbe capacity_probe;
+  Actuator actuator;
+  std::unique_ptr<store::Journal> journal;
+  std::unique_ptr<Api> api;
+
+  scaling::ExpertUtilisationOptions scaling_options;
+  scaling::ExpertUtilisationState loads;
+  std::optional<scaling::LoadAccumulator> accumulator;
+  ExpertGeometry geometry;
+  double measured_capacity = 0;
+  std::string capacity_source;
+  bool model_paced = false;
+
+  std::uint64_t cycle = 0;
+  std::optional<Decision> last_decision;
+  std::string last_dry_plan;             ///< so that dry-run does not repeat itself
+  std::vector<Action> pending_failures;  ///< crashes that the next decision tells of
+  std::optional<TimePoint> model_ready_at;
+  net::TimerId tick_timer = 0;
+  net::TimerId repair_timer = 0;
+  std::uint64_t revision = 0;
+
+  bool draining = false;
+  net::TimerId drain_timer = 0;
+  std::move_only_function<void()> drained;
+
+  struct Metrics {
+    telemetry::Counter cycles, decisions, poll_failures, publish_failures, windows;
+    telemetry::Gauge epoch, replicas, capacity, imbalance, dry_run;
+    std::map<std::string, telemetry::Gauge> servers;  ///< expert servers by state
+    telemetry::Histogram settle_s;
+  } metric;
+  std::optional<TimePoint> published_at;
+};
+
+}  // namespace flexpert::controller
