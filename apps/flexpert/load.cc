@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -40,11 +41,12 @@ class Progress {
     const std::uint32_t index = generator_.current_phase();
     const std::string phase = index < generator_.phases().size() ? generator_.phases()[index].name : "waiting for the last answers";
     const double now = generator_.elapsed_s();
-    const workload::LoadFigures recent = generator_.record().figures({.from_s = now - 5});
+    const double window = std::clamp(now, 0.1, 5.0);
+    const workload::LoadFigures recent = generator_.record().figures({.from_s = now - window});
     const workload::LoadFigures all = generator_.record().figures();
     const std::string line = fmt::format("{:6.1f} s  {}  sent {}  ended {}  failed {}  in flight {}  {:.0f} tokens/s  TTFT p95 {:.0f} ms  ITL p95 {:.1f} ms",
                                          now, phase, generator_.sent(), all.requests, all.failed, generator_.in_flight(),
-                                         generator_.record().tokens_per_s(now, 5), recent.ttft_p95_ms, recent.itl_p95_ms);
+                                         generator_.record().tokens_per_s(now, window), recent.ttft_p95_ms, recent.itl_p95_ms);
     view_.update({line}, line, SystemClock().now());
     timer_ = loop_.call_after(Milliseconds(500), [this] { show(); });
   }

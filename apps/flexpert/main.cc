@@ -17,10 +17,10 @@ int main(int argc, char** argv) {
     case Command::kGateway: return run_gateway(command.gateway);
     case Command::kController: return run_controller(command.controller);
     case Command::kUp: return run_up(command.up);
+    case Command::kDemo: return run_demo(command.demo);
     case Command::kPack: return run_pack(command.pack);
     case Command::kCheck: return run_check(command.check);
     case Command::kVersion: return run_version();
-    default: break;
   }
   return kExitUsage;
 }
