@@ -1,0 +1,172 @@
+// Bar 5: 100 kill -9 of random expert servers (at times all of them) under 500 streamed requests: none fails, and every
+// output is that of an undisturbed run.
+#include <algorithm>
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "engine_rig.h"
+#include "expert_fleet.h"
+#include "figures.h"
+
+namespace flexpert::bench {
+namespace {
+
+constexpr std::size_t kRequests = 500;
+constexpr std::uint32_t kTokens = 48;
+constexpr std::size_t kKills = 100;
+constexpr std::size_t kServers = 4;
+constexpr Duration kDeadline = Seconds(400);
+/// A stall is looked for in this time after a kill.
+constexpr Duration kStallWindow = Milliseconds(200);
+
+std::vector<Job> make_jobs(const std::vector<GoldenPrompt>& prompts) {
+  std::vector<Job> jobs;
+  for (std::size_t i = 0; i < kRequests; ++i)
+    jobs.push_back({.prompt = prompts[i % prompts.size()].ids, .max_tokens = kTokens, .temperature = i % 2 == 0 ? 0.0F : 0.8F, .seed = i});
+  return jobs;
+}
+
+/// Kills servers as the tokens come, and starts them again a moment later.
+class Chaos {
+ public:
+  Chaos(net::EventLoop& loop, ExpertFleet& fleet) : loop_(loop), fleet_(fleet) {}
+
+  void on_progress(std::uint64_t tokens) {
+    const std::uint64_t total = kRequests * kTokens;
+    // The kills are spread over the first 95 % of the tokens, so that all of them fall into the load.
+    const auto due = std::min<std::size_t>(kKills, tokens * kKills * 100 / (total * 95));
+    while (kills_ < due && strike()) {
+    }
+  }
+  [[nodiscard]] std::size_t kills() const { return kills_; }
+  [[nodiscard]] std::size_t times_all() const { return times_all_; }
+  [[nodiscard]] std::size_t restarts() const { return restarts_; }
+  [[nodiscard]] const std::vector<TimePoint>& when() const { return when_; }
+
+ private:
+  /// Kills one server, or every tenth time all that run; false when none runs.
+  bool strike() {
+    std::vector<std::size_t> alive;
+    for (std::size_t i = 0; i < fleet_.size(); ++i)
+      if (fleet_.ready(i)) alive.push_back(i);
+    if (alive.empty()) return false;
+    const bool all = ++strikes_ % 10 == 0;
+    if (all && alive.size() < fleet_.size()) {
+      --strikes_;  // waits until all are there to be killed
+      return false;
+    }
+    if (!all) alive = {alive[rng_.below(alive.size())]};
+    if (all) ++times_all_;
+    when_.push_back(clock_.now());
+    for (const std::size_t server : alive) {
+      fleet_.kill_9(server);
+      ++kills_;
+      start_later(server);
+    }
+    return true;
+  }
+
+  void start_later(std::size_t server) {
+    loop_.call_after(Milliseconds(10 + rng_.below(60)), [this, server] {
+      if (fleet_.running(server)) return start_later(server);  // not reaped yet
+      if (fleet_.start(server)) ++restarts_;
+    });
+  }
+
+  net::EventLoop& loop_;
+  ExpertFleet& fleet_;
+  SystemClock clock_;
+  Rng rng_{2026};
+  std::size_t strikes_ = 0;
+  std::size_t kills_ = 0;
+  std::size_t times_all_ = 0;
+  std::size_t restarts_ = 0;
+  std::vector<TimePoint> when_;
+};
+
+/// The longest time without any token of any request after each strike.
+std::vector<double> stalls_ms(const std::vector<Job>& jobs, const std::vector<TimePoint>& strikes) {
+  std::vector<TimePoint> times;
+  for (const Job& job : jobs) times.insert(times.end(), job.times.begin(), job.times.end());
+  std::sort(times.begin(), times.end());
+  std::vector<double> stalls;
+  for (const TimePoint strike : strikes) {
+    auto next = std::lower_bound(times.begin(), times.end(), strike);
+    if (next == times.end()) continue;
+    Duration longest = *next - (next == times.begin() ? strike : *(next - 1));
+    for (; next + 1 != times.end() && *next < strike + kStallWindow; ++next) longest = std::max<Duration>(longest, *(next + 1) - *next);
+    stalls.push_back(to_ms(longest));
+  }
+  return stalls;
+}
+
+Result<void> measure(const std::string& program, const std::string& model, Figures& figures) {
+  FLEXPERT_ASSIGN(const auto prompts, load_golden_prompts(model));
+  const ScratchFolder folder;
+  const std::string pack = folder.file("pack");
+  FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(model));
+  FLEXPERT_TRY(engine::write_pack(*checkpoint, pack, {}));
+  net::EventLoop loop;
+  ExpertFleet fleet(loop, {.program = program, .pack = pack, .folder = folder.file("")});
+  for (std::size_t i = 0; i < kServers; ++i) fleet.add(i % 2 == 1);
+  FLEXPERT_TRY(fleet.start_all_and_wait());
+
+  const auto run = [&](std::vector<Job>& jobs, Chaos* chaos) -> Result<std::unique_ptr<EngineRig>> {
+    FLEXPERT_ASSIGN(auto rig, EngineRig::start(loop, model, pack, {.remote = true}));
+    FLEXPERT_TRY(rig->connect(fleet.full_table(rig->geometry(), 1)));
+    const auto progress = [&](std::uint64_t tokens) {
+      if (chaos != nullptr) chaos->on_progress(tokens);
+    };
+    FLEXPERT_TRY(rig->run(jobs, 16, kDeadline, progress));
+    return rig;
+  };
+  std::vector<Job> undisturbed = make_jobs(prompts);
+  FLEXPERT_TRY(run(undisturbed, nullptr));
+  std::vector<Job> disturbed = make_jobs(prompts);
+  Chaos chaos(loop, fleet);
+  FLEXPERT_ASSIGN(const auto rig, run(disturbed, &chaos));
+
+  const std::size_t failed = count_failed(disturbed) + count_failed(undisturbed);
+  const std::size_t same = count_identical(undisturbed, disturbed);
+  figures.hold("kills", static_cast<double>(chaos.kills()), "kill -9", fmt::format(">={}", kKills), chaos.kills() >= kKills);
+  figures.hold("failed", static_cast<double>(failed), "requests", "0", failed == 0);
+  figures.hold("identical", static_cast<double>(same), "outputs", fmt::format("{}", kRequests), same == kRequests);
+  const double lost = rig->metric("flexpert_remote_experts_failures_total");
+  figures.hold("connections_lost", lost, "connections", ">=50", lost >= 50);
+  const double rows = rig->metric("flexpert_remote_experts_rows_total");
+  const double fallback = rig->metric("flexpert_remote_experts_fallback_rows_total");
+  const double share = 100 * rows / std::max(rows + fallback, 1.0);
+  figures.hold("rows_by_servers", share, "%", ">=50", share >= 50);
+  figures.note("all_killed_at_once", static_cast<double>(chaos.times_all()), "times");
+  figures.note("restarts", static_cast<double>(chaos.restarts()), "processes");
+  figures.note("reconnects", rig->metric("flexpert_remote_experts_reconnects_total"), "connections");
+  const auto stalls = stalls_ms(disturbed, chaos.when());
+  figures.note("stall_p50", quantile(stalls, 0.5), "ms");
+  figures.note("stall_p99", quantile(stalls, 0.99), "ms");
+  const auto calm = token_gaps_ms(undisturbed);
+  const auto rough = token_gaps_ms(disturbed);
+  figures.note("itl_p50_undisturbed", quantile(calm, 0.5), "ms");
+  figures.note("itl_p50_disturbed", quantile(rough, 0.5), "ms");
+  figures.note("itl_p99_undisturbed", quantile(calm, 0.99), "ms");
+  figures.note("itl_p99_disturbed", quantile(rough, 0.99), "ms");
+  return {};
+}
+
+}  // namespace
+}  // namespace flexpert::bench
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
+    return 2;
+  }
+  flexpert::log::configure(flexpert::log::Level::kError, "chaos");
+  flexpert::bench::Figures figures(
+      "chaos", "500 streamed requests of 48 tokens, 16 at a time, on 4 expert server processes (2 Unix, 2 TCP); 100 kill -9 spread over the run, "
+               "every tenth strike all at once, each restarted 10-70 ms later; compared with the same requests undisturbed; a stall is the longest "
+               "time without any token within 200 ms after a strike");
+  const auto done = flexpert::bench::measure(argv[1], argv[2], figures);
+  if (!done) std::fprintf(stderr, "chaos: %s\n", done.error().message.c_str());
+  return figures.verdict(done.has_value());
+}
