@@ -21,11 +21,12 @@ constexpr Duration kAcceptPause = Milliseconds(100);
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   class Listener;
 
-  explicit Impl(std::shared_ptr<ServerState> server_state) : state(std::move(server_state)) {}
+  explicit Impl(std::shared_ptr<ServerState> server_state);
+  ~Impl();
 
   void accept_from(int listening_fd);
   void update_listeners();
-  void stop_listening() { listeners.clear(); }
+  void stop_listening();
   void close_connections();
   void finish_drain();
 
@@ -58,6 +59,11 @@ class Server::Impl::Listener final : public net::FdHandler {
   net::UniqueFd fd_;
   net::Address address_;
 };
+
+Server::Impl::Impl(std::shared_ptr<ServerState> server_state) : state(std::move(server_state)) {}
+Server::Impl::~Impl() = default;
+
+void Server::Impl::stop_listening() { listeners.clear(); }
 
 void Server::Impl::accept_from(int listening_fd) {
   for (int i = 0; i < kAcceptsPerTurn && state->connections.size() < state->limits.max_connections; ++i) {
