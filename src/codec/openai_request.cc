@@ -381,6 +381,7 @@ struct Reader {
 };
 
 Status parse(std::string_view body, Reader reader) {
+  if (body.empty()) return std::unexpected(ApiError{.message = "Invalid JSON in the request body: it is empty.", .code = "invalid_json"});
   simdjson::dom::parser parser;
   if (parser.allocate(std::max<std::size_t>(body.size(), 64), kMaxRequestDepth + 1) != simdjson::SUCCESS)
     return std::unexpected(ApiError{.status = 500, .message = "Out of memory for this request.", .type = "server_error"});

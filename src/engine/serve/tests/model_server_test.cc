@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "engine/expert/expert_server.h"
+#include "engine/serve/pack_cache.h"
 #include "engine/serve/tests/served.h"
 
 namespace flexpert::engine {
@@ -204,22 +206,71 @@ TEST_F(ModelServerTest, CountsExpertLoadsOfEveryLayer) {
   }
 }
 
+/// A table that gives every slot to all of `endpoints` ({"id","address"} objects), newer than the current one.
+std::string table_over(const net::Address& server, const json::array& endpoints, std::uint64_t& epoch) {
+  epoch = call(server, "GET", "/internal/status").json().at("epoch").to_number<std::uint64_t>() + 1;
+  json::array all;
+  for (std::size_t i = 0; i < endpoints.size(); ++i) all.emplace_back(i);
+  const json::array replicas(6 * 32, all);
+  return json::serialize(json::object{{"epoch", epoch}, {"layers", 6}, {"experts", 32}, {"endpoints", endpoints}, {"replicas", replicas}});
+}
+
 TEST_F(ModelServerTest, GoesOnWhenItsExpertServersAreNotThere) {
-  std::string replicas = "[0]";
-  for (int i = 1; i < 6 * 32; ++i) replicas += ",[0]";
-  const auto table = [&](int epoch, std::string_view lists) {
-    return fmt::format(R"({{"epoch":{},"layers":6,"experts":32,"endpoints":[{{"id":"expert-0","address":"unix:{}/nobody.sock"}}],"replicas":[{}]}})", epoch,
-                       cache_->string(), lists);
-  };
-  Answer answer = call(*address_, "PUT", "/internal/routing-table", table(3, replicas));
-  EXPECT_EQ(answer.body, R"({"epoch":3})");
+  std::uint64_t epoch = 0;
+  const std::string table = table_over(*address_, {json::object{{"id", "expert-0"}, {"address", fmt::format("unix:{}/nobody.sock", cache_->string())}}}, epoch);
+  Answer answer = call(*address_, "PUT", "/internal/routing-table", table);
+  EXPECT_EQ(answer.body, fmt::format("{{\"epoch\":{}}}", epoch));
   EXPECT_EQ(text_of(post("/v1/chat/completions", chat(cases()[18], R"("temperature":0,"max_tokens":64)"))), golden_answer(cases()[18]));
   answer = post("/internal/experts", R"({"token_id":101,"timeout_ms":1000,"calls":[{"name":"A","instance":"expert-0","slots":[[0,7]]}]})");
   EXPECT_EQ(answer.status, 502) << answer.body;
   EXPECT_EQ(answer.error("code"), "call A");
   answer = post("/internal/experts", R"({"token_id":101,"calls":[{"name":"B","instance":"expert-9","slots":[[0,7]]}]})");
   EXPECT_EQ(answer.status, 404) << answer.body;
-  EXPECT_EQ(call(*address_, "PUT", "/internal/routing-table", table(2, replicas)).status, 409);
+  std::uint64_t newer = 0;
+  EXPECT_EQ(call(*address_, "PUT", "/internal/routing-table", table_over(*address_, {}, newer)).status, 200);
+  EXPECT_EQ(call(*address_, "PUT", "/internal/routing-table", table).status, 409) << "an older table";
+}
+
+TEST_F(ModelServerTest, UsesRealExpertServers) {
+  const SystemClock clock;
+  telemetry::Registry metrics;
+  const auto checkpoint = Checkpoint::open(kModelFolder);
+  ASSERT_TRUE(checkpoint);
+  const auto pack = open_pack(**checkpoint, "", cache_->string());
+  ASSERT_TRUE(pack) << pack.error().message;
+  const auto start = [&](const std::string& id) {
+    return std::make_unique<OnLoop<ExpertServer>>([&](net::EventLoop& loop) {
+      auto server = ExpertServer::start(
+          loop, *pack, {.listen = *net::Address::parse(fmt::format("unix:{}/{}.sock", cache_->string(), id)), .instance = InstanceId{id}}, metrics, clock);
+      EXPECT_TRUE(server) << server.error().message;
+      return server ? std::move(*server) : nullptr;
+    });
+  };
+  auto first = start("expert-0");
+  auto second = start("expert-1");
+  json::array endpoints;
+  for (const char* id : {"expert-0", "expert-1"}) endpoints.push_back(json::object{{"id", id}, {"address", fmt::format("unix:{}/{}.sock", cache_->string(), id)}});
+  std::uint64_t epoch = 0;
+  ASSERT_EQ(call(*address_, "PUT", "/internal/routing-table", table_over(*address_, endpoints, epoch)).status, 200);
+
+  const auto run_on = [&](std::string_view instance) {
+    return post("/internal/experts", fmt::format(R"({{"token_id":101,"calls":[{{"name":"A","instance":"{}","slots":[[0,7],[5,31]]}}]}})", instance));
+  };
+  const Answer on_first = run_on("expert-0");
+  ASSERT_EQ(on_first.status, 200) << on_first.body;
+  EXPECT_GT(on_first.json().at("calls").at(0).at("latency_ms").to_number<double>(), 0);
+  EXPECT_EQ(run_on("expert-1").json().at("output_digest"), on_first.json().at("output_digest")) << "replicas give the same bits";
+
+  EXPECT_EQ(text_of(post("/v1/chat/completions", chat(cases()[7], R"("temperature":0,"max_tokens":64)"))), golden_answer(cases()[7]));
+  std::uint64_t rows = 0;
+  first->call([&] { rows += first->value().stats().rows; });
+  second->call([&] { rows += second->value().stats().rows; });
+  EXPECT_GT(rows, 100U) << "the expert servers did the work";
+
+  first.reset();  // a server that is gone is no failure of a chat
+  EXPECT_EQ(text_of(post("/v1/chat/completions", chat(cases()[7], R"("temperature":0,"max_tokens":64)"))), golden_answer(cases()[7]));
+  EXPECT_EQ(run_on("expert-0").status, 502);
+  EXPECT_EQ(call(*address_, "PUT", "/internal/routing-table", table_over(*address_, {}, epoch)).status, 200);
 }
 
 }  // namespace
