@@ -135,6 +135,7 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
   for (const config::UpstreamConfig& upstream : config.upstreams) FLEXPERT_TRY(impl->health.add(upstream));
   if (!config.gateway.controller.empty()) {
     FLEXPERT_ASSIGN(net::Address controller, net::Address::parse(config.gateway.controller));
+    impl->directory.expect_fleet(config.model ? std::optional(config.model->name) : std::nullopt);
     Impl* self = impl.get();
     self->follower.emplace(
         loop, std::move(controller), [self](std::shared_ptr<const FleetSnapshot> snapshot) { self->took_snapshot(std::move(snapshot)); },

@@ -9,6 +9,11 @@ namespace flexpert::gateway {
 
 bool ModelServer::serves(const std::string& model) const { return std::find(models.begin(), models.end(), model) != models.end(); }
 
+void ServerDirectory::expect_fleet(const std::optional<std::string>& model) {
+  fleet_pending_ = true;
+  expected_model_ = model;
+}
+
 void ServerDirectory::add_configured(std::string id, net::Address address, std::vector<std::string> models) {
   ModelServer server;
   server.id = id;
@@ -30,6 +35,7 @@ void ServerDirectory::set_health(const std::string& id, bool ready, std::optiona
 }
 
 void ServerDirectory::apply(const FleetSnapshot& snapshot) {
+  fleet_pending_ = false;
   std::set<std::string> named;
   for (const InstanceStatus& instance : snapshot.instances) {
     if (instance.role != InstanceRole::kModelServer) continue;
@@ -88,10 +94,12 @@ const ModelServer* ServerDirectory::pick_of_fleet(const std::vector<std::string>
 }
 
 bool ServerDirectory::knows(const std::string& model) const {
+  if (fleet_pending_ || model == expected_model_) return true;
   return std::any_of(servers_.begin(), servers_.end(), [&](const auto& item) { return item.second.serves(model); });
 }
 
 bool ServerDirectory::recovering(const std::string& model, TimePoint now, Duration within) const {
+  if (fleet_pending_) return true;
   return std::any_of(servers_.begin(), servers_.end(), [&](const auto& item) {
     const ModelServer& server = item.second;
     // A configured server that was never asked yet may turn out to have any model.

@@ -39,6 +39,9 @@ class ServerDirectory {
   /// Calls `listener` after every change that may make a server ready.
   void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
 
+  /// The controller's fleet will come: until its first snapshot no model can be said not to exist. `model` is known even
+  /// while nobody serves it, if given.
+  void expect_fleet(const std::optional<std::string>& model);
   void add_configured(std::string id, net::Address address, std::vector<std::string> models);
   /// What a health check found. `models` replaces the list if given.
   void set_health(const std::string& id, bool ready, std::optional<std::vector<std::string>> models);
@@ -52,6 +55,7 @@ class ServerDirectory {
   [[nodiscard]] const ModelServer* pick(const std::string& model, const std::vector<std::string>& excluded, TimePoint now) const;
   /// The same over the fleet's own servers only, which know /internal/experts.
   [[nodiscard]] const ModelServer* pick_of_fleet(const std::vector<std::string>& excluded, TimePoint now) const;
+  /// Tells whether `model` exists, or may for all that is known.
   [[nodiscard]] bool knows(const std::string& model) const;
   /// Tells whether a server with `model` is expected back: starting, or lost less than `within` ago.
   [[nodiscard]] bool recovering(const std::string& model, TimePoint now, Duration within) const;
@@ -68,6 +72,8 @@ class ServerDirectory {
   static bool usable(const ModelServer& server, TimePoint now);
 
   std::map<std::string, ModelServer> servers_;
+  std::optional<std::string> expected_model_;
+  bool fleet_pending_ = false;
   routing::LoadCounts load_;
   std::function<void()> listener_;
 };

@@ -316,6 +316,26 @@ TEST_F(RelayTest, TheFleetOfTheControllerIsFollowedAndKeptWhileItIsAway) {
   EXPECT_EQ(call("POST", "/v1/completions", kChat)->status, 503);
 }
 
+TEST_F(RelayTest, TheModelOfAFleetThatIsStillStartingIs503AndAnUnknownOne404) {
+  FakeController controller(loop);
+  config::FleetConfig config;
+  config.model.emplace().name = "m";
+  config.gateway.controller = controller.server.address();
+  start(config, {.recovery_wait = Milliseconds(200)});
+  EXPECT_EQ(call("POST", "/v1/completions", R"({"model":"m"})")->status, 503);
+  EXPECT_EQ(call("POST", "/v1/completions", R"({"model":"n"})")->status, 404);
+  controller.server.stop();
+}
+
+TEST_F(RelayTest, WithoutAnyWordOfTheControllerNoModelIsSaidNotToExist) {
+  FakeController controller(loop);
+  config::FleetConfig config;
+  config.gateway.controller = controller.server.address();
+  controller.server.stop();
+  start(config, {.recovery_wait = Milliseconds(200)});
+  EXPECT_EQ(call("POST", "/v1/completions", R"({"model":"n"})")->status, 503);
+}
+
 TEST_F(RelayTest, DrainingFinishesWhatIsThereAndSaysNotReady) {
   std::vector<http::Responder> held;
   FakeServer upstream(loop, [&](const http::Request&, http::Responder responder) { held.push_back(responder); });
