@@ -52,7 +52,7 @@ class Server::Impl::Listener final : public net::FdHandler {
     if (address_.is_unix) ::unlink(address_.host_or_path.c_str());
   }
   void on_events(std::uint32_t) override { impl_.accept_from(fd_.get()); }
-  void accept(bool accepting) { impl_.state->loop.modify(fd_.get(), accepting ? EPOLLIN : 0U); }
+  void accept(bool on) { impl_.state->loop.modify(fd_.get(), on ? EPOLLIN : 0U); }
 
  private:
   Impl& impl_;
