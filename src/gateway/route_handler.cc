@@ -348,15 +348,21 @@ void RouteHandler::succeed(Call& call, const ExpertsAnswer& answer) {
   }
   body += '}';
   metrics_.observe_route(took);
-  for (const Share& share : call.shares) metrics_.count_group(share.group, "processed");
+  count_groups(call, "processed");
   http::Response response = http::json_response(200, std::move(body));
   if (!call.downgraded.empty()) response.headers.set("X-Expert-Downgraded", call.downgraded);
   call.answer->respond(std::move(response));
   end(call.id);
 }
 
+/// Counts each group once, over however many instances it is spread: its shares stand side by side.
+void RouteHandler::count_groups(const Call& call, const std::string& outcome) {
+  for (std::size_t i = 0; i < call.shares.size(); ++i)
+    if (i == 0 || call.shares[i].group != call.shares[i - 1].group) metrics_.count_group(call.shares[i].group, outcome);
+}
+
 void RouteHandler::refuse(Call& call, http::Response response) {
-  for (const Share& share : call.shares) metrics_.count_group(share.group, "failed");
+  count_groups(call, "failed");
   if (!call.downgraded.empty()) response.headers.set("X-Expert-Downgraded", call.downgraded);
   call.answer->respond(std::move(response));
   end(call.id);

@@ -58,6 +58,7 @@ class RouteHandler {
   void took_end(std::uint64_t id);
   void took_error(std::uint64_t id, const Error& error);
   void succeed(Call& call, const ExpertsAnswer& answer);
+  void count_groups(const Call& call, const std::string& outcome);
   void refuse(Call& call, http::Response response);
   void end(std::uint64_t id);
 

@@ -185,6 +185,7 @@ TEST_F(RouteTest, AGroupSpreadOverInstancesIsOneCallEachWeighedByItsSlots) {
   ASSERT_EQ(seen->status, 200);
   EXPECT_EQ(text(object_of(*seen), "expert"), "A");
   EXPECT_EQ(text(object_of(*seen), "instance"), "expert-0,expert-1");
+  EXPECT_EQ(metric(R"(flexpert_gateway_route_experts_total{group="A",outcome="processed"})"), 1);
   const json::array& calls = asked.back().at("calls").as_array();
   ASSERT_EQ(calls.size(), 2U);
   EXPECT_NEAR(calls[0].at("weight").to_number<double>(), 2.0 / 3, 1e-12);
