@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -75,13 +76,14 @@ struct Controller::Impl {
   scaling::ExpertUtilisationState loads;
   std::optional<scaling::LoadAccumulator> accumulator;
   ExpertGeometry geometry;
+  std::deque<std::pair<TimePoint, std::uint32_t>> servers_wanted;  ///< by recent measurements
   double measured_capacity = 0;
   std::string capacity_source;
   bool model_paced = false;
 
   std::uint64_t cycle = 0;
   std::optional<Decision> last_decision;
-  std::string last_dry_plan;             ///< so that dry-run does not repeat itself
+  std::map<std::string, TimePoint> dry_plans;  ///< told lately, so that dry-run does not repeat itself
   std::vector<Action> pending_failures;  ///< crashes that the next decision tells of
   std::optional<TimePoint> model_ready_at;
   net::TimerId tick_timer = 0;

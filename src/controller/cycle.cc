@@ -9,6 +9,9 @@
 namespace flexpert::controller {
 namespace {
 
+/// After it dry-run tells the same plan again.
+constexpr Duration kDryRunRepeats = Seconds(60);
+
 /// One line for people: what is done and why, the first few of many.
 std::string sentence_of(const Decision& decision) {
   constexpr std::size_t kShown = 6;
@@ -127,6 +130,9 @@ PlanInput Controller::Impl::plan_input(std::optional<scaling::LoadWindow> window
   input.window = window;
   input.table = actuator.table();
   input.now = clock.now();
+  const Duration held = std::max<Duration>(2 * scaling_options.cooldown, Seconds(5));
+  while (!servers_wanted.empty() && input.now - servers_wanted.front().first > held) servers_wanted.pop_front();
+  for (const auto& [at, count] : servers_wanted) input.floor_servers = std::max(input.floor_servers, count);
   for (const bool active : {true, false}) {
     for (const Member* member : book.of(InstanceRole::kExpertServer)) {
       const bool wanted = member->status.state == (active ? InstanceState::kReady : InstanceState::kWarm);
@@ -151,6 +157,7 @@ void Controller::Impl::decide(std::optional<scaling::LoadWindow> window) {
   if (!plan) return log::error("controller: {}", plan.error().message);
   for (const scaling::Hold& hold : plan->holds)
     log::debug("controller: layer {} expert {} held: {}: {}", hold.slot.layer, hold.slot.expert, hold.reason.code, hold.reason.text);
+  if (window && !options.config.controller.dry_run) servers_wanted.emplace_back(input.now, plan->servers_wanted);
   carry_out(std::move(*plan), window.has_value());
 }
 
@@ -158,8 +165,10 @@ void Controller::Impl::carry_out(Plan plan, bool scaled) {
   const bool acted = !(scaled && options.config.controller.dry_run);
   for (const std::size_t slot : plan.changed_slots) scaling::note_change(loads, slot, clock.now());
   if (!acted) {
+    if (plan.actions.empty()) return;
     const std::string fingerprint = fingerprint_of(plan.actions);
-    if (!plan.actions.empty() && fingerprint == std::exchange(last_dry_plan, fingerprint)) return;
+    std::erase_if(dry_plans, [&](const auto& told) { return clock.now() - told.second >= kDryRunRepeats; });
+    if (!dry_plans.emplace(fingerprint, clock.now()).second) return;
     return record(std::move(plan.actions), false, 0);
   }
   const std::uint64_t epoch = plan.table ? plan.table->epoch : 0;

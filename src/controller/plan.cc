@@ -62,7 +62,9 @@ class Planner {
     size.current = before;
     const placement::FleetSize needed = placement::servers_needed(size);
     // Without a measurement nothing shrinks: a crash must not look like a quiet fleet.
-    needed_ = in_.window || fresh() ? needed.servers : std::max(needed.servers, std::min(before, in_.limits.max));
+    if (in_.window) plan_.servers_wanted = needed.servers;
+    const std::uint32_t kept = in_.window || fresh() ? in_.floor_servers : std::max(before, in_.floor_servers);
+    needed_ = std::max(needed.servers, std::min(kept, in_.limits.max));
 
     while (active.size() > needed_) {
       const auto victim = least_busy(active);

@@ -38,6 +38,9 @@ struct PlanInput {
   RoutingTable table;                  ///< in force; epoch 0: none yet. It may name servers that are gone
   std::vector<UsableServer> servers;   ///< active ones first come first kept, then warm ones in order of preference
   std::uint32_t coming = 0;            ///< processes that are starting or restarting
+  /// The most servers that a recent plan wanted (Plan::servers_wanted): fewer are not kept yet. So a server that starts
+  /// for a hot expert is there when it is ready, though the expert may be in its cool-down meanwhile.
+  std::uint32_t floor_servers = 0;
   TimePoint now{};
 };
 
@@ -49,6 +52,7 @@ struct Plan {
   std::vector<InstanceId> stop;              ///< warm ones too many
   std::uint32_t start = 0;                   ///< new processes
   std::optional<RoutingTable> table;         ///< with the next epoch, if it has to change
+  std::uint32_t servers_wanted = 0;          ///< by this measurement alone; 0 without one
   std::vector<std::size_t> changed_slots;    ///< whose replicas the policy changed: their cool-down starts
 };
 
