@@ -61,10 +61,10 @@ TEST(Sampler, KeepsTopKAndThenTopPOfThem) {
 }
 
 TEST(Sampler, CutsAFlatDistributionRightlyBeyondTheFirstSortedPart) {
-  const std::vector<float> flat(1000, 0.25F);
-  const auto counts = shares(flat, {.temperature = 1, .top_p = 0.5F, .seed = 8}, 20000);
-  EXPECT_EQ(counts.rbegin()->first, 499) << "ties go to the lower ids";
-  EXPECT_EQ(counts.size(), 500U);
+  const std::vector<float> flat(200, 0.25F);
+  const auto counts = shares(flat, {.temperature = 1, .top_p = 0.5F, .seed = 8}, 4000);
+  EXPECT_EQ(counts.rbegin()->first, 99) << "ties go to the lower ids";
+  EXPECT_EQ(counts.size(), 100U);
 }
 
 TEST(Sampler, GivesLogprobsOfTheModelItself) {
