@@ -171,7 +171,7 @@ TEST_F(ExpertServerTest, BatchesThatCannotBeServedAreAnsweredWithErrors) {
 }
 
 TEST_F(ExpertServerTest, APaceHoldsAnswersBackAndQueuesThem) {
-  ServerThread server(pack_, options(1000));
+  ServerThread server(pack_, options(100));
   Client client(server.address());
   greet(client);
   const SystemClock clock;
@@ -183,14 +183,14 @@ TEST_F(ExpertServerTest, APaceHoldsAnswersBackAndQueuesThem) {
   const auto first_answer = client.receive();
   ASSERT_TRUE(first_answer);
   EXPECT_EQ(first_answer->correlation, 1U);
-  EXPECT_EQ(wire::decode_result(first_answer->payload)->service_ns, 20'000'000U);
-  EXPECT_GE(clock.now() - start, Milliseconds(20));
+  EXPECT_EQ(wire::decode_result(first_answer->payload)->service_ns, 200'000'000U);
+  EXPECT_GE(clock.now() - start, Milliseconds(200));
   const auto second_answer = client.receive();
   ASSERT_TRUE(second_answer);
   const auto result = wire::decode_result(second_answer->payload);
   EXPECT_GT(result->queue_rows, 10U);
   EXPECT_LE(result->queue_rows, 20U);
-  EXPECT_GE(clock.now() - start, Milliseconds(30));
+  EXPECT_GE(clock.now() - start, Milliseconds(300));
 }
 
 TEST_F(ExpertServerTest, AHeldAnswerCanBeCancelled) {
@@ -232,10 +232,10 @@ TEST_F(ExpertServerTest, PrepareAndStatsAreAnswered) {
 }
 
 TEST_F(ExpertServerTest, DrainAnswersWhatIsOwedAndClosesEverything) {
-  ServerThread server(pack_, options(1000));
+  ServerThread server(pack_, options(10));
   Client client(server.address());
   greet(client);
-  client.send(batch_frame(1, 30));
+  client.send(batch_frame(1, 10));
   while (server.stats().batches == 0) {
   }
   std::promise<void> drained;

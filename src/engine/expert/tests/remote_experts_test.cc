@@ -245,6 +245,25 @@ TEST_F(RemoteExpertsTest, TablesChangeBetweenSteps) {
   EXPECT_EQ(counted("epoch"), 20);
 }
 
+TEST_F(RemoteExpertsTest, PacedServersGiveTheSameBytesLaterAndAreCounted) {
+  ExpertServerOptions slow = server_options(0);
+  slow.pace_rows_per_s = 2000;
+  ServerThread paced(pack_, slow);
+  auto experts = remote();
+  ASSERT_TRUE(experts.set_routing_table(full_table(pack_->geometry(), {paced.address()})));
+  ASSERT_TRUE(experts.wait_connected(Seconds(5)));
+  EXPECT_EQ(counted("paced_endpoints"), 1);
+  Layer layer(*pack_, 0, 10, 5);
+  const auto wanted = expected(layer);
+  const TimePoint start = clock_.now();
+  EXPECT_EQ(layer.run(experts), wanted);
+  EXPECT_GE(clock_.now() - start, from_seconds(static_cast<double>(layer.assignments()) / 2000));
+  EXPECT_EQ(paced.stats().pace_rows_per_s, 2000);
+  ASSERT_TRUE(experts.set_routing_table(full_table(pack_->geometry(), {}, 2)));
+  EXPECT_EQ(counted("paced_endpoints"), 0);
+  EXPECT_EQ(counted("live_endpoints"), 0);
+}
+
 TEST_F(RemoteExpertsTest, OldAndForeignTablesAreRefused) {
   auto experts = remote();
   ASSERT_TRUE(experts.set_routing_table(full_table(pack_->geometry(), {}, 5)));

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/expert/batch_frame.h"
+#include "engine/expert/expert_link.h"
+#include "placement/replica_dispatch.h"
+#include "telemetry/metrics.h"
+
+namespace flexpert::engine {
+
+struct RemoteMetrics {
+  explicit RemoteMetrics(telemetry::Registry& registry)
+      : batches(registry.counter("flexpert_remote_experts_batches_total", "Batches answered by expert servers.")),
+        rows(registry.counter("flexpert_remote_experts_rows_total", "Expert rows computed by expert servers.")),
+        local_rows(registry.counter("flexpert_remote_experts_local_rows_total", "Expert rows computed here because the table has no replica.")),
+        fallback_rows(registry.counter("flexpert_remote_experts_fallback_rows_total", "Expert rows computed here because no replica was usable.")),
+        failures(registry.counter("flexpert_remote_experts_failures_total", "Connections to expert servers lost.")),
+        reconnects(registry.counter("flexpert_remote_experts_reconnects_total", "Connections made anew after a failure.")),
+        refused(registry.counter("flexpert_remote_experts_refused_total", "Hellos that ended in a refusal.")),
+        epoch(registry.gauge("flexpert_remote_experts_epoch", "Epoch of the routing table in use.")),
+        live(registry.gauge("flexpert_remote_experts_live_endpoints", "Expert servers connected.")),
+        paced(registry.gauge("flexpert_remote_experts_paced_endpoints", "Expert servers connected that hold answers to a stated speed.")),
+        stall(registry.histogram("flexpert_remote_experts_stall_seconds",
+                                 "Time from the loss of a server to the end of the layer that lost it.",
+                                 {50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30})) {}
+
+  telemetry::Counter batches, rows, local_rows, fallback_rows, failures, reconnects, refused;
+  telemetry::Gauge epoch, live, paced;
+  telemetry::Histogram stall;
+};
+
+/// A batch that a server has not answered yet.
+struct Outstanding {
+  std::uint64_t correlation = 0;
+  std::vector<BatchShare> shares;
+  std::uint32_t assignments = 0;
+  std::uint32_t experts = 0;
+  TimePoint deadline;
+};
+
+/// What a model server knows of one expert server.
+struct RemotePeer {
+  RemotePeer(const ExpertEndpoint& endpoint, const expert_protocol::Hello& hello, Duration connect_timeout)
+      : link(endpoint, hello, connect_timeout) {}
+
+  /// Returns how many rows are expected in front of a batch that is sent now.
+  [[nodiscard]] double queue_at(TimePoint now) const {
+    double queue = std::max(0.0, queue_rows - to_seconds(now - queue_seen) * 1e9 / cost.ns_per_row());
+    for (const Outstanding& sent : outstanding) queue += sent.assignments;
+    return queue;
+  }
+  /// Returns how long a batch is expected to take by itself.
+  [[nodiscard]] Duration expected(std::uint32_t rows, std::uint32_t experts) const {
+    return from_seconds(std::min((rows * cost.ns_per_row() + experts * cost.ns_per_expert()) * 1e-9, 60.0));
+  }
+
+  ExpertLink link;
+  placement::ServiceCost cost;
+  double queue_rows = 0;       ///< as the server said last
+  TimePoint queue_seen{};
+  std::vector<Outstanding> outstanding;
+  std::vector<BatchShare> shares;    ///< being collected for the next batch
+  std::vector<ExpertSlot> to_prepare;  ///< slots that it got and has not been told of
+  bool was_live = false;
+  bool ever_live = false;
+  bool counted_paced = false;
+  std::string logged_refusal;
+  std::uint64_t refusals = 0;
+};
+
+}  // namespace flexpert::engine
