@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <unistd.h>
+
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
 
@@ -32,7 +34,7 @@ constexpr const char* kQwen3 = R"({%- if messages[0].role == 'system' %}
 /// Opens a folder whose tokenizer_config.json has this text.
 Result<std::shared_ptr<const ChatTemplate>> open_config(const std::string& config) {
   const auto folder = std::filesystem::path(testing::TempDir()) /
-                      fmt::format("chat_template_{}", testing::UnitTest::GetInstance()->current_test_info()->name());
+                      fmt::format("chat_template_{}_{}", ::getpid(), testing::UnitTest::GetInstance()->current_test_info()->name());
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "tokenizer_config.json") << config;
   auto opened = ChatTemplate::open(folder.string());
