@@ -12,7 +12,8 @@ const ours = JSON.parse(execFileSync(program, [modelDir, String(kTokens)], { inp
 
 const llama = await getLlama({ gpu: false, build: "never", logLevel: LlamaLogLevel.error });
 const model = await llama.loadModel({ modelPath: gguf });
-const context = await model.createContext({ contextSize: 512, threads: 2 });
+// One thread: llama.cpp's threads spin at every operator, which takes forever on a busy machine.
+const context = await model.createContext({ contextSize: 512, threads: 1 });
 const sequence = context.getSequence();
 
 let prompts = 0;
