@@ -1,15 +1,21 @@
 #include "flexpert/demo_figures.h"
 
+#include <algorithm>
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include "flexpert/demo_phases.h"
+#include "flexpert/pretty_json.h"
 
 namespace flexpert::app {
 
 namespace json = boost::json;
 
 namespace {
+
+constexpr double kSettleSeconds = 3;
+constexpr double kLeastAfterSeconds = 6;
 
 double rounded(double ms) { return static_cast<double>(static_cast<std::int64_t>(ms * 1000 + 0.5)) / 1000; }
 
@@ -67,13 +73,13 @@ DemoFigures make_demo_figures(const workload::LoadRecord& record, const std::vec
       if (at_s < begin_s || at_s >= end_s) continue;
       phase.scale_ups += count(decision, ActionKind::kExpertScaleUp);
       phase.scale_downs += count(decision, ActionKind::kExpertScaleDown);
-      if (!decision.acted || !adds_capacity(decision)) continue;
+      if (!decision.acted || !adds_capacity(decision) || at_s < begin_s + kSettleSeconds) continue;
       if (!first_addition) first_addition = at_s;
       last_addition = at_s;
     }
     if (first_addition) {
       phase.itl_p95_before_ms = itl_p95(record, index, begin_s, *first_addition);
-      phase.itl_p95_after_ms = itl_p95(record, index, last_addition, end_s);
+      phase.itl_p95_after_ms = itl_p95(record, index, std::max(*first_addition, std::min(last_addition, end_s - kLeastAfterSeconds)), end_s);
     }
     figures.scale_ups += phase.scale_ups;
     figures.scale_downs += phase.scale_downs;
@@ -157,7 +163,7 @@ std::string to_json(const DemoFigures& figures) {
   root["secure_route"] = std::move(calls);
   const std::string problem = figures.problem();
   root["problem"] = problem.empty() ? json::value(nullptr) : json::value(problem);
-  return json::serialize(root);
+  return pretty_json(root);
 }
 
 }  // namespace flexpert::app

@@ -21,8 +21,9 @@ struct DemoPhaseFigures {
   workload::LoadFigures load;
   std::uint64_t scale_ups = 0;    ///< of experts, by decisions made in the phase
   std::uint64_t scale_downs = 0;
-  /// ITL p95 of the phase's requests from the phase's start to its first decision that adds replicas or servers, and from
-  /// its last such decision to its end. Absent if there was none, or nothing was measured on one side.
+  /// ITL p95 of the phase's requests before its first decision that added replicas or servers, and after its last one (but
+  /// at least over the phase's last six seconds). Decisions of a phase's first three seconds answer to the phase before and
+  /// are passed over. Absent if there was none, or nothing was measured on one side.
   std::optional<double> itl_p95_before_ms;
   std::optional<double> itl_p95_after_ms;
 };

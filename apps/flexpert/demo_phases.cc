@@ -11,15 +11,15 @@ const std::vector<workload::MixPart> kEverything{{"code", 1}, {"math", 1}, {"dia
 std::vector<workload::Phase> demo_phases(bool fast) {
   // Rates differ because answers do: about 60 tokens for code and prose, 35 for mathematics, 25 for dialogue.
   if (fast)
-    return {{"code", 14, 5, {{"code", 1}}, 64},
-            {"prose", 14, 5, {{"prose", 1}}, 64},
+    return {{"code", 14, 4.5, {{"code", 1}}, 64},
+            {"prose", 14, 4.5, {{"prose", 1}}, 64},
             {"quiet", 18, 0.5, kEverything, 64},
             {kYourTurn, 5, 1, kEverything, 64}};
-  return {{"code", 22, 5, {{"code", 1}}, 64},
-          {"mathematics", 22, 7, {{"math", 1}}, 64},
-          {"dialogue", 22, 8, {{"dialogue", 1}}, 64},
-          {"prose", 22, 5, {{"prose", 1}}, 64},
-          {"mixed", 20, 6, kEverything, 64},
+  return {{"code", 22, 4.5, {{"code", 1}}, 64},
+          {"mathematics", 22, 8, {{"math", 1}}, 64},
+          {"dialogue", 22, 10, {{"dialogue", 1}}, 64},
+          {"prose", 22, 4.5, {{"prose", 1}}, 64},
+          {"mixed", 20, 5.5, kEverything, 64},
           {"quiet", 25, 0.5, kEverything, 64},
           {kYourTurn, 15, 1, kEverything, 64}};
 }

@@ -3,6 +3,8 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "flexpert/pretty_json.h"
+
 namespace flexpert::app {
 
 namespace json = boost::json;
@@ -56,7 +58,7 @@ std::string load_figures_json(const workload::LoadRecord& record, const std::vec
   json::object failures;
   for (const auto& [reason, count] : record.failures()) failures[reason] = count;
   root["failures"] = std::move(failures);
-  return json::serialize(root);
+  return pretty_json(root);
 }
 
 }  // namespace flexpert::app

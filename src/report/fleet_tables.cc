@@ -35,6 +35,19 @@ int rank_of(ActionKind kind) {
   return 8;
 }
 
+/// How far an action's measured utilisation is from where none would be needed: the most telling of several has the most.
+double urgency_of(const Action& action) {
+  for (const Reason& reason : action.reasons)
+    for (const auto& [name, value] : reason.numbers)
+      if (name == "utilisation") return action.kind == ActionKind::kExpertScaleDown ? -value : value;
+  return -1e9;
+}
+
+bool tells_more(const Action& a, const Action& b) {
+  if (rank_of(a.kind) != rank_of(b.kind)) return rank_of(a.kind) < rank_of(b.kind);
+  return urgency_of(a) > urgency_of(b);
+}
+
 }  // namespace
 
 Table instance_table(const FleetSnapshot& fleet) {
@@ -97,8 +110,7 @@ std::string why(const Action& action) { return action.reasons.empty() ? std::str
 
 std::string summary(const Decision& decision) {
   if (decision.actions.empty()) return "nothing to change";
-  const Action& first = *std::min_element(decision.actions.begin(), decision.actions.end(),
-                                          [](const Action& a, const Action& b) { return rank_of(a.kind) < rank_of(b.kind); });
+  const Action& first = *std::min_element(decision.actions.begin(), decision.actions.end(), tells_more);
   std::string line = describe(first);
   if (const std::string reason = why(first); !reason.empty()) line += " (" + reason + ")";
   if (decision.actions.size() > 1) line += fmt::format(", and {} more", decision.actions.size() - 1);

@@ -64,6 +64,11 @@ TEST(FleetTables, SummaryNamesTheWeightiestActionWithItsReason) {
   decision.actions = {moved, up};
   decision.acted = true;
   EXPECT_EQ(summary(decision), "expert 10 of layer 5: 1 -> 2 replicas (utilisation 0.93 is over 0.80), and 1 more");
+  Action hotter = up;
+  hotter.slot = {3, 7};
+  hotter.reasons = {{"utilisation_high", "it is hot", {{"utilisation", 2.5}}}};
+  decision.actions.push_back(hotter);
+  EXPECT_EQ(summary(decision), "expert 7 of layer 3: 1 -> 2 replicas (it is hot), and 2 more");
   decision.acted = false;
   EXPECT_NE(summary(decision).find("[dry-run]"), std::string::npos);
 }
