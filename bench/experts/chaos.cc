@@ -101,6 +101,20 @@ std::vector<double> stalls_ms(const std::vector<Job>& jobs, const std::vector<Ti
   return stalls;
 }
 
+/// As many moments as asked for, evenly over the first 95 % of a run.
+std::vector<TimePoint> moments(const std::vector<Job>& jobs, std::size_t count) {
+  TimePoint first = TimePoint::max();
+  TimePoint last = TimePoint::min();
+  for (const Job& job : jobs) {
+    first = std::min(first, job.times.front());
+    last = std::max(last, job.times.back());
+  }
+  std::vector<TimePoint> all;
+  for (std::size_t i = 0; i < count; ++i)
+    all.push_back(first + from_seconds(0.95 * to_seconds(last - first) * static_cast<double>(i) / static_cast<double>(count)));
+  return all;
+}
+
 Result<void> measure(const std::string& program, const std::string& model, Figures& figures) {
   FLEXPERT_ASSIGN(const auto prompts, load_golden_prompts(model));
   const ScratchFolder folder;
@@ -144,6 +158,12 @@ Result<void> measure(const std::string& program, const std::string& model, Figur
   const auto stalls = stalls_ms(disturbed, chaos.when());
   figures.note("stall_p50", quantile(stalls, 0.5), "ms");
   figures.note("stall_p99", quantile(stalls, 0.99), "ms");
+  // What the machine does by itself: the same question to the undisturbed run, at as many moments.
+  const auto calm_stalls = stalls_ms(undisturbed, moments(undisturbed, chaos.when().size()));
+  figures.note("stall_p50_undisturbed", quantile(calm_stalls, 0.5), "ms");
+  figures.note("stall_p99_undisturbed", quantile(calm_stalls, 0.99), "ms");
+  figures.note("lost_layer_p50", 1000 * rig->histogram_quantile("flexpert_remote_experts_stall_seconds", 0.5), "ms at most");
+  figures.note("lost_layer_p99", 1000 * rig->histogram_quantile("flexpert_remote_experts_stall_seconds", 0.99), "ms at most");
   const auto calm = token_gaps_ms(undisturbed);
   const auto rough = token_gaps_ms(disturbed);
   figures.note("itl_p50_undisturbed", quantile(calm, 0.5), "ms");
@@ -165,7 +185,7 @@ int main(int argc, char** argv) {
   flexpert::bench::Figures figures(
       "chaos", "500 streamed requests of 48 tokens, 16 at a time, on 4 expert server processes (2 Unix, 2 TCP); 100 kill -9 spread over the run, "
                "every tenth strike all at once, each restarted 10-70 ms later; compared with the same requests undisturbed; a stall is the longest "
-               "time without any token within 200 ms after a strike");
+               "time without any token within 200 ms after a strike; a lost layer is timed from the loss to its end");
   const auto done = flexpert::bench::measure(argv[1], argv[2], figures);
   if (!done) std::fprintf(stderr, "chaos: %s\n", done.error().message.c_str());
   return figures.verdict(done.has_value());

@@ -134,6 +134,18 @@ double EngineRig::metric(const std::string& name) const {
   return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + name.size() + 2, nullptr);
 }
 
+double EngineRig::histogram_quantile(const std::string& name, double q) const {
+  const double wanted = q * metric(name + "_count");
+  const std::string text = metrics_.text();
+  const std::string bucket = name + "_bucket{le=\"";
+  for (std::size_t at = text.find(bucket); wanted > 0 && at != std::string::npos; at = text.find(bucket, at + 1)) {
+    const char* bound = text.c_str() + at + bucket.size();
+    const std::size_t count_at = text.find("} ", at);
+    if (count_at != std::string::npos && std::strtod(text.c_str() + count_at + 2, nullptr) >= wanted) return std::strtod(bound, nullptr);
+  }
+  return 0;
+}
+
 std::size_t count_identical(const std::vector<Job>& a, const std::vector<Job>& b) {
   std::size_t same = 0;
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)

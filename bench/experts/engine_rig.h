@@ -55,6 +55,8 @@ class EngineRig {
   [[nodiscard]] ExpertGeometry geometry() const { return pack_->geometry(); }
   /// Reads one metric; 0 when it is not there.
   [[nodiscard]] double metric(const std::string& name) const;
+  /// Returns the upper bound of the bucket below which the share `q` of a histogram's samples lies; 0 without samples.
+  [[nodiscard]] double histogram_quantile(const std::string& name, double q) const;
   /// How many changes of the table were refused.
   [[nodiscard]] std::uint64_t refused_tables() const { return refused_tables_; }
 

@@ -1,7 +1,10 @@
 #include "engine/expert/expert_server.h"
 
+#include <cstring>
+
 #include <poll.h>
 #include <sys/socket.h>
+#include <xxhash.h>
 
 #include "engine/expert/tests/expert_fixture.h"
 #include "engine/kernels/kernels.h"
@@ -138,6 +141,35 @@ TEST_F(ExpertServerTest, RandomBytesAreClosedAndCounted) {
   ASSERT_TRUE(result && result->type == wire::FrameType::kResult);
 }
 
+TEST_F(ExpertServerTest, BytesThatTurnBadAfterHelloAreClosedAndCounted) {
+  ServerThread server(pack_, options());
+  for (int i = 0; i < 5; ++i) {
+    Client client(server.address());
+    greet(client);
+    wire::Bytes damaged = batch_frame(1, 3);
+    damaged[damaged.size() - 1 - static_cast<std::size_t>(i)] ^= std::byte{16};
+    client.send(damaged);
+    EXPECT_TRUE(client.closed());
+  }
+  EXPECT_EQ(server.stats().rejected_connections, 5U);
+  EXPECT_EQ(server.stats().batches, 0U);
+}
+
+TEST_F(ExpertServerTest, AnotherProtocolVersionIsRefusedWithTheReason) {
+  ServerThread server(pack_, options());
+  wire::Bytes newer = frame_of(hello());
+  newer[4] = std::byte{9};
+  const std::uint64_t checksum = XXH3_64bits(newer.data(), 32);
+  std::memcpy(newer.data() + 32, &checksum, sizeof checksum);
+  Client client(server.address());
+  client.send(newer);
+  const auto error = error_in(client.receive());
+  EXPECT_EQ(error.code, ErrorCode::kFailedPrecondition);
+  EXPECT_NE(error.text.find("version 9"), std::string::npos) << error.text;
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(server.stats().refused_hellos, 1U);
+}
+
 TEST_F(ExpertServerTest, ABatchBeforeHelloIsClosedAndCounted) {
   ServerThread server(pack_, options());
   Client client(server.address());
@@ -240,6 +272,7 @@ TEST_F(ExpertServerTest, DrainAnswersWhatIsOwedAndClosesEverything) {
   }
   std::promise<void> drained;
   server.drain(Seconds(30), [&] { drained.set_value(); });
+  (void)server.stats();  // answered after the drain has begun
   client.send(batch_frame(2, 1));
   EXPECT_EQ(error_in(client.receive()).code, ErrorCode::kUnavailable);
   const auto answer = client.receive();
