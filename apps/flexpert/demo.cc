@@ -119,9 +119,9 @@ class Demo {
     const report::Terminal& terminal = view_.terminal();
     fmt::print("\nSummary{}\n{}\n", figures_.paced ? " (paced)" : "", demo_table(figures_).text(terminal.interactive ? terminal.width : 200, terminal.colours));
     fmt::print("Expert servers: {} at most. Restarted after a crash: {}.\n", figures_.most_expert_servers, figures_.restarts);
-    if (const DemoPhaseFigures* best = figures_.best_phase(); best != nullptr)
-      fmt::print("In the phase \"{}\" the ITL p95 went from {:.1f} ms before the scale-up to {:.1f} ms after it.\n", best->name, *best->itl_p95_before_ms,
-                 *best->itl_p95_after_ms);
+    if (const DemoPhaseFigures* scaled = figures_.scaled_phase(); scaled != nullptr)
+      fmt::print("In the phase \"{}\" the ITL p95 went from {:.1f} ms before the scale-up to {:.1f} ms after it.\n", scaled->name, *scaled->itl_p95_before_ms,
+                 *scaled->itl_p95_after_ms);
     for (const auto& [reason, count] : generator_.record().failures()) fmt::print("failed: {} x {}\n", count, reason);
     std::fflush(stdout);
   }

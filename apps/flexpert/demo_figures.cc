@@ -89,17 +89,10 @@ DemoFigures make_demo_figures(const workload::LoadRecord& record, const std::vec
   return figures;
 }
 
-const DemoPhaseFigures* DemoFigures::best_phase() const {
-  const DemoPhaseFigures* best = nullptr;
-  double best_ratio = 0;
-  for (const DemoPhaseFigures& phase : phases) {
-    if (!phase.hot || phase.scale_ups == 0 || !phase.itl_p95_before_ms || !phase.itl_p95_after_ms) continue;
-    const double ratio = *phase.itl_p95_before_ms / *phase.itl_p95_after_ms;
-    if (best != nullptr && ratio <= best_ratio) continue;
-    best = &phase;
-    best_ratio = ratio;
-  }
-  return best;
+const DemoPhaseFigures* DemoFigures::scaled_phase() const {
+  for (const DemoPhaseFigures& phase : phases)
+    if (phase.hot && phase.scale_ups > 0 && phase.itl_p95_before_ms && phase.itl_p95_after_ms) return &phase;
+  return nullptr;
 }
 
 std::string DemoFigures::problem() const {
@@ -140,10 +133,10 @@ std::string to_json(const DemoFigures& figures) {
   root["seconds"] = rounded(figures.seconds);
   root["expert_servers_most"] = figures.most_expert_servers;
   root["restarts"] = figures.restarts;
-  const DemoPhaseFigures* best = figures.best_phase();
-  root["hot_phase"] = best == nullptr ? json::value(nullptr) : json::value(best->name);
-  root["itl_p95_before_ms"] = best == nullptr ? json::value(nullptr) : optional_json(best->itl_p95_before_ms);
-  root["itl_p95_after_ms"] = best == nullptr ? json::value(nullptr) : optional_json(best->itl_p95_after_ms);
+  const DemoPhaseFigures* scaled = figures.scaled_phase();
+  root["hot_phase"] = scaled == nullptr ? json::value(nullptr) : json::value(scaled->name);
+  root["itl_p95_before_ms"] = scaled == nullptr ? json::value(nullptr) : optional_json(scaled->itl_p95_before_ms);
+  root["itl_p95_after_ms"] = scaled == nullptr ? json::value(nullptr) : optional_json(scaled->itl_p95_after_ms);
   json::array phases;
   for (const DemoPhaseFigures& phase : figures.phases) {
     json::object entry{{"name", phase.name}, {"hot", phase.hot}};

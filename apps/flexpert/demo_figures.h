@@ -39,8 +39,9 @@ struct DemoFigures {
   bool paced = false;
   std::vector<SecureRouteCall> calls;
 
-  /// The hot phase whose tail latency gained most from scaling; null if none was measured on both sides.
-  [[nodiscard]] const DemoPhaseFigures* best_phase() const;
+  /// The first hot phase that was measured before and after a scale-up of experts; null if there is none. It starts from the
+  /// smallest fleet, so it shows what scaling is worth.
+  [[nodiscard]] const DemoPhaseFigures* scaled_phase() const;
   /// Returns why this was no good run; empty if nothing failed, experts were scaled both ways, and the calls were answered
   /// as they should.
   [[nodiscard]] std::string problem() const;

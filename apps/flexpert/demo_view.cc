@@ -15,6 +15,7 @@ namespace {
 constexpr double kRecentSeconds = 5;
 constexpr std::size_t kHottestShown = 6;
 constexpr std::size_t kHistoryShown = 40;
+constexpr std::size_t kLongestLine = 240;
 
 using report::Style;
 
@@ -38,7 +39,10 @@ void DemoView::show() {
     itl_history_.push_back(now.load.itl_p95_ms);
     next_history_s_ += 1;
   }
-  if (view_.terminal().interactive) view_.set_width(report::Terminal::of(STDOUT_FILENO).width);
+  if (view_.terminal().interactive) {
+    const report::Terminal current = report::Terminal::of(STDOUT_FILENO);
+    view_.set_size(current.width, current.height);
+  }
   view_.update(frame(now), plain_line(now), SystemClock().now());
 }
 
@@ -57,8 +61,7 @@ void DemoView::tell(const Decision& decision, double at_s) {
   if (downs > 0) counts += fmt::format(" {} down", downs);
   const std::string line = fmt::format("[{:6.1f} s] decision #{}{}: {}", at_s, decision.cycle, counts, last_decision_);
   const Style style = ups > 0 ? Style::kYellow : downs > 0 ? Style::kCyan : Style::kDim;
-  const std::size_t width = view_.terminal().interactive ? view_.terminal().width : 300;
-  view_.print(report::styled(report::cut_to_width(line, width), style, view_.terminal().colours));
+  view_.print(report::styled(report::cut_to_width(line, kLongestLine), style, view_.terminal().colours));
 }
 
 std::string DemoView::phase_line() const {

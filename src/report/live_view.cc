@@ -33,6 +33,8 @@ void LiveView::update(const std::vector<std::string>& frame, std::string_view pl
   if (!frame_.empty()) output += fmt::format("\x1b[{}A\r", frame_.size());
   std::vector<std::string> shown;
   for (const std::string& line : frame) {
+    // A frame as high as the screen would scroll, and could not be gone back over.
+    if (terminal_.height > 0 && shown.size() + 1 >= terminal_.height) break;
     shown.push_back(cut_to_width(line, terminal_.width > 1 ? terminal_.width - 1 : 1));
     output += shown.back() + "\x1b[K\n";
   }

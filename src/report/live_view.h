@@ -22,8 +22,12 @@ class LiveView {
   LiveView& operator=(const LiveView&) = delete;
 
   [[nodiscard]] const Terminal& terminal() const { return terminal_; }
-  void set_width(std::size_t width) { terminal_.width = width; }
-  /// Shows `frame` (lines without newlines, cut to the width), or writes `plain_line`, whichever fits the output.
+  /// Tells of a resize.
+  void set_size(std::size_t width, std::size_t height) {
+    terminal_.width = width;
+    terminal_.height = height;
+  }
+  /// Shows `frame` (lines without newlines, cut to the width, and as many as the height allows), or writes `plain_line`, whichever fits the output.
   void update(const std::vector<std::string>& frame, std::string_view plain_line, TimePoint now);
   /// Writes a line for good.
   void print(std::string_view line);

@@ -28,7 +28,10 @@ Terminal Terminal::of(int fd) {
   const char* no_color = std::getenv("NO_COLOR");
   terminal.colours = terminal.interactive && (no_color == nullptr || *no_color == '\0');
   winsize size{};
-  if (terminal.interactive && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) terminal.width = size.ws_col;
+  if (terminal.interactive && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    terminal.width = size.ws_col;
+    terminal.height = size.ws_row;
+  }
   return terminal;
 }
 

@@ -13,8 +13,9 @@ struct Terminal {
   bool interactive = false;  ///< it is a terminal that understands cursor movement
   bool colours = false;
   std::size_t width = 100;   ///< columns
+  std::size_t height = 0;    ///< rows; 0 = unknown
 
-  /// Asks the system about `fd`: TERM=dumb and NO_COLOR are heeded. The width is that of now; ask again after a resize.
+  /// Asks the system about `fd`: TERM=dumb and NO_COLOR are heeded. The size is that of now; ask again after a resize.
   static Terminal of(int fd);
 };
 

@@ -116,6 +116,14 @@ TEST(LiveView, FramesReplaceEachOtherOnATerminal) {
   EXPECT_EQ(screen_after(file.text()), (std::vector<std::string>{"said", "third", "ff", ""}));
 }
 
+TEST(LiveView, AFrameIsNeverAsHighAsTheScreen) {
+  MemoryFile file;
+  LiveView view(file.get(), {.interactive = true, .colours = false, .width = 20, .height = 3});
+  view.update({"one", "two", "three", "four"}, "plain", TimePoint(Seconds(1)));
+  view.update({"five", "six", "seven"}, "plain", TimePoint(Seconds(1)));
+  EXPECT_EQ(screen_after(file.text()), (std::vector<std::string>{"five", "six", ""}));
+}
+
 TEST(LiveView, ElsewhereWritesALineEveryTwoSeconds) {
   MemoryFile file;
   LiveView view(file.get(), {.interactive = false, .colours = false, .width = 20});
