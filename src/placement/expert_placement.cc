@@ -45,7 +45,7 @@ class Board {
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < positions_.size(); ++i)
       if (positions_[i].size() < replicas_[i]) order.push_back(i);
-    std::stable_sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) { return share(a) > share(b); });
+    std::sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) { return std::pair(-share(a), a) < std::pair(-share(b), b); });
     for (const std::size_t i : order)
       while (positions_[i].size() < replicas_[i]) put(i, free_server_for(i));
   }
