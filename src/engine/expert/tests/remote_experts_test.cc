@@ -24,8 +24,10 @@ class FakeServer {
  public:
   enum class Behaviour { kCloseOnBatch, kNeverAnswer, kGarbageOnBatch, kAnswerWrongSize, kErrorOnBatch };
 
-  FakeServer(const PackFile& pack, const std::string& path, Behaviour behaviour) : behaviour_(behaviour) {
+  FakeServer(const PackFile& pack, const std::string& path, Behaviour behaviour, const std::function<void(wire::HelloReply&)>& change = {})
+      : behaviour_(behaviour) {
     hello_ = {pack.model_fingerprint(), 0, kernel_identity(), pack.hidden_size(), pack.geometry(), 0, "expert-0"};
+    if (change) change(hello_);
     listener_ = std::move(*net::listen_on(*net::Address::parse("unix:" + path)));
     thread_ = std::thread([this] { serve(); });
   }
@@ -216,6 +218,24 @@ TEST_F(RemoteExpertsTest, AServerOfAnotherModelIsRefused) {
   EXPECT_GE(server.stats().refused_hellos, 1U);
   Layer layer(*pack_, 0, 4, 5);
   EXPECT_EQ(layer.run(experts), expected(layer));
+  EXPECT_EQ(counted("rows_total"), 0);
+}
+
+TEST_F(RemoteExpertsTest, ServersThatSayTheyAreOfAnotherKindAreRefusedByTheClientToo) {
+  const std::vector<std::function<void(wire::HelloReply&)>> changes = {
+      [](auto& reply) { reply.kernel_identity = "other"; }, [](auto& reply) { reply.model_fingerprint = "other"; },
+      [](auto& reply) { reply.model_epoch = 7; }, [](auto& reply) { reply.hidden = 1; }, [](auto& reply) { reply.geometry.layers = 9; }};
+  double refused = 0;
+  for (const auto& change : changes) {
+    FakeServer other(*pack_, socket_path(0), FakeServer::Behaviour::kNeverAnswer, change);
+    auto experts = remote();
+    ASSERT_TRUE(experts.set_routing_table(full_table(pack_->geometry(), {"unix:" + socket_path(0)})));
+    EXPECT_FALSE(experts.wait_connected(Milliseconds(60)));
+    EXPECT_GT(counted("refused_total"), refused);
+    refused = counted("refused_total");
+    Layer layer(*pack_, 0, 2, 5);
+    EXPECT_EQ(layer.run(experts), expected(layer));
+  }
   EXPECT_EQ(counted("rows_total"), 0);
 }
 
