@@ -13,10 +13,13 @@ constexpr double kMemory = 0.95;
 
 }  // namespace
 
-std::span<const DispatchPiece> ReplicaDispatch::assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups) {
+std::span<const DispatchPiece> ReplicaDispatch::assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups,
+                                                       std::uint64_t turn) {
   pieces_.clear();
+  turn_ = turn;
   finish_ns_.clear();
   for (const ReplicaLoad& endpoint : endpoints) finish_ns_.push_back(endpoint.queue_rows * endpoint.ns_per_row);
+  used_.assign(endpoints.size(), 0);
   order_.clear();
   choices_.clear();
   for (std::uint32_t g = 0; g < groups.size(); ++g) {
@@ -41,19 +44,21 @@ void ReplicaDispatch::assign_group(std::span<const ReplicaLoad> endpoints, std::
   candidates_.clear();
   for (const std::uint16_t e : group.replicas) {
     if (e >= endpoints.size() || !endpoints[e].alive) continue;
-    candidates_.push_back({e, finish_ns_[e] + endpoints[e].ns_per_expert, std::max(endpoints[e].ns_per_row, 1.0), 0});
+    const double message_ns = used_[e] != 0 ? 0 : endpoints[e].ns_per_batch;
+    const std::size_t rank = (e + endpoints.size() - turn_ % endpoints.size()) % endpoints.size();
+    candidates_.push_back({e, rank, finish_ns_[e] + message_ns + endpoints[e].ns_per_expert, message_ns, std::max(endpoints[e].ns_per_row, 1.0), 0});
   }
   const double rows = group.rows;
   const auto alone = [&](const Candidate& c) { return c.ready_ns + rows * c.ns_per_row; };
   const auto best = std::min_element(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
-    return alone(a) != alone(b) ? alone(a) < alone(b) : a.endpoint < b.endpoint;
+    return alone(a) != alone(b) ? alone(a) < alone(b) : a.rank < b.rank;
   });
   const double alone_ns = alone(*best);
-  const std::uint16_t best_endpoint = best->endpoint;
+  const Candidate chosen = *best;
 
   // Water-filling: the level at which the first k candidates (by readiness) end together.
   std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.ready_ns != b.ready_ns ? a.ready_ns < b.ready_ns : a.endpoint < b.endpoint;
+    return a.ready_ns != b.ready_ns ? a.ready_ns < b.ready_ns : a.rank < b.rank;
   });
   double level = 0;
   double speed = 0;
@@ -84,27 +89,33 @@ void ReplicaDispatch::assign_group(std::span<const ReplicaLoad> endpoints, std::
       ++next->rows;
     }
     double split_ns = 0;
+    double messages_ns = -chosen.message_ns;
     std::size_t shares = 0;
     for (std::size_t i = 0; i < used; ++i) {
       if (candidates_[i].rows == 0) continue;
       ++shares;
+      messages_ns += candidates_[i].message_ns;
       split_ns = std::max(split_ns, candidates_[i].ready_ns + candidates_[i].rows * candidates_[i].ns_per_row);
     }
-    if (shares < 2 || split_ns > alone_ns * (1 - kLeastGain)) used = 1;
+    if (shares < 2 || split_ns + messages_ns > alone_ns * (1 - kLeastGain)) used = 1;
   }
   if (used <= 1) {
-    pieces_.push_back({index, best_endpoint, 0, group.rows});
-    finish_ns_[best_endpoint] = alone_ns;
+    give(index, chosen, 0, group.rows);
     return;
   }
   std::uint32_t first = 0;
   for (std::size_t i = 0; i < used; ++i) {
     const Candidate& c = candidates_[i];
     if (c.rows == 0) continue;
-    pieces_.push_back({index, c.endpoint, first, c.rows});
-    finish_ns_[c.endpoint] = c.ready_ns + c.rows * c.ns_per_row;
+    give(index, c, first, c.rows);
     first += c.rows;
   }
+}
+
+void ReplicaDispatch::give(std::uint32_t group, const Candidate& to, std::uint32_t first, std::uint32_t rows) {
+  pieces_.push_back({group, to.endpoint, first, rows});
+  finish_ns_[to.endpoint] = to.ready_ns - to.message_ns + rows * to.ns_per_row;
+  used_[to.endpoint] = 1;
 }
 
 ServiceCost::ServiceCost(double pace_rows_per_s) : paced_(pace_rows_per_s > 0) {

@@ -12,6 +12,7 @@ struct ReplicaLoad {
   double queue_rows = 0;      ///< rows waiting in front of what is dispatched now
   double ns_per_row = 1000;
   double ns_per_expert = 0;   ///< once for every distinct expert of a batch: reading its weights
+  double ns_per_batch = 0;    ///< what one more message costs the sender: an endpoint without rows must be better by this
 };
 
 /// The rows that one expert has to compute, and which endpoints hold a replica of it.
@@ -36,19 +37,25 @@ struct DispatchPiece {
 class ReplicaDispatch {
  public:
   /// Returns the pieces, by group and first row; a group without a live replica has none. Valid until the next call.
-  std::span<const DispatchPiece> assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups);
+  /// `turn` chooses among endpoints that are equally good: count it up, so that none of them gets all the small batches.
+  std::span<const DispatchPiece> assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups, std::uint64_t turn = 0);
 
  private:
   struct Candidate {
     std::uint16_t endpoint = 0;
-    double ready_ns = 0;  ///< when it could begin with rows of this group, its weights read
+    std::size_t rank = 0;   ///< among equals, the least goes first
+    double ready_ns = 0;    ///< when it could begin with rows of this group, its weights read
+    double message_ns = 0;  ///< the part of it that is the price of one more message
     double ns_per_row = 0;
     std::uint32_t rows = 0;
   };
 
+  void give(std::uint32_t group, const Candidate& to, std::uint32_t first, std::uint32_t rows);
   void assign_group(std::span<const ReplicaLoad> endpoints, std::uint32_t index, const DispatchGroup& group);
 
+  std::uint64_t turn_ = 0;
   std::vector<double> finish_ns_;
+  std::vector<std::uint8_t> used_;  ///< endpoints that have rows already
   std::vector<std::uint32_t> order_;
   std::vector<std::uint32_t> choices_;
   std::vector<Candidate> candidates_;

@@ -27,6 +27,14 @@ std::span<const std::uint16_t> RemoteExperts::Impl::replicas_of(ExpertSlot slot)
   return table->replicas[table->geometry.index(slot)];
 }
 
+/// What a server that has just been connected is expected to cost: its pace, or what the others like it have shown.
+placement::ServiceCost RemoteExperts::Impl::first_guess(const Peer& peer) const {
+  const double pace = peer.link.server().pace_rows_per_s;
+  for (const auto& other : peers)
+    if (pace <= 0 && other.get() != &peer && other->was_live && other->link.server().pace_rows_per_s <= 0) return other->cost;
+  return placement::ServiceCost(pace);
+}
+
 /// Keeps metrics and log in step with a link's state.
 void RemoteExperts::Impl::note_state(Peer& peer) {
   if (peer.link.live() != peer.was_live) {
@@ -36,7 +44,7 @@ void RemoteExperts::Impl::note_state(Peer& peer) {
       if (peer.ever_live) metrics.reconnects.add();
       peer.ever_live = true;
       peer.logged_refusal.clear();
-      peer.cost = placement::ServiceCost(peer.link.server().pace_rows_per_s);
+      peer.cost = first_guess(peer);
       peer.queue_rows = 0;
     }
     const bool paced = peer.was_live && peer.link.server().pace_rows_per_s > 0;

@@ -33,6 +33,7 @@ struct RemoteExperts::Impl {
   void lose(Peer& peer, const Error& error);
   void take_back(Outstanding& lost);
   void note_state(Peer& peer);
+  [[nodiscard]] placement::ServiceCost first_guess(const Peer& peer) const;
   void maintain();
   void connect_some(Duration longest);
   void note_new_slots(const RoutingTable* before);

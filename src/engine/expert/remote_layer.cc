@@ -8,6 +8,12 @@
 #include "engine/expert/remote_experts_impl.h"
 
 namespace flexpert::engine {
+namespace {
+
+/// What sending one more batch and receiving its answer costs this thread.
+constexpr double kMessageNs = 10000;
+
+}  // namespace
 
 void RemoteExperts::Impl::run(const ExpertBatch& batch) {
   todo.clear();
@@ -35,11 +41,11 @@ void RemoteExperts::Impl::dispatch(const ExpertBatch& batch) {
   const TimePoint now = clock.now();
   loads.clear();
   for (const auto& peer : peers) {
-    loads.push_back({peer->link.live(), peer->queue_at(now), peer->cost.ns_per_row(), peer->cost.ns_per_expert()});
+    loads.push_back({peer->link.live(), peer->queue_at(now), peer->cost.ns_per_row(), peer->cost.ns_per_expert(), kMessageNs});
   }
   dispatch_groups.clear();
   for (const BatchShare& share : todo) dispatch_groups.push_back({share.count, replicas_of({batch.layer, batch.groups[share.group].expert})});
-  const auto pieces = replica_dispatch.assign(loads, dispatch_groups);
+  const auto pieces = replica_dispatch.assign(loads, dispatch_groups, next_correlation);
   auto piece = pieces.begin();
   for (std::uint32_t i = 0; i < todo.size(); ++i) {
     if (piece == pieces.end() || piece->group != i) {

@@ -52,6 +52,22 @@ TEST(ReplicaDispatch, ReadingTheWeightsTwiceIsWeighedAgainstSharing) {
   EXPECT_EQ(assign({costly, costly}, {{20000, kBoth}}).size(), 2U);
 }
 
+TEST(ReplicaDispatch, AFewRowsAreNotWorthASecondMessage) {
+  const ReplicaLoad endpoint{.alive = true, .ns_per_row = 1000, .ns_per_batch = 10000};
+  const auto few = assign({endpoint, endpoint}, {{1, kBoth}, {1, kBoth}, {2, kBoth}});
+  EXPECT_TRUE(std::ranges::all_of(few, [&](const DispatchPiece& piece) { return piece.endpoint == few[0].endpoint; }));
+  const auto many = assign({endpoint, endpoint}, {{100, kBoth}, {100, kBoth}});
+  EXPECT_NE(many[0].endpoint, many[1].endpoint);
+}
+
+TEST(ReplicaDispatch, EqualsTakeTurns) {
+  ReplicaDispatch dispatch;
+  const std::vector<ReplicaLoad> endpoints(3, {.alive = true});
+  const std::vector<std::uint16_t> all{0, 1, 2};
+  const std::vector<DispatchGroup> groups{{1, all}};
+  for (std::uint64_t turn = 0; turn < 9; ++turn) EXPECT_EQ(dispatch.assign(endpoints, groups, turn)[0].endpoint, turn % 3);
+}
+
 TEST(ReplicaDispatch, GroupsThatHaveAChoiceMakeRoomForThoseThatHaveNone) {
   const auto pieces = assign({{.alive = true}, {.alive = true}}, {{10, kBoth}, {10, kFirst}});
   EXPECT_EQ(pieces, (std::vector<DispatchPiece>{{0, 1, 0, 10}, {1, 0, 0, 10}}));
