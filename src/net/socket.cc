@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/name_lookup.h"
+
 namespace flexpert::net {
 namespace {
 
@@ -100,6 +102,12 @@ Result<void> remove_stale_socket(const Address& address) {
 }  // namespace
 
 Result<UniqueFd> listen_on(const Address& address, int backlog) {
+  if (address.needs_lookup()) {
+    FLEXPERT_ASSIGN(const std::vector<Address> found, look_up(address));
+    auto listening = listen_on(found.front(), backlog);
+    if (!listening) return fail(listening.error().with_context(address.to_string()));
+    return listening;
+  }
   if (address.is_unix) FLEXPERT_TRY(remove_stale_socket(address));
   SocketName name = socket_name(address);
   Result<UniqueFd> made = new_socket(name.family);
@@ -157,6 +165,7 @@ Result<UniqueFd> accept_one(int listening_fd) {
 Result<UniqueFd> start_connect(const Address& address) {
   if (!address.is_unix && address.host_or_path == "*")
     return fail(ErrorCode::kInvalidArgument, "'*' is an address to listen on, not to connect to");
+  if (address.needs_lookup()) return fail(ErrorCode::kInvalidArgument, "an IP address is needed here, not a host name: {}", address.to_string());
   const SocketName name = socket_name(address);
   FLEXPERT_ASSIGN(UniqueFd fd, new_socket(name.family));
   if (!address.is_unix) send_small_packets_at_once(fd.get());

@@ -9,13 +9,15 @@
 namespace flexpert::net {
 
 /// Makes a listening, non-blocking, close-on-exec socket. A stale Unix socket file that nobody answers on is
-/// replaced; one that answers is an error. TCP: SO_REUSEADDR, TCP_NODELAY on accepted sockets.
+/// replaced; one that answers is an error. TCP: SO_REUSEADDR, TCP_NODELAY on accepted sockets. A host name is looked up
+/// first, which blocks: listening belongs to start-up.
 Result<UniqueFd> listen_on(const Address& address, int backlog = 512);
 /// Returns the address that a listening socket really has (port 0 resolved).
 Result<Address> bound_address(int fd, const Address& asked);
 /// Accepts one connection, non-blocking; fd < 0 inside the result never happens: kUnavailable means none is waiting.
 Result<UniqueFd> accept_one(int listening_fd);
-/// Starts a non-blocking connect; the descriptor becomes writable when it is done, see connect_result().
+/// Starts a non-blocking connect; the descriptor becomes writable when it is done, see connect_result(). Host names are
+/// refused, because a lookup blocks: Stream::connect() takes them.
 Result<UniqueFd> start_connect(const Address& address);
 /// Returns how a connect that start_connect() began has ended.
 Result<void> connect_result(int fd, const Address& address);

@@ -28,20 +28,48 @@ Stream::Stream(EventLoop& loop, UniqueFd connected, StreamHandler* handler) : lo
   loop_.watch(fd_.get(), watched_events_, this);
 }
 
-Stream::Stream(EventLoop& loop, UniqueFd connecting, const Address& address, Duration timeout, StreamHandler* handler)
-    : loop_(loop), fd_(std::move(connecting)), handler_(handler), peer_(address), connecting_(true) {
-  watched_events_ = EPOLLOUT;
-  loop_.watch(fd_.get(), watched_events_, this);
+Stream::Stream(EventLoop& loop, const Address& address, Duration timeout, StreamHandler* handler)
+    : loop_(loop), handler_(handler), peer_(address), connecting_(true) {
   connect_timer_ = std::make_unique<DeadlineTimer>(loop, [this, timeout] {
-    const Error error{ErrorCode::kDeadlineExceeded, fmt::format("cannot connect to {}: no answer within {} ms", peer_.to_string(), to_ms(timeout))};
+    const std::string_view what = lookup_ ? "its name was not found" : "no answer";
+    const Error error{ErrorCode::kDeadlineExceeded, fmt::format("cannot connect to {}: {} within {} ms", peer_.to_string(), what, to_ms(timeout))};
     closed(&error);
   });
   connect_timer_->set(timeout);
 }
 
 Result<std::unique_ptr<Stream>> Stream::connect(EventLoop& loop, const Address& address, Duration timeout, StreamHandler* handler) {
-  FLEXPERT_ASSIGN(UniqueFd fd, start_connect(address));
-  return std::unique_ptr<Stream>(new Stream(loop, std::move(fd), address, timeout, handler));
+  std::unique_ptr<Stream> stream(new Stream(loop, address, timeout, handler));
+  if (!address.needs_lookup()) {
+    FLEXPERT_ASSIGN(UniqueFd fd, start_connect(address));
+    stream->await_connect(std::move(fd));
+    return stream;
+  }
+  FLEXPERT_ASSIGN(stream->lookup_, NameLookup::start(loop, address, [raw = stream.get()](Result<std::vector<Address>> found) {
+    raw->lookup_.reset();
+    if (!found) return raw->closed(&found.error());
+    raw->candidates_.assign(found->rbegin(), found->rend());
+    raw->connect_to_next({ErrorCode::kUnavailable, "no address"});
+  }));
+  return stream;
+}
+
+void Stream::await_connect(UniqueFd connecting) {
+  fd_ = std::move(connecting);
+  watched_events_ = EPOLLOUT;
+  loop_.watch(fd_.get(), watched_events_, this);
+}
+
+/// Tries the next address of the host name; with none left, `last_error` is why it failed. May destroy the stream.
+void Stream::connect_to_next(Error last_error) {
+  while (!candidates_.empty()) {
+    const Address next = std::move(candidates_.back());
+    candidates_.pop_back();
+    auto fd = start_connect(next);
+    if (fd) return await_connect(std::move(*fd));
+    last_error = std::move(fd.error());
+  }
+  closed(&last_error);
 }
 
 Stream::~Stream() {
@@ -50,18 +78,19 @@ Stream::~Stream() {
 }
 
 void Stream::close() {
-  if (!fd_) return;
-  loop_.unwatch(fd_.get());
+  if (!open()) return;
+  if (fd_) loop_.unwatch(fd_.get());
   fd_.reset();
+  lookup_.reset();
+  candidates_.clear();
   connect_timer_.reset();
   out_.clear();
   out_sent_ = 0;
 }
 
 void Stream::reset() {
-  if (!fd_) return;
   const linger abort{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+  if (fd_) ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
   close();
 }
 
@@ -93,8 +122,13 @@ void Stream::on_events(std::uint32_t events) {
 }
 
 void Stream::finish_connect() {
-  if (auto connected = connect_result(fd_.get(), peer_); !connected) return closed(&connected.error());
+  if (auto connected = connect_result(fd_.get(), peer_); !connected) {
+    loop_.unwatch(fd_.get());
+    fd_.reset();
+    return connect_to_next(std::move(connected.error()));
+  }
   connecting_ = false;
+  candidates_.clear();
   connect_timer_.reset();
   const bool* const destroyed = destroyed_;
   handler_->on_connected();
@@ -188,6 +222,7 @@ void Stream::set_reading(bool reading) {
 }
 
 void Stream::update_events() {
+  if (!fd_) return;
   std::uint32_t wanted = EPOLLRDHUP;
   if (reading_) wanted |= EPOLLIN;
   if (buffered_bytes() > 0) wanted |= EPOLLOUT;

@@ -4,11 +4,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "net/address.h"
 #include "net/deadline_timer.h"
 #include "net/event_loop.h"
+#include "net/name_lookup.h"
 #include "net/unique_fd.h"
 
 namespace flexpert::net {
@@ -35,7 +37,9 @@ class Stream final : private FdHandler {
   /// Takes an accepted, non-blocking socket. `handler` must outlive the stream.
   Stream(EventLoop& loop, UniqueFd connected, StreamHandler* handler);
   /// Begins to connect; then on_connected(), or on_closed() with the reason (kDeadlineExceeded after `timeout`).
-  /// Bytes may be written before that. Errors: a connect that fails at once (no such socket file, refused).
+  /// Bytes may be written before that. A host name is looked up first, in a thread of its own, at every connect, and its
+  /// addresses are tried one after the other; `timeout` is for all of it. Errors: a connect that fails at once (no such
+  /// socket file, refused).
   static Result<std::unique_ptr<Stream>> connect(EventLoop& loop, const Address& address, Duration timeout, StreamHandler* handler);
   ~Stream() override;
   Stream(const Stream&) = delete;
@@ -57,12 +61,15 @@ class Stream final : private FdHandler {
   /// Closes now so that a TCP peer sees a reset, never an orderly end.
   void reset();
 
-  [[nodiscard]] bool open() const { return static_cast<bool>(fd_); }
+  [[nodiscard]] bool open() const { return fd_ || lookup_; }
   [[nodiscard]] std::size_t buffered_bytes() const { return out_.size() - out_sent_; }
+  /// Returns the socket; -1 while a host name is looked up, and after close().
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
-  Stream(EventLoop& loop, UniqueFd connecting, const Address& address, Duration timeout, StreamHandler* handler);
+  Stream(EventLoop& loop, const Address& address, Duration timeout, StreamHandler* handler);
+  void await_connect(UniqueFd connecting);
+  void connect_to_next(Error last_error);
   void on_events(std::uint32_t events) override;
   void finish_connect();
   void read_some();
@@ -76,6 +83,8 @@ class Stream final : private FdHandler {
   StreamHandler* handler_;
   std::unique_ptr<DeadlineTimer> connect_timer_;  ///< only while connecting
   Address peer_;                                  ///< only for connect()
+  std::unique_ptr<NameLookup> lookup_;            ///< only while a host name is looked up; fd_ is empty then
+  std::vector<Address> candidates_;               ///< addresses of the host name not yet tried, the next one last
   std::string out_;
   std::size_t out_sent_ = 0;
   std::uint32_t watched_events_ = 0;

@@ -4,12 +4,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 
 #include <gtest/gtest.h>
 
+#include "net/name_lookup.h"
 #include "net/socket.h"
 
 namespace flexpert::net {
@@ -149,19 +151,25 @@ TEST_P(StreamPair, MayBeDestroyedFromItsOwnCallback) {
   EXPECT_TRUE(run_until(loop, [&] { return server.closed == 1; }));
 }
 
-INSTANTIATE_TEST_SUITE_P(Transports, StreamPair, testing::Values("unix", "127.0.0.1:0", "localhost:0", "*:0"), [](const auto& transport) {
+INSTANTIATE_TEST_SUITE_P(Transports, StreamPair, testing::Values("unix", "127.0.0.1:0", "localhost:0", "*:0", "LocalHost:0"), [](const auto& transport) {
   const std::string& name = transport.param;
-  return name == "unix" ? "Unix" : name == "*:0" ? "Every" : name == "localhost:0" ? "Localhost" : "Tcp";
+  return name == "unix" ? "Unix" : name == "*:0" ? "Every" : name == "localhost:0" ? "Localhost" : name == "LocalHost:0" ? "LookedUp" : "Tcp";
 });
 
 TEST(Address, ParsesAndPrintsEveryForm) {
-  for (const char* text : {"unix:/run/x.sock", "127.0.0.1:80", "localhost:9000", "*:0", "[::1]:443"}) EXPECT_EQ(parsed(text).to_string(), text);
+  for (const char* text : {"unix:/run/x.sock", "127.0.0.1:80", "localhost:9000", "*:0", "[::1]:443", "my-vllm:8000", "a.b_c.example.:1"})
+    EXPECT_EQ(parsed(text).to_string(), text);
   EXPECT_TRUE(parsed("unix:/run/x.sock").is_unix);
   EXPECT_EQ(parsed("127.0.0.1:80").port, 80);
 }
 
+TEST(Address, KnowsWhichHostsAreNames) {
+  for (const char* text : {"unix:/run/x.sock", "127.0.0.1:80", "localhost:9000", "*:0", "[::1]:443"}) EXPECT_FALSE(parsed(text).needs_lookup()) << text;
+  for (const char* text : {"my-vllm:8000", "vllm.example.com:80", "1.2.3.x:80"}) EXPECT_TRUE(parsed(text).needs_lookup()) << text;
+}
+
 TEST(Address, RefusesWhatItCannotUse) {
-  for (const std::string text : {"", "unix:", "80", ":80", "host.example:80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:8x", "[::1:80",
+  for (const std::string text : {"", "unix:", "80", ":80", "host..example:80", "-host:80", "ho st:80", "http://host:80", "host/v1:80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:8x", "[::1:80",
                                  "[zz]:80", "1.2.3:80", "127.0.0.1:-1"}) {
     const auto address = Address::parse(text);
     EXPECT_FALSE(address) << text;
@@ -191,6 +199,51 @@ TEST(Socket, AcceptSaysUnavailableWhenNobodyWaits) {
   const auto accepted = accept_one(listening->get());
   ASSERT_FALSE(accepted);
   EXPECT_EQ(accepted.error().code, ErrorCode::kUnavailable);
+}
+
+TEST(NameLookup, FindsWhatTheHostsFileSaysWithThePort) {
+  const auto found = look_up(parsed("LocalHost:77"));  // not the "localhost" that we know ourselves
+  ASSERT_TRUE(found) << found.error().message;
+  for (const Address& address : *found) EXPECT_FALSE(address.needs_lookup());
+  EXPECT_NE(std::find(found->begin(), found->end(), parsed("127.0.0.1:77")), found->end());
+}
+
+TEST(NameLookup, LeavesAddressesAsTheyAre) {
+  for (const char* text : {"127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/run/x.sock"}) EXPECT_EQ(look_up(parsed(text)), std::vector{parsed(text)});
+}
+
+TEST(Stream, TriesTheNextAddressOfANameWhenOneRefuses) {
+  EventLoop loop;
+  Recorder client, server;
+  auto listening = listen_on(parsed("127.0.0.1:0"));  // most hosts files have ::1 too, where nobody listens
+  ASSERT_TRUE(listening);
+  const auto bound = bound_address(listening->get(), parsed("127.0.0.1:0"));
+  Acceptor acceptor(loop, std::move(*listening), &server);
+  auto stream = Stream::connect(loop, parsed(fmt::format("LocalHost:{}", bound->port)), Seconds(20), &client);
+  ASSERT_TRUE(stream);
+  EXPECT_TRUE((*stream)->open());
+  (*stream)->write("before the name is known");
+  EXPECT_TRUE(run_until(loop, [&] { return !server.bytes.empty(); })) << client.error;
+  EXPECT_EQ(server.bytes, "before the name is known");
+  EXPECT_EQ(client.connected, 1);
+}
+
+TEST(Stream, SaysWhichNameIsNotKnown) {
+  EventLoop loop;
+  Recorder client;
+  const auto stream = Stream::connect(loop, parsed("no-such-host.invalid:80"), Seconds(5), &client);
+  ASSERT_TRUE(stream);
+  EXPECT_TRUE(run_until(loop, [&] { return client.closed == 1; }));
+  EXPECT_EQ(client.connected, 0);
+  EXPECT_NE(client.error.find("no-such-host.invalid"), std::string::npos) << client.error;
+}
+
+TEST(Stream, MayBeForgottenWhileItsNameIsLookedUp) {
+  EventLoop loop;
+  Recorder client;
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(Stream::connect(loop, parsed("LocalHost:1"), Seconds(5), &client));
+  loop.run_once(Duration::zero());
+  EXPECT_EQ(client.closed, 0);
 }
 
 TEST(Stream, TellsOfARefusedConnect) {
