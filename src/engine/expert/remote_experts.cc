@@ -46,11 +46,15 @@ void RemoteExperts::Impl::note_state(Peer& peer) {
       peer.logged_refusal.clear();
       peer.cost = first_guess(peer);
       peer.queue_rows = 0;
+      peer.answered = false;
     }
     const bool paced = peer.was_live && peer.link.server().pace_rows_per_s > 0;
     if (paced != peer.counted_paced) metrics.paced.add(paced ? 1 : -1);
     peer.counted_paced = paced;
   }
+  const bool suspect = !peer.overdue.empty();
+  if (suspect != peer.counted_suspect) metrics.suspects.add(suspect ? 1 : -1);
+  peer.counted_suspect = suspect;
   for (; peer.refusals < peer.link.refusals(); ++peer.refusals) metrics.refused.add();
   if (!peer.link.refusal().empty() && peer.logged_refusal != peer.link.refusal()) {
     peer.logged_refusal = peer.link.refusal();
@@ -105,6 +109,7 @@ RemoteExperts::~RemoteExperts() = default;
 void RemoteExperts::begin_step(std::uint64_t) {
   impl_->maintain();
   impl_->poll_links(nullptr, Duration::zero());
+  impl_->drop_late(impl_->clock.now());
 }
 
 void RemoteExperts::compute(const ExpertBatch& batch) { impl_->run(batch); }
@@ -126,6 +131,7 @@ Result<void> RemoteExperts::set_routing_table(std::shared_ptr<const RoutingTable
   for (const auto& left : impl_->peers) {
     if (left && left->was_live) impl_->metrics.live.add(-1);
     if (left && left->counted_paced) impl_->metrics.paced.add(-1);
+    if (left && left->counted_suspect) impl_->metrics.suspects.add(-1);
   }
   impl_->peers = std::move(peers);
   impl_->epoch.store(table->epoch, std::memory_order_relaxed);

@@ -19,7 +19,10 @@ struct RemoteExpertsOptions {
   std::string model_fingerprint;
   std::uint64_t model_epoch = 0;
   Duration connect_timeout = Milliseconds(500);
-  Duration batch_timeout = Seconds(10);  ///< no answer for this long: the server is given up and its work done elsewhere
+  Duration batch_timeout = Seconds(10);  ///< no answer for this long: the connection is given up
+  /// A server is never taken for hung before it was silent for this long, nor before eight times what its queue, its
+  /// pace and its service times let expect. Then its work is done elsewhere, and it gets no more until it answers.
+  Duration least_patience = Milliseconds(200);
 };
 
 /// Computes experts on expert servers as the routing table says, and in this process (from the pack file) whatever they

@@ -12,6 +12,12 @@ namespace {
 
 /// What sending one more batch and receiving its answer costs this thread.
 constexpr double kMessageNs = 10000;
+/// An answer that takes so many times longer than expected is not waited for.
+constexpr int kLateFactor = 8;
+/// Patience with the first batch of a connection, before anything was learned: the server may read weights from disk.
+constexpr Duration kFirstPatience = Seconds(1);
+/// What one overdue batch may teach, in times of what was expected: its time may be that of a stopped process.
+constexpr double kMostOverdue = 4;
 
 }  // namespace
 
@@ -41,7 +47,7 @@ void RemoteExperts::Impl::dispatch(const ExpertBatch& batch) {
   const TimePoint now = clock.now();
   loads.clear();
   for (const auto& peer : peers) {
-    loads.push_back({peer->link.live(), peer->queue_at(now), peer->cost.ns_per_row(), peer->cost.ns_per_expert(), kMessageNs});
+    loads.push_back({peer->usable(), peer->queue_at(now), peer->cost.ns_per_row(), peer->cost.ns_per_expert(), kMessageNs});
   }
   dispatch_groups.clear();
   for (const BatchShare& share : todo) dispatch_groups.push_back({share.count, replicas_of({batch.layer, batch.groups[share.group].expert})});
@@ -72,6 +78,7 @@ void RemoteExperts::Impl::send_batch(const ExpertBatch& batch, Peer& peer) {
     return;
   }
   const std::uint64_t correlation = next_correlation++;
+  const Duration queued = from_seconds(std::min(peer.queue_at(clock.now()) * peer.cost.ns_per_row() * 1e-9, 60.0));
   batch_frame.write(peer.link.out(), correlation, peer.link.server().instance);
   Outstanding sent;
   if (!spare_shares.empty()) {
@@ -82,7 +89,11 @@ void RemoteExperts::Impl::send_batch(const ExpertBatch& batch, Peer& peer) {
   sent.correlation = correlation;
   sent.assignments = batch_frame.assignments();
   sent.experts = batch_frame.distinct_experts();
-  sent.deadline = clock.now() + options.batch_timeout + 2 * peer.expected(sent.assignments, sent.experts);
+  const TimePoint now = clock.now();
+  const Duration expected = peer.expected(sent.assignments, sent.experts);
+  const bool learned = peer.answered || peer.link.server().pace_rows_per_s > 0;
+  sent.late_at = now + std::max<Duration>(kLateFactor * (queued + expected), learned ? options.least_patience : std::max(options.least_patience, kFirstPatience));
+  sent.deadline = now + options.batch_timeout + 2 * (queued + expected);
   peer.outstanding.push_back(std::move(sent));
   if (const auto written = peer.link.send(); !written) lose(peer, written.error());
 }
@@ -97,8 +108,8 @@ void RemoteExperts::Impl::compute_local(const ExpertBatch& batch) {
   }
   local.clear();
   // What others are to compute must be on its way before this thread is busy.
-  while (std::any_of(peers.begin(), peers.end(), [](const auto& peer) { return peer->link.live() && peer->link.unsent(); })) {
-    poll_links(&batch, options.batch_timeout);
+  while (std::any_of(peers.begin(), peers.end(), [](const auto& peer) { return peer->usable() && peer->link.unsent(); })) {
+    poll_links(&batch, until_deadline(clock.now()));
     drop_late(clock.now());
   }
   compute.run(batch.rows, batch.hidden, compute_groups);
@@ -112,7 +123,8 @@ Duration RemoteExperts::Impl::until_deadline(TimePoint now) const {
   if (!todo.empty()) return Duration::zero();
   Duration left = options.batch_timeout;
   for (const auto& peer : peers)
-    for (const Outstanding& sent : peer->outstanding) left = std::min<Duration>(left, sent.deadline - now);
+    for (const Outstanding& sent : peer->outstanding)
+      left = std::min<Duration>(left, std::min(sent.deadline, peer->late_at(sent, options.least_patience)) - now);
   return std::max(left, Duration::zero());
 }
 
@@ -132,6 +144,7 @@ void RemoteExperts::Impl::poll_links(const ExpertBatch* batch, Duration longest)
   for (std::size_t i = 0; i < polled.size(); ++i) {
     if (poll_fds[i].revents == 0) continue;
     Peer& peer = *polled[i];
+    peer.heard_at = now;
     const auto done = peer.link.on_ready(poll_fds[i].revents, now);
     note_state(peer);
     // What came before the end of a connection still counts.
@@ -152,7 +165,14 @@ void RemoteExperts::Impl::take_frames(const ExpertBatch* batch, Peer& peer) {
 void RemoteExperts::Impl::take_result(const ExpertBatch* batch, Peer& peer, const wire::Frame& frame) {
   const auto found = std::find_if(peer.outstanding.begin(), peer.outstanding.end(),
                                   [&](const Outstanding& sent) { return sent.correlation == frame.correlation; });
-  if (found == peer.outstanding.end() || batch == nullptr) return;  // given up before
+  if (const auto late = std::find_if(peer.overdue.begin(), peer.overdue.end(),
+                                     [&](const Outstanding& sent) { return sent.correlation == frame.correlation; });
+      late != peer.overdue.end()) {
+    const Outstanding answered = std::move(*late);
+    peer.overdue.erase(late);
+    return answer_overdue(peer, answered, frame);
+  }
+  if (found == peer.outstanding.end() || batch == nullptr) return;
   if (frame.type == wire::FrameType::kError) {
     const auto error = wire::decode_error(frame.payload);
     return lose(peer, error ? Error{error->code, error->text} : error.error());
@@ -170,11 +190,44 @@ void RemoteExperts::Impl::take_result(const ExpertBatch* batch, Peer& peer, cons
   peer.cost.observe(found->assignments, found->experts, static_cast<double>(result->service_ns));
   peer.queue_rows = result->queue_rows;
   peer.queue_seen = clock.now();
+  peer.answered = true;
   metrics.batches.add();
   metrics.rows.add(found->assignments);
   found->shares.clear();
   spare_shares.push_back(std::move(found->shares));
   peer.outstanding.erase(found);
+}
+
+/// A server that was not waited for has answered: nothing is done with the outputs, but it may be used again.
+void RemoteExperts::Impl::answer_overdue(Peer& peer, const Outstanding& late, const wire::Frame& frame) {
+  if (frame.type == wire::FrameType::kResult) {
+    const auto result = wire::decode_result(frame.payload);
+    if (!result) return lose(peer, result.error());
+    double service_ns = static_cast<double>(result->service_ns);
+    if (peer.answered) service_ns = std::min(service_ns, kMostOverdue * to_seconds(peer.expected(late.assignments, late.experts)) * 1e9);
+    peer.cost.observe(late.assignments, late.experts, service_ns);
+    peer.queue_rows = result->queue_rows;
+    peer.queue_seen = clock.now();
+    peer.answered = true;
+  }
+  note_state(peer);
+  if (peer.overdue.empty()) log::info("expert server answers again: {} at {}", peer.link.endpoint().id, peer.link.endpoint().address);
+}
+
+/// Takes back what `peer` should have answered by now; it is told nothing, its late answers are known by their ids.
+void RemoteExperts::Impl::hedge(Peer& peer, TimePoint now) {
+  if (peer.overdue.empty())
+    log::warn("expert server does not answer: {} at {}; its work is done elsewhere", peer.link.endpoint().id, peer.link.endpoint().address);
+  if (!lost_any) lost_at = now;
+  lost_any = true;
+  // All of them: a server answers in order, and gets nothing more to do while it is suspect.
+  for (Outstanding& sent : peer.outstanding) {
+    metrics.hedged.add();
+    take_back(sent);
+    peer.overdue.push_back(std::move(sent));
+  }
+  peer.outstanding.clear();
+  note_state(peer);
 }
 
 void RemoteExperts::Impl::take_back(Outstanding& lost) {
@@ -190,6 +243,7 @@ void RemoteExperts::Impl::lose(Peer& peer, const Error& error) {
     metrics.failures.add();
     log::warn("expert server lost: {} at {}: {}", peer.link.endpoint().id, peer.link.endpoint().address, error.message);
   }
+  peer.overdue.clear();
   note_state(peer);
   if (peer.outstanding.empty()) return;
   if (!lost_any) lost_at = now;
@@ -199,10 +253,13 @@ void RemoteExperts::Impl::lose(Peer& peer, const Error& error) {
 }
 
 void RemoteExperts::Impl::drop_late(TimePoint now) {
+  const auto over = [now](const Outstanding& sent) { return now >= sent.deadline; };
   for (const auto& peer : peers) {
-    const bool late = std::any_of(peer->outstanding.begin(), peer->outstanding.end(),
-                                  [&](const Outstanding& sent) { return now >= sent.deadline; });
-    if (late) lose(*peer, Error{ErrorCode::kDeadlineExceeded, "no answer in time"});
+    if (std::ranges::any_of(peer->outstanding, over) || std::ranges::any_of(peer->overdue, over)) {
+      lose(*peer, Error{ErrorCode::kDeadlineExceeded, "no answer in time"});
+    } else if (std::ranges::any_of(peer->outstanding, [&](const Outstanding& sent) { return now >= peer->late_at(sent, options.least_patience); })) {
+      hedge(*peer, now);
+    }
   }
 }
 

@@ -67,6 +67,16 @@ class ServerThread {
     });
     thread_.join();
   }
+  /// Makes the server stop in its tracks, connections open, until resume().
+  void hang() {
+    std::promise<void> stopped;
+    loop_.post([&stopped, go_on = (go_on_ = std::promise<void>()).get_future()] {
+      stopped.set_value();
+      go_on.wait();
+    });
+    stopped.get_future().wait();
+  }
+  void resume() { go_on_.set_value(); }
   void drain(Duration deadline, std::function<void()> done) {
     loop_.post([this, deadline, done = std::move(done)] { server_->drain(deadline, done); });
   }
@@ -84,6 +94,7 @@ class ServerThread {
   net::EventLoop loop_;
   std::unique_ptr<ExpertServer> server_;
   std::string address_;
+  std::promise<void> go_on_;
   std::thread thread_;
 };
 
