@@ -183,9 +183,10 @@ int main(int argc, char** argv) {
   }
   flexpert::log::configure(flexpert::log::Level::kError, "chaos");
   flexpert::bench::Figures figures(
-      "chaos", "500 streamed requests of 48 tokens, 16 at a time, on 4 expert server processes (2 Unix, 2 TCP); 100 kill -9 spread over the run, "
-               "every tenth strike all at once, each restarted 10-70 ms later; compared with the same requests undisturbed; a stall is the longest "
-               "time without any token within 200 ms after a strike; a lost layer is timed from the loss to its end");
+      "chaos",
+      "500 streamed requests of 48 tokens, 16 at a time, on 4 expert server processes (2 Unix, 2 TCP); 100 kill -9 spread over "
+      "the run, every tenth strike all at once, each restarted 10-70 ms later; compared with the same requests undisturbed; a "
+      "stall is the longest time without any token within 200 ms after a strike; a lost layer is timed from the loss to its end");
   const auto done = flexpert::bench::measure(argv[1], argv[2], figures);
   if (!done) std::fprintf(stderr, "chaos: %s\n", done.error().message.c_str());
   return figures.verdict(done.has_value());

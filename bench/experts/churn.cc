@@ -92,7 +92,8 @@ Result<void> measure_churn(const std::string& program, const std::string& model,
   const std::size_t same = count_identical(steady, churned);
   figures.hold("changes", static_cast<double>(churn.changes()), "changes", fmt::format("{}", kChanges), churn.changes() == kChanges);
   const double epoch = rig->metric("flexpert_remote_experts_epoch");
-  figures.hold("epoch_in_use", epoch, "epoch", fmt::format("{}", churn.epoch()), epoch == static_cast<double>(churn.epoch()) && rig->refused_tables() == 0);
+  figures.hold("epoch_in_use", epoch, "epoch", fmt::format("{}", churn.epoch()),
+               epoch == static_cast<double>(churn.epoch()) && rig->refused_tables() == 0);
   figures.hold("failed", static_cast<double>(failed), "requests", "0", failed == 0);
   figures.hold("identical", static_cast<double>(same), "outputs", fmt::format("{}", kRequests), same == kRequests);
   const double lost = rig->metric("flexpert_remote_experts_failures_total");
@@ -106,8 +107,8 @@ Result<void> measure_churn(const std::string& program, const std::string& model,
 
 /// From the decision to give a server a layer's experts until it has answered its first batch. A warm server runs with
 /// the pack mapped and has served nothing; a cold one is started by the decision.
-Result<double> first_batch_ms(net::EventLoop& loop, ExpertFleet& fleet, std::size_t server, const std::shared_ptr<const engine::PackFile>& pack,
-                              bool cold, Rng& rng) {
+Result<double> first_batch_ms(net::EventLoop& loop, ExpertFleet& fleet, std::size_t server,
+                              const std::shared_ptr<const engine::PackFile>& pack, bool cold, Rng& rng) {
   const SystemClock clock;
   telemetry::Registry metrics;
   engine::ComputePool pool(1);
@@ -169,9 +170,11 @@ int main(int argc, char** argv) {
   }
   flexpert::log::configure(flexpert::log::Level::kError, "churn");
   flexpert::bench::Figures figures(
-      "churn", "200 requests of 48 tokens, 16 at a time, on 4 expert server processes while 200 replicas are added or removed one by one; compared with "
-               "the in-process engine; then, on a seeded pack of Qwen3-30B-A3B layers in the page cache, 9 fresh server processes each warm and cold: from "
-               "the decision (routing table set, or process started) to the answer of the first batch, one token's top-8 (75 MB of weights), 2 threads");
+      "churn",
+      "200 requests of 48 tokens, 16 at a time, on 4 expert server processes while 200 replicas are added or removed one by one; "
+      "compared with the in-process engine; then, on a seeded pack of Qwen3-30B-A3B layers in the page cache, 9 fresh server "
+      "processes each warm and cold: from the decision (routing table set, or process started) to the answer of the first batch, "
+      "one token's top-8 (75 MB of weights), 2 threads");
   auto done = flexpert::bench::measure_churn(argv[1], argv[2], figures);
   if (done) done = flexpert::bench::measure_first_batch(argv[1], figures);
   if (!done) std::fprintf(stderr, "churn: %s\n", done.error().message.c_str());

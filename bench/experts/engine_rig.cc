@@ -69,8 +69,8 @@ Result<std::unique_ptr<EngineRig>> EngineRig::start(net::EventLoop& loop, const 
     return fail(ErrorCode::kFailedPrecondition, "pack file of another model: {}", pack_path);
   std::unique_ptr<EngineRig> rig(new EngineRig(loop, pack, options.threads));
   if (options.remote) {
-    auto remote = std::make_unique<engine::RemoteExperts>(pack, rig->pool_, engine::RemoteExpertsOptions{.model_fingerprint = checkpoint->fingerprint()},
-                                                          rig->metrics_, rig->clock_);
+    const engine::RemoteExpertsOptions remote_options{.model_fingerprint = checkpoint->fingerprint()};
+    auto remote = std::make_unique<engine::RemoteExperts>(pack, rig->pool_, remote_options, rig->metrics_, rig->clock_);
     rig->remote_ = remote.get();
     rig->executor_ = std::move(remote);
   } else {
@@ -109,7 +109,9 @@ Result<void> EngineRig::run(std::vector<Job>& jobs, std::size_t in_flight, Durat
 Result<double> EngineRig::set_table(RoutingTable table) {
   const TimePoint start = clock_.now();
   std::promise<Result<void>> done;
-  engine_->between_steps([&, shared = std::make_shared<const RoutingTable>(std::move(table))] { done.set_value(remote_->set_routing_table(shared)); });
+  engine_->between_steps([&, shared = std::make_shared<const RoutingTable>(std::move(table))] {
+    done.set_value(remote_->set_routing_table(shared));
+  });
   FLEXPERT_TRY(done.get_future().get());
   return to_ms(clock_.now() - start);
 }
@@ -148,8 +150,10 @@ double EngineRig::histogram_quantile(const std::string& name, double q) const {
 
 std::size_t count_identical(const std::vector<Job>& a, const std::vector<Job>& b) {
   std::size_t same = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-    if (a[i].failure.empty() && b[i].failure.empty() && !a[i].tokens.empty() && a[i].tokens == b[i].tokens && a[i].text == b[i].text) ++same;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    const bool whole = a[i].failure.empty() && b[i].failure.empty() && !a[i].tokens.empty();
+    if (whole && a[i].tokens == b[i].tokens && a[i].text == b[i].text) ++same;
+  }
   return same;
 }
 

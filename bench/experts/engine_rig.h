@@ -45,7 +45,8 @@ class EngineRig {
 
   /// Submits all jobs, at most `in_flight` at once, and runs the loop until all have ended (or fails after `deadline`).
   /// `on_progress(tokens)` is called on this thread with the tokens generated so far by this call.
-  Result<void> run(std::vector<Job>& jobs, std::size_t in_flight, Duration deadline, const std::function<void(std::uint64_t)>& on_progress = {});
+  Result<void> run(std::vector<Job>& jobs, std::size_t in_flight, Duration deadline,
+                   const std::function<void(std::uint64_t)>& on_progress = {});
   /// Sets the table between two steps and waits for it; returns how long that took in ms. Only with `remote`.
   Result<double> set_table(RoutingTable table);
   /// The same without waiting.

@@ -42,8 +42,8 @@ Result<void> ExpertFleet::start(std::size_t index) {
   server.ready = false;
   server.lines.clear();
   net::ChildProcessOptions child;
-  child.argv = {options_.program, "expert", "--pack", options_.pack, "--listen", server.address, "--threads", fmt::format("{}", options_.threads),
-                "--id", server.id};
+  child.argv = {options_.program, "expert", "--pack", options_.pack, "--listen", server.address,
+                "--threads", fmt::format("{}", options_.threads), "--id", server.id};
   child.on_line = [this, index](std::string_view line) {
     Server& self = servers_[index];
     constexpr std::string_view kListening = " listening on ";

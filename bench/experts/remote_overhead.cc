@@ -94,7 +94,8 @@ Result<void> measure(const std::string& program, const Subject& subject, Figures
     }
     if (subject.barred && rows == 1) {
       const double speed = subject.per_row * expert_bytes(*pack) / (here * 1e-3) / 1e9;
-      figures.hold(name + ".in_process_weights", speed, "GB/s", fmt::format(">={:.0f}", kBarGigabytesPerSecond), speed >= kBarGigabytesPerSecond);
+      figures.hold(name + ".in_process_weights", speed, "GB/s", fmt::format(">={:.0f}", kBarGigabytesPerSecond),
+                   speed >= kBarGigabytesPerSecond);
     }
   }
   return {};
@@ -104,7 +105,8 @@ Result<void> measure_all(const std::string& program, const std::string& model, F
   const ScratchFolder folder;
   FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(model));
   FLEXPERT_TRY(engine::write_pack(*checkpoint, folder.file("pack"), {}));
-  FLEXPERT_TRY(measure(program, {.name = "tiny", .pack = folder.file("pack"), .per_row = (*checkpoint).config().experts_per_token, .rounds = 40}, figures));
+  const std::uint32_t per_row = checkpoint->config().experts_per_token;
+  FLEXPERT_TRY(measure(program, {.name = "tiny", .pack = folder.file("pack"), .per_row = per_row, .rounds = 40}, figures));
   FLEXPERT_ASSIGN(const std::string seeded, seeded_pack_beside(program));
   return measure(program, {.name = "qwen3_30b_layer", .pack = seeded, .per_row = 8, .rounds = 3, .barred = true}, figures);
 }
@@ -117,10 +119,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
     return 2;
   }
-  flexpert::bench::Figures figures("remote-expert-overhead",
-                                   "one MoE layer with made-up routing, by one expert server process over a Unix socket and in this process, as many "
-                                   "threads each as there are cores, turn by turn on the same layers, but never one right after the other on the same; medians; tiny: 960 layers, top-4 of 32, hidden 192; "
-                                   "qwen3_30b_layer: 72 layers, top-8 of 128, hidden 2048, intermediate 768, bf16, weights from memory");
+  flexpert::bench::Figures figures(
+      "remote-expert-overhead",
+      "one MoE layer with made-up routing, by one expert server process over a Unix socket and in this process, as many "
+      "threads each as there are cores, turn by turn on the same layers, but never one right after the other on the same; "
+      "medians; tiny: 960 layers, top-4 of 32, hidden 192; qwen3_30b_layer: 72 layers, top-8 of 128, hidden 2048, intermediate "
+      "768, bf16, weights from memory");
   const auto done = flexpert::bench::measure_all(argv[1], argv[2], figures);
   if (!done) std::fprintf(stderr, "remote-expert-overhead: %s\n", done.error().message.c_str());
   return figures.verdict(done.has_value());

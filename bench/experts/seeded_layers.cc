@@ -13,7 +13,8 @@ Result<std::string> seeded_pack_beside(const std::string& program) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   const std::string path = folder / "qwen3-30b-a3b-two-layers.pack";
-  if (const auto there = engine::PackFile::open(path); there && (*there)->model_fingerprint() == engine::seeded_fingerprint(shape)) return path;
+  const auto there = engine::PackFile::open(path);
+  if (there && (*there)->model_fingerprint() == engine::seeded_fingerprint(shape)) return path;
   std::fprintf(stderr, "writing the seeded pack, once: %s\n", path.c_str());
   FLEXPERT_TRY(engine::write_seeded_pack(path, shape));
   return path;

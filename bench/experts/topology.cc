@@ -62,11 +62,13 @@ Result<void> measure(const std::string& program, const std::string& model, Figur
         FLEXPERT_ASSIGN(const std::size_t same, compare(*rig, prompts, reference));
         hold(fmt::format("{}.servers_{}.threads_{}", tcp ? "tcp" : "unix", servers, threads), same);
         remote_rows += rig->metric("flexpert_remote_experts_rows_total");
-        fallback_rows += rig->metric("flexpert_remote_experts_fallback_rows_total") + rig->metric("flexpert_remote_experts_local_rows_total");
+        fallback_rows += rig->metric("flexpert_remote_experts_fallback_rows_total");
+        fallback_rows += rig->metric("flexpert_remote_experts_local_rows_total");
       }
     }
   }
-  figures.hold("rows_not_computed_by_servers", fallback_rows, "rows", fmt::format("0 of {:.0f}", remote_rows), fallback_rows == 0 && remote_rows > 0);
+  figures.hold("rows_not_computed_by_servers", fallback_rows, "rows", fmt::format("0 of {:.0f}", remote_rows),
+               fallback_rows == 0 && remote_rows > 0);
   return {};
 }
 
@@ -78,9 +80,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
     return 2;
   }
-  flexpert::bench::Figures figures("topology",
-                                   "24 golden prompts of 64 tokens, at temperature 0 and at 0.8 with fixed seeds, each alone and in a batch of 16 "
-                                   "(96 outputs); tokens and text compared with the in-process engine of 1 thread, alone");
+  flexpert::bench::Figures figures(
+      "topology",
+      "24 golden prompts of 64 tokens, at temperature 0 and at 0.8 with fixed seeds, each alone and in a batch of 16 (96 "
+      "outputs); tokens and text compared with the in-process engine of 1 thread, alone");
   const auto done = flexpert::bench::measure(argv[1], argv[2], figures);
   if (!done) std::fprintf(stderr, "topology: %s\n", done.error().message.c_str());
   return figures.verdict(done.has_value());

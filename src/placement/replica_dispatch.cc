@@ -46,7 +46,8 @@ void ReplicaDispatch::assign_group(std::span<const ReplicaLoad> endpoints, std::
     if (e >= endpoints.size() || !endpoints[e].alive) continue;
     const double message_ns = used_[e] != 0 ? 0 : endpoints[e].ns_per_batch;
     const std::size_t rank = (e + endpoints.size() - turn_ % endpoints.size()) % endpoints.size();
-    candidates_.push_back({e, rank, finish_ns_[e] + message_ns + endpoints[e].ns_per_expert, message_ns, std::max(endpoints[e].ns_per_row, 1.0), 0});
+    const double ready_ns = finish_ns_[e] + message_ns + endpoints[e].ns_per_expert;
+    candidates_.push_back({e, rank, ready_ns, message_ns, std::max(endpoints[e].ns_per_row, 1.0), 0});
   }
   const double rows = group.rows;
   const auto alone = [&](const Candidate& c) { return c.ready_ns + rows * c.ns_per_row; };

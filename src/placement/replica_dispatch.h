@@ -38,7 +38,8 @@ class ReplicaDispatch {
  public:
   /// Returns the pieces, by group and first row; a group without a live replica has none. Valid until the next call.
   /// `turn` chooses among endpoints that are equally good: count it up, so that none of them gets all the small batches.
-  std::span<const DispatchPiece> assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups, std::uint64_t turn = 0);
+  std::span<const DispatchPiece> assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups,
+                                        std::uint64_t turn = 0);
 
  private:
   struct Candidate {

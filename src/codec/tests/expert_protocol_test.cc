@@ -30,7 +30,8 @@ Bytes small_batch(std::uint64_t correlation = 7) {
   static const std::vector<std::uint32_t> indices{0, 1, 1};
   static const std::vector<float> rows{1, 2, 3, 4, 5, 6};
   Bytes out;
-  encode(out, correlation, Batch{.layer = 3, .step = 9, .hidden = 3, .row_count = 2, .groups = groups, .row_indices = indices, .rows = rows, .instance = "expert-0"});
+  encode(out, correlation, Batch{.layer = 3, .step = 9, .hidden = 3, .row_count = 2, .groups = groups, .row_indices = indices,
+                                 .rows = rows, .instance = "expert-0"});
   return out;
 }
 

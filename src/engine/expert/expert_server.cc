@@ -115,7 +115,8 @@ ExpertServer::~ExpertServer() = default;
 Result<std::unique_ptr<ExpertServer>> ExpertServer::start(net::EventLoop& loop, std::shared_ptr<const PackFile> pack,
                                                           ExpertServerOptions options, telemetry::Registry& metrics, const Clock& clock) {
   if (!(options.pace_rows_per_s >= 0) || options.max_payload_bytes < 4096 || options.max_payload_bytes > UINT32_MAX)
-    return fail(ErrorCode::kInvalidArgument, "expert server: pace {} rows/s must not be negative, frames of {} bytes must be within 4096 and {}",
+    return fail(ErrorCode::kInvalidArgument,
+                "expert server: pace {} rows/s must not be negative, frames of {} bytes must be within 4096 and {}",
                 options.pace_rows_per_s, options.max_payload_bytes, UINT32_MAX);
   FLEXPERT_ASSIGN(net::UniqueFd listener, net::listen_on(options.listen));
   FLEXPERT_ASSIGN(net::Address address, net::bound_address(listener.get(), options.listen));

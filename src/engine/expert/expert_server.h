@@ -33,8 +33,8 @@ struct ExpertServerOptions {
 class ExpertServer {
  public:
   /// Begins to listen; address() has the port when 0 was asked for. Errors: the address cannot be listened on.
-  static Result<std::unique_ptr<ExpertServer>> start(net::EventLoop& loop, std::shared_ptr<const PackFile> pack, ExpertServerOptions options,
-                                                     telemetry::Registry& metrics, const Clock& clock);
+  static Result<std::unique_ptr<ExpertServer>> start(net::EventLoop& loop, std::shared_ptr<const PackFile> pack,
+                                                     ExpertServerOptions options, telemetry::Registry& metrics, const Clock& clock);
   ~ExpertServer();
   ExpertServer(const ExpertServer&) = delete;
   ExpertServer& operator=(const ExpertServer&) = delete;

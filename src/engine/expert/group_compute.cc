@@ -58,8 +58,8 @@ void GroupCompute::run(std::span<const float> rows, std::uint32_t hidden, std::s
 }
 
 void GroupCompute::run_pieces(Worker& worker) {
-  for (std::uint32_t i = next_.fetch_add(1, std::memory_order_relaxed); i < pieces_.size(); i = next_.fetch_add(1, std::memory_order_relaxed))
-    run_piece(worker, pieces_[i]);
+  const auto take = [this] { return next_.fetch_add(1, std::memory_order_relaxed); };
+  for (std::uint32_t i = take(); i < pieces_.size(); i = take()) run_piece(worker, pieces_[i]);
 }
 
 void GroupCompute::run_piece(Worker& worker, const Piece& piece) {

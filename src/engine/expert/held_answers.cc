@@ -31,8 +31,9 @@ void HeldAnswers::hold(std::uint64_t connection, std::uint64_t correlation, Time
 }
 
 std::optional<std::size_t> HeldAnswers::cancel(std::uint64_t connection, std::uint64_t correlation) {
-  const auto found = std::find_if(held_.begin(), held_.end(),
-                                  [&](const Answer& answer) { return answer.connection == connection && answer.correlation == correlation; });
+  const auto found = std::find_if(held_.begin(), held_.end(), [&](const Answer& answer) {
+    return answer.connection == connection && answer.correlation == correlation;
+  });
   if (found == held_.end()) return std::nullopt;
   const std::size_t bytes = found->frame.size();
   held_.erase(found);

@@ -95,7 +95,8 @@ Result<void> check_header(const pack::Header& header, std::uint64_t file_bytes, 
     return refuse("the header holds sizes out of range");
   if (header.file_bytes != file_bytes) return refuse(fmt::format("{} bytes long, where the header says {}", file_bytes, header.file_bytes));
   const std::uint64_t table_bytes = std::uint64_t{header.layers} * header.experts * sizeof(pack::Entry);
-  if (header.table_offset != pack::kPageBytes || table_bytes > file_bytes - pack::kPageBytes) return refuse("the table reaches past its end");
+  if (header.table_offset != pack::kPageBytes || table_bytes > file_bytes - pack::kPageBytes)
+    return refuse("the table reaches past its end");
   return {};
 }
 
@@ -123,12 +124,14 @@ Result<std::shared_ptr<const PackFile>> PackFile::open(const std::string& path) 
   if (!opened) return fail(Error{opened.error().code, fmt::format("pack file: {}: {}", opened.error().message, pack::remedy(path))});
   const std::span<const std::byte> bytes = opened->bytes();
   if (bytes.size() < pack::kPageBytes)
-    return fail(ErrorCode::kFailedPrecondition, "pack file: too short for a header: {} bytes: {}: {}", bytes.size(), path, pack::remedy(path));
+    return fail(ErrorCode::kFailedPrecondition, "pack file: too short for a header: {} bytes: {}: {}", bytes.size(), path,
+                pack::remedy(path));
   pack::Header header;
   std::memcpy(&header, bytes.data(), sizeof(header));
   FLEXPERT_TRY(check_header(header, bytes.size(), path));
   // The table begins on a page, so it is aligned.
-  const std::span table(reinterpret_cast<const pack::Entry*>(bytes.data() + header.table_offset), std::size_t{header.layers} * header.experts);
+  const std::span table(reinterpret_cast<const pack::Entry*>(bytes.data() + header.table_offset),
+                        std::size_t{header.layers} * header.experts);
   FLEXPERT_TRY(check_table(header, table, path));
   return std::shared_ptr<const PackFile>(std::make_shared<MappedPack>(std::move(*opened), header, table));
 }

@@ -32,6 +32,7 @@ class PackFile {
 };
 
 /// Packs the experts of a checkpoint: writes PATH.tmp and renames it. `on_progress(done, total)` counts experts.
-Result<void> write_pack(const Checkpoint& checkpoint, const std::string& path, const std::function<void(std::size_t, std::size_t)>& on_progress);
+Result<void> write_pack(const Checkpoint& checkpoint, const std::string& path,
+                        const std::function<void(std::size_t, std::size_t)>& on_progress);
 
 }  // namespace flexpert::engine

@@ -87,8 +87,8 @@ Result<void> PackWriter::add(ExpertSlot slot, std::span<const std::byte> gate, s
   if (!shape_.geometry.contains(slot) || table_[shape_.geometry.index(slot)].offset != 0)
     return fail(ErrorCode::kInvalidArgument, "pack file: no such slot, or added before: layer {} expert {}", slot.layer, slot.expert);
   if (gate.size() != matrix || up.size() != matrix || down.size() != matrix)
-    return fail(ErrorCode::kInvalidArgument, "pack file: layer {} expert {}: matrices of {}, {} and {} bytes where {} are wanted", slot.layer,
-                slot.expert, gate.size(), up.size(), down.size(), matrix);
+    return fail(ErrorCode::kInvalidArgument, "pack file: layer {} expert {}: matrices of {}, {} and {} bytes where {} are wanted",
+                slot.layer, slot.expert, gate.size(), up.size(), down.size(), matrix);
   const pack::ExpertLayout layout = pack::layout_of(shape_.type, shape_.hidden, shape_.intermediate);
   buffer_.assign(layout.bytes, std::byte{0});
   pack_matrix(shape_.type, gate, shape_.intermediate, shape_.hidden, buffer_.data() + layout.gate);
@@ -151,7 +151,8 @@ WeightType weight_type_of(DType type) { return type == DType::kF32 ? WeightType:
 
 }  // namespace
 
-Result<void> write_pack(const Checkpoint& checkpoint, const std::string& path, const std::function<void(std::size_t, std::size_t)>& on_progress) {
+Result<void> write_pack(const Checkpoint& checkpoint, const std::string& path,
+                        const std::function<void(std::size_t, std::size_t)>& on_progress) {
   const ModelConfig& config = checkpoint.config();
   const ExpertGeometry geometry = config.expert_geometry();
   std::vector<ExpertSlot> slots;

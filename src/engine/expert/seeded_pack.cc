@@ -45,7 +45,8 @@ Result<void> write_seeded_pack(const std::string& path, const SeededPackShape& s
     Rng rng(shape.seed * 0x9e3779b97f4a7c15ULL + i);
     fill(rng, scale, weights);
     const auto bytes = std::as_bytes(std::span(weights));
-    FLEXPERT_TRY(writer->add(shape.geometry.slot(i), bytes.first(2 * matrix), bytes.subspan(2 * matrix, 2 * matrix), bytes.last(2 * matrix)));
+    FLEXPERT_TRY(writer->add(shape.geometry.slot(i), bytes.first(2 * matrix),
+                             bytes.subspan(2 * matrix, 2 * matrix), bytes.last(2 * matrix)));
   }
   return writer->finish();
 }

@@ -74,7 +74,13 @@ class ExpertServerTest : public ::testing::Test {
     std::vector<std::uint32_t> indices;
     for (std::uint32_t i = 0; i < rows; ++i) indices.push_back(i);
     const wire::BatchGroup group{expert, rows};
-    return frame_of(wire::Batch{.hidden = pack_->hidden_size(), .row_count = rows, .groups = std::span(&group, 1), .row_indices = indices, .rows = data, .instance = instance}, correlation);
+    return frame_of(wire::Batch{.hidden = pack_->hidden_size(),
+                                .row_count = rows,
+                                .groups = std::span(&group, 1),
+                                .row_indices = indices,
+                                .rows = data,
+                                .instance = instance},
+                    correlation);
   }
   static wire::WireError error_in(const std::optional<wire::Frame>& frame) {
     if (!frame || frame->type != wire::FrameType::kError) return {ErrorCode::kInternal, "no error frame came"};
