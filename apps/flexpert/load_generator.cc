@@ -159,12 +159,16 @@ void LoadGenerator::finish_if_done() {
 
 Result<net::Address> parse_base_url(std::string_view url) {
   constexpr std::string_view kScheme = "http://";
+  if (url.starts_with("https://"))
+    return fail(ErrorCode::kInvalidArgument, "TLS is not spoken yet; load the server at its http://HOST:PORT: {}", url);
   if (!url.starts_with(kScheme)) return fail(ErrorCode::kInvalidArgument, "URL must have the form http://HOST:PORT: {}", url);
-  url.remove_prefix(kScheme.size());
-  if (url.ends_with('/')) url.remove_suffix(1);
-  if (url.ends_with("/v1")) url.remove_suffix(3);
-  const std::string text(url);
-  return net::Address::parse(text.find(':') == std::string::npos ? text + ":80" : text);
+  std::string_view host_port = url.substr(kScheme.size());
+  if (host_port.ends_with('/')) host_port.remove_suffix(1);
+  if (host_port.ends_with("/v1")) host_port.remove_suffix(3);
+  const bool has_port = host_port.find(':', host_port.rfind(']') + 1) != std::string_view::npos;
+  auto address = net::Address::parse(has_port ? std::string(host_port) : fmt::format("{}:80", host_port));
+  if (!address) return fail(address.error().with_context(fmt::format("URL must have the form http://HOST:PORT, {}", url)));
+  return address;
 }
 
 Result<std::string> first_model_of(const net::Address& address) {

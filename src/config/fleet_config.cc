@@ -194,9 +194,16 @@ void read_upstream(const YamlNode& node, const std::string& path, ProblemList& p
     problems.add(section.line_of("health_path"), section.path_of("health_path"), fmt::format("\"{}\" is given", upstream.health_path),
                  "a path that begins with / and has no blanks");
   while (url.ends_with('/')) url.pop_back();
-  const std::string host_port = url.starts_with(kScheme) ? url.substr(kScheme.size()) : "";
+  std::string host_port = url.starts_with(kScheme) ? url.substr(kScheme.size()) : "";
+  if (!host_port.empty() && host_port.find(':', host_port.rfind(']') + 1) == std::string::npos) {  // as in any URL
+    host_port += ":80";
+    url += ":80";
+  }
   if (section.value("url") == nullptr) {
     problems.add(node.line, section.path_of("url"), "the key is missing", "http://HOST:PORT");
+  } else if (url.starts_with("https://")) {
+    problems.add(section.line_of("url"), section.path_of("url"), fmt::format("{} is given, and the gateway does not speak TLS yet", section.value("url")->describe()),
+                 "http://HOST:PORT, of a TLS proxy beside the gateway if the engine has https only");
   } else if (!url.empty() && (!is_address(host_port) || host_port.starts_with("unix:") || host_port.front() == '*')) {
     problems.add(section.line_of("url"), section.path_of("url"), fmt::format("{} is given", section.value("url")->describe()),
                  "http://HOST:PORT, without a path (the gateway adds /v1/...)");

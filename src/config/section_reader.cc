@@ -47,7 +47,8 @@ bool is_address(std::string_view text) {
   if (colon == std::string_view::npos || colon == 0) return false;
   const std::string_view host = text.substr(0, colon);
   const bool bracketed = host.front() == '[' && host.back() == ']' && host.size() > 2;
-  if (!bracketed && host.find_first_of(":[] \t/") != std::string_view::npos) return false;
+  constexpr std::string_view kOfHostNames = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+  if (!bracketed && host != "*" && host.find_first_not_of(kOfHostNames) != std::string_view::npos) return false;
   std::uint32_t port = 0;
   const std::string_view digits = text.substr(colon + 1);
   const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);

@@ -43,6 +43,15 @@ TEST(FleetConfig, TheExistingEngineExampleNamesItsUpstreamsByHostAndPort) {
   EXPECT_TRUE(config->upstreams[1].models.empty());
 }
 
+TEST(FleetConfig, TakesHostNamesInUrlsAndPort80WhereNoneIsGiven) {
+  const auto config = parse("upstreams:\n  - {url: 'http://my-vllm:8000/'}\n  - {url: 'http://vllm.example.com'}\n  - {url: 'http://[::1]'}\n", "f.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->upstreams[0].url, "http://my-vllm:8000");
+  EXPECT_EQ(config->upstreams[1].url, "http://vllm.example.com:80");
+  EXPECT_EQ(config->upstreams[1].name, "vllm.example.com:80");
+  EXPECT_EQ(config->upstreams[2].url, "http://[::1]:80");
+}
+
 TEST(FleetConfig, EveryFieldIsRead) {
   const auto config = parse(R"(
 gateway: {listen: "unix:/run/g.sock", max_body_bytes: 8MiB, health_interval_s: 0.5, upstream_timeout_s: 30, controller: "[::1]:9001"}
@@ -169,7 +178,10 @@ TEST(FleetConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
       {"model:\n  path: m\n  groups:\n    - {name: A, slots: [[0, 1]]}\n    - {name: A, slots: [[0, 2]]}\n",
        "f.yaml:5: model.groups[1].name: a group A is already given; allowed: each name once"},
       {"upstreams:\n  - {url: 'https://h:1'}\n",
-       "f.yaml:2: upstreams[0].url: \"https://h:1\" is given; allowed: http://HOST:PORT, without a path (the gateway adds /v1/...)"},
+       "f.yaml:2: upstreams[0].url: \"https://h:1\" is given, and the gateway does not speak TLS yet; allowed: http://HOST:PORT, of a TLS proxy "
+       "beside the gateway if the engine has https only"},
+      {"upstreams:\n  - {url: 'http://my-vllm:8000/v1'}\n",
+       "f.yaml:2: upstreams[0].url: \"http://my-vllm:8000/v1\" is given; allowed: http://HOST:PORT, without a path (the gateway adds /v1/...)"},
       {"upstreams:\n  - {name: x}\n", "f.yaml:2: upstreams[0].url: the key is missing; allowed: http://HOST:PORT"},
       {"upstreams:\n  - url: http://h:1\n    health_path: ping\n",
        "f.yaml:3: upstreams[0].health_path: \"ping\" is given; allowed: a path that begins with / and has no blanks"},
