@@ -178,13 +178,16 @@ std::string encode(const ApiError& error) {
 
 std::string error_event(const ApiError& error) { return fmt::format("data: {}\n\n", encode(error)); }
 
+std::string encode_model(const ModelCard& model) {
+  std::string out = "{\"id\":";
+  append_json_string(out, model.id);
+  append(out, ",\"object\":\"model\",\"created\":{},\"owned_by\":\"flexpert\",\"max_model_len\":{}}}", model.created, model.max_context);
+  return out;
+}
+
 std::string encode_models(std::span<const ModelCard> models) {
   std::string out = "{\"object\":\"list\",\"data\":[";
-  for (std::size_t i = 0; i < models.size(); ++i) {
-    out += i == 0 ? "{\"id\":" : ",{\"id\":";
-    append_json_string(out, models[i].id);
-    append(out, ",\"object\":\"model\",\"created\":{},\"owned_by\":\"flexpert\",\"max_model_len\":{}}}", models[i].created, models[i].max_context);
-  }
+  for (std::size_t i = 0; i < models.size(); ++i) out += (i == 0 ? "" : ",") + encode_model(models[i]);
   out += "]}";
   return out;
 }

@@ -75,6 +75,8 @@ struct ModelCard {
   std::int64_t created = 0;
   std::uint32_t max_context = 0;
 };
+/// Returns the body of GET /v1/models/ID.
+std::string encode_model(const ModelCard& model);
 /// Returns the body of GET /v1/models.
 std::string encode_models(std::span<const ModelCard> models);
 

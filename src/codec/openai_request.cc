@@ -210,7 +210,12 @@ Status read_prompt(const element& value, std::variant<std::string, std::vector<s
       tokens.push_back(static_cast<std::int32_t>(number));
       continue;
     }
-    if (item.is_string() || item.is_array()) return unsupported("prompt", "one prompt a request is supported, a string or an array of token ids");
+    if (item.is_string() || item.is_array()) {  // a list of prompts, as some clients always send it
+      if (array.size() != 1) return unsupported("prompt", "one prompt a request is supported, a string or an array of token ids");
+      simdjson::dom::array inner;
+      const bool nested = item.get(inner) == simdjson::SUCCESS && inner.size() > 0 && (inner.at(0).is_string() || inner.at(0).is_array());
+      return nested ? wrong_type("prompt[0]", "a string or an array of token ids", item) : read_prompt(item, out);
+    }
     const auto token = read_integer(fmt::format("prompt[{}]", tokens.size()), item, 0, std::numeric_limits<std::int32_t>::max());
     if (!token) return std::unexpected(token.error());
   }
@@ -231,12 +236,12 @@ bool is_empty_container(const element& value) {
 enum class Field : std::size_t {
   kModel, kMessages, kPrompt, kTemperature, kTopP, kTopK, kMaxTokens, kMaxCompletionTokens, kN, kBestOf, kStop, kSeed, kStream,
   kStreamOptions, kLogprobs, kTopLogprobs, kUser, kIgnoreEos, kEcho, kSuffix, kLogitBias, kPresencePenalty, kFrequencyPenalty,
-  kResponseFormat, kCount,
+  kResponseFormat, kTools, kToolChoice, kFunctions, kFunctionCall, kCount,
 };
 constexpr std::array<std::string_view, static_cast<std::size_t>(Field::kCount)> kFieldNames = {
     "model", "messages", "prompt", "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "n", "best_of", "stop", "seed",
     "stream", "stream_options", "logprobs", "top_logprobs", "user", "ignore_eos", "echo", "suffix", "logit_bias", "presence_penalty",
-    "frequency_penalty", "response_format"};
+    "frequency_penalty", "response_format", "tools", "tool_choice", "functions", "function_call"};
 
 /// Collects one request; exactly one of `chat` and `completion` is set.
 struct Reader {
@@ -350,6 +355,16 @@ struct Reader {
         const auto number = read_number(name, value);
         if (!number) return std::unexpected(number.error());
         return *number == 0 ? Status() : Status(unsupported(name, "penalties are not supported; only 0 is allowed"));
+      }
+      case Field::kTools:
+      case Field::kFunctions:
+        if (!value.is_array()) return wrong_type(name, "an array", value);
+        return is_empty_container(value) ? Status() : Status(unsupported(name, "tools cannot be called; only an empty list is allowed"));
+      case Field::kToolChoice:
+      case Field::kFunctionCall: {
+        std::string_view choice;
+        const bool free_choice = value.get(choice) == simdjson::SUCCESS && (choice == "none" || choice == "auto");
+        return free_choice ? Status() : Status(unsupported(name, "tools cannot be called; only 'none' and 'auto' are allowed"));
       }
       case Field::kResponseFormat: {
         if (!value.is_object()) return wrong_type(name, "an object", value);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "codec/json_text.h"
+#include "codec/openai_paths.h"
 #include "gateway/fleet_follower.h"
 #include "gateway/gateway_metrics.h"
 #include "gateway/health_checker.h"
@@ -22,8 +23,8 @@ namespace {
 
 /// The gateway's own paths: metrics are labelled by these and never by a client's text.
 constexpr std::pair<std::string_view, std::string_view> kEndpoints[] = {
-    {"/v1/chat/completions", "POST"}, {"/v1/completions", "POST"}, {"/v1/models", "GET"}, {"/route", "POST"},
-    {"/health", "GET"},               {"/ready", "GET"},           {"/metrics", "GET"},
+    {"/v1/chat/completions", "POST"}, {"/v1/completions", "POST"}, {"/v1/models", "GET"}, {codec::kOneModelPath, "GET"},
+    {"/route", "POST"},               {"/health", "GET"},          {"/ready", "GET"},     {"/metrics", "GET"},
 };
 
 }  // namespace
@@ -59,12 +60,13 @@ struct Gateway::Impl {
   ~Impl() { loop.cancel(change_timer); }
 
   void handle(http::Request request, http::Responder responder) {
-    const std::string path(request.path());
+    const auto one_model = codec::model_of_path(request.path());
+    const std::string path(one_model ? codec::kOneModelPath : request.path());
     const auto* endpoint = std::find_if(std::begin(kEndpoints), std::end(kEndpoints), [&](const auto& known) { return known.first == path; });
     const bool known = endpoint != std::end(kEndpoints);
     auto answer = std::make_unique<Answer>(std::move(responder), metrics, known ? path : "other");
     if (!known)
-      return answer->respond(http::openai_error(404, fmt::format("No such path: {}", path.substr(0, 200)), "invalid_request_error", {}, "not_found"));
+      return answer->respond(http::openai_error(404, fmt::format("No such path: {}", path.substr(0, 200)), "invalid_request_error", {}, "unknown_url"));
     if (request.method != endpoint->second && !(endpoint->second == "GET" && request.method == "HEAD")) {
       http::Response response = http::openai_error(405, fmt::format("{} takes {} only", path, endpoint->second), "invalid_request_error", {},
                                                    "method_not_allowed");
@@ -73,6 +75,7 @@ struct Gateway::Impl {
     }
     if (path == "/route") return routes.handle(request, std::move(answer));
     if (path == "/v1/models") return answer->respond(http::json_response(200, models()));
+    if (one_model) return answer->respond(model(*one_model));
     if (path == "/health") return answer->respond(http::json_response(200, "{\"status\":\"ok\"}"));
     if (path == "/ready") return answer->respond(ready_response());
     if (path == "/metrics") {
@@ -87,12 +90,25 @@ struct Gateway::Impl {
     std::string body = "{\"object\":\"list\",\"data\":[";
     bool first = true;
     for (const std::string& name : directory.models()) {
-      body += first ? "{\"id\":" : ",{\"id\":";
+      if (!first) body += ',';
       first = false;
-      codec::append_json_string(body, name);
-      body += fmt::format(",\"object\":\"model\",\"created\":{},\"owned_by\":\"flexpert\"}}", started_unix_s);
+      append_model(body, name);
     }
     return body + "]}";
+  }
+
+  [[nodiscard]] http::Response model(const std::string& name) const {
+    const std::vector<std::string> names = directory.models();
+    if (std::find(names.begin(), names.end(), name) == names.end()) return unknown_model(name);
+    std::string body;
+    append_model(body, name);
+    return http::json_response(200, std::move(body));
+  }
+
+  void append_model(std::string& body, const std::string& name) const {
+    body += "{\"id\":";
+    codec::append_json_string(body, name);
+    body += fmt::format(",\"object\":\"model\",\"created\":{},\"owned_by\":\"flexpert\"}}", started_unix_s);
   }
 
   [[nodiscard]] http::Response ready_response() const {

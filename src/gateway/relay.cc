@@ -19,6 +19,11 @@ http::Response bad_gateway(std::string_view message) { return http::openai_error
 
 }  // namespace
 
+http::Response unknown_model(std::string_view model) {
+  return http::openai_error(404, fmt::format("The model `{}` does not exist; GET /v1/models lists those that do", model), "invalid_request_error",
+                            "model", "model_not_found");
+}
+
 http::Response unavailable(std::string_view message, std::string_view code, int retry_after_s) {
   http::Response response = http::openai_error(503, message, "overloaded_error", {}, code);
   response.headers.set("Retry-After", std::to_string(retry_after_s));
@@ -75,11 +80,13 @@ Relay::Exchange* Relay::find(std::uint64_t id) {
 
 void Relay::handle(http::Request request, std::unique_ptr<Answer> answer) {
   auto scanned = scanner_.scan(request.body);
-  if (!scanned) return answer->respond(http::openai_error(400, scanned.error().message, "invalid_request_error"));
+  if (!scanned) {
+    const RefusedRequest& refused = scanned.error();
+    return answer->respond(http::openai_error(400, refused.message, "invalid_request_error", refused.param, refused.code));
+  }
   const TimePoint now = clock_.now();
   if (!directory_.knows(scanned->model) && !directory_.recovering(scanned->model, now, options_.recovery_wait))
-    return answer->respond(http::openai_error(404, fmt::format("The model `{}` does not exist; GET /v1/models lists those that do", scanned->model),
-                                              "invalid_request_error", "model", "model_not_found"));
+    return answer->respond(unknown_model(scanned->model));
   auto exchange = std::make_unique<Exchange>();
   const std::uint64_t id = exchange->id = next_id_++;
   exchange->answer = std::move(answer);
@@ -132,9 +139,7 @@ void Relay::wait_or_refuse(Exchange& exchange) {
     return;
   }
   // A model that only an unchecked upstream could have had.
-  if (!directory_.knows(exchange.model))
-    return respond(exchange, http::openai_error(404, fmt::format("The model `{}` does not exist; GET /v1/models lists those that do", exchange.model),
-                                                "invalid_request_error", "model", "model_not_found"));
+  if (!directory_.knows(exchange.model)) return respond(exchange, unknown_model(exchange.model));
   respond(exchange, unavailable(fmt::format("No server of the model `{}` is ready; try again", exchange.model), "no_server_ready", 2));
 }
 

@@ -67,6 +67,8 @@ class Relay {
   std::unique_ptr<http::Client> client_;
 };
 
+/// Makes the 404 for a model that nobody serves.
+http::Response unknown_model(std::string_view model);
 /// Makes a 503 with Retry-After.
 http::Response unavailable(std::string_view message, std::string_view code, int retry_after_s);
 

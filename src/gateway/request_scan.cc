@@ -28,27 +28,30 @@ struct RequestScanner::Impl {
 RequestScanner::RequestScanner() : impl_(std::make_unique<Impl>()) {}
 RequestScanner::~RequestScanner() = default;
 
-Result<ScannedRequest> RequestScanner::scan(std::string_view body) {
-  FLEXPERT_ASSIGN(const dom::object object, parse_object(impl_->parser, body));
+std::expected<ScannedRequest, RefusedRequest> RequestScanner::scan(std::string_view body) {
+  const auto refuse = [](std::string message, std::string_view param, std::string_view code = {}) {
+    return std::unexpected(RefusedRequest{std::move(message), param, code});
+  };
+  auto object = parse_object(impl_->parser, body);
+  if (!object) return refuse(std::move(object.error().message), {}, "invalid_json");
   ScannedRequest scanned;
   bool has_model = false;
   bool has_stream = false;
-  for (const dom::key_value_pair field : object) {
+  for (const dom::key_value_pair field : *object) {
     if (field.key == "model") {
       std::string_view model;
-      if (has_model) return fail(ErrorCode::kInvalidArgument, "model: given twice");
-      if (field.value.get(model) != simdjson::SUCCESS || model.empty())
-        return fail(ErrorCode::kInvalidArgument, "model: must be a non-empty string");
+      if (has_model) return refuse("model: given twice", "model");
+      if (field.value.get(model) != simdjson::SUCCESS || model.empty()) return refuse("model: must be a non-empty string", "model", "invalid_type");
       scanned.model = model;
       has_model = true;
     } else if (field.key == "stream") {
-      if (has_stream) return fail(ErrorCode::kInvalidArgument, "stream: given twice");
+      if (has_stream) return refuse("stream: given twice", "stream");
       has_stream = true;
       if (field.value.is_null()) continue;
-      if (field.value.get(scanned.stream) != simdjson::SUCCESS) return fail(ErrorCode::kInvalidArgument, "stream: must be true or false");
+      if (field.value.get(scanned.stream) != simdjson::SUCCESS) return refuse("stream: must be true or false", "stream", "invalid_type");
     }
   }
-  if (!has_model) return fail(ErrorCode::kInvalidArgument, "model: missing; name one of GET /v1/models");
+  if (!has_model) return refuse("model: missing; name one of GET /v1/models", "model");
   return scanned;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <expected>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,14 +16,21 @@ struct ScannedRequest {
   bool stream = false;
 };
 
+/// Why a body is not relayed, in the parts of an OpenAI error. `param` and `code` may be empty.
+struct RefusedRequest {
+  std::string message;
+  std::string_view param;
+  std::string_view code;
+};
+
 /// Checks that a body is JSON and finds `model` and `stream`. Keeps its buffers between calls; one thread.
 class RequestScanner {
  public:
   RequestScanner();
   ~RequestScanner();
-  /// Fails with kInvalidArgument if the body is not a JSON object in UTF-8, if `model` is missing, or if either field has
+  /// Refuses if the body is not a JSON object in UTF-8, if `model` is missing, or if either field has
   /// the wrong type or is given twice (two readers of one request must never disagree about it).
-  Result<ScannedRequest> scan(std::string_view body);
+  std::expected<ScannedRequest, RefusedRequest> scan(std::string_view body);
 
  private:
   struct Impl;

@@ -139,6 +139,13 @@ TEST(CompletionRequest, ReadsTextAndTokens) {
   const auto tokens = parse_completion_request(R"({"model":"m","prompt":[5,0,2047]})");
   ASSERT_TRUE(tokens) << tokens.error().message;
   EXPECT_EQ(std::get<1>(tokens->prompt), (std::vector<std::int32_t>{5, 0, 2047}));
+
+  const auto list = parse_completion_request(R"({"model":"m","prompt":["once"]})");
+  ASSERT_TRUE(list);
+  EXPECT_EQ(std::get<std::string>(list->prompt), "once");
+  const auto token_list = parse_completion_request(R"({"model":"m","prompt":[[5,7]]})");
+  ASSERT_TRUE(token_list);
+  EXPECT_EQ(std::get<1>(token_list->prompt), (std::vector<std::int32_t>{5, 7}));
 }
 
 TEST(CompletionRequest, RefusesPromptsItCannotRun) {
@@ -149,12 +156,30 @@ TEST(CompletionRequest, RefusesPromptsItCannotRun) {
   EXPECT_EQ(param_of("\"\""), "prompt");
   EXPECT_EQ(param_of("[]"), "prompt");
   EXPECT_EQ(param_of(R"(["a","b"])"), "prompt");
+  EXPECT_EQ(param_of(R"([[1],[2]])"), "prompt");
+  EXPECT_EQ(param_of(R"([5,"b"])"), "prompt");
+  EXPECT_EQ(param_of(R"([["a"]])"), "prompt[0]");
+  EXPECT_EQ(param_of(R"([[[5]]])"), "prompt[0]");
+  EXPECT_EQ(param_of(R"([[]])"), "prompt");
   EXPECT_EQ(param_of("[1,-1]"), "prompt[1]");
   EXPECT_EQ(param_of("[1.5]"), "prompt[0]");
   EXPECT_EQ(param_of("[2147483648]"), "prompt[0]");
   EXPECT_EQ(parse_completion_request(R"({"model":"m"})").error().param, "prompt");
   EXPECT_EQ(parse_completion_request(R"({"model":"m","prompt":"a","echo":true})").error().param, "echo");
   EXPECT_EQ(parse_completion_request(R"({"model":"m","prompt":"a","logprobs":6})").error().param, "logprobs");
+}
+
+TEST(OpenAiRequest, RefusesToolsButNotTheirAbsence) {
+  const auto param_of = [](std::string_view field) {
+    const auto request = parse_chat_completion_request(fmt::format(R"({{"model":"m","messages":[{{"role":"user","content":"x"}}],{}}})", field));
+    return request ? "" : request.error().param;
+  };
+  EXPECT_EQ(param_of(R"("tools":[],"tool_choice":"auto")"), "");
+  EXPECT_EQ(param_of(R"("tools":null,"tool_choice":"none","function_call":"none")"), "");
+  EXPECT_EQ(param_of(R"("tools":[{"type":"function","function":{"name":"f"}}])"), "tools");
+  EXPECT_EQ(param_of(R"("tools":{})"), "tools");
+  EXPECT_EQ(param_of(R"("functions":[{"name":"f"}])"), "functions");
+  EXPECT_EQ(param_of(R"("tool_choice":"required")"), "tool_choice");
 }
 
 }  // namespace
