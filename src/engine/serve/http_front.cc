@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "codec/openai_paths.h"
+
 namespace flexpert::engine {
 
-const std::array<HttpFront::Route, 11> HttpFront::kRoutes = {{
+const std::array<HttpFront::Route, 12> HttpFront::kRoutes = {{
     {"/v1/chat/completions", "POST", &HttpFront::chat_completion},
     {"/v1/completions", "POST", &HttpFront::completion},
     {"/v1/models", "GET", &HttpFront::models},
+    {codec::kOneModelPath, "GET", &HttpFront::model},
     {"/health", "GET", &HttpFront::health},
     {"/ready", "GET", &HttpFront::ready},
     {"/metrics", "GET", &HttpFront::metrics},
@@ -39,8 +42,9 @@ HttpFront::~HttpFront() {
 
 void HttpFront::handle(const http::Request& request, http::Responder responder) {
   std::string allowed;
+  const std::string_view path = codec::model_of_path(request.path()) ? codec::kOneModelPath : request.path();
   for (const Route& route : kRoutes) {
-    if (route.path != request.path()) continue;
+    if (route.path != path) continue;
     if (route.method == request.method) return (this->*route.handler)(request, Reply(std::move(responder), route_metrics_, route.path));
     allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", route.method);
   }
@@ -75,6 +79,9 @@ void HttpFront::metrics(const http::Request& /*request*/, Reply reply) {
 }
 
 void HttpFront::models(const http::Request& /*request*/, Reply reply) { openai_->models(std::move(reply)); }
+void HttpFront::model(const http::Request& request, Reply reply) {
+  openai_->model(codec::model_of_path(request.path()).value_or(""), std::move(reply));
+}
 void HttpFront::chat_completion(const http::Request& request, Reply reply) {
   if (!refused(reply)) openai_->chat_completion(request.body, std::move(reply));
 }

@@ -32,13 +32,14 @@ class HttpFront {
     std::string_view method;
     Handler handler;
   };
-  static const std::array<Route, 11> kRoutes;  // in http_front.cc
+  static const std::array<Route, 12> kRoutes;  // in http_front.cc
 
   void handle(const http::Request& request, http::Responder responder);
   void health(const http::Request& request, Reply reply);
   void ready(const http::Request& request, Reply reply);
   void metrics(const http::Request& request, Reply reply);
   void models(const http::Request& request, Reply reply);
+  void model(const http::Request& request, Reply reply);
   void chat_completion(const http::Request& request, Reply reply);
   void completion(const http::Request& request, Reply reply);
   void status(const http::Request& request, Reply reply);

@@ -104,9 +104,18 @@ void OpenAiRoutes::completion(std::string_view body, Reply reply) {
   submit(codec::ApiForm::kText, std::move(prompt), std::move(request->settings), std::move(reply));
 }
 
+codec::ModelCard OpenAiRoutes::card() const { return {.id = model_.name, .created = created_, .max_context = context_limit_}; }
+
 void OpenAiRoutes::models(Reply reply) const {
-  const std::array cards = {codec::ModelCard{.id = model_.name, .created = created_, .max_context = context_limit_}};
+  const std::array cards = {card()};
   reply.respond_json(200, codec::encode_models(cards));
+}
+
+void OpenAiRoutes::model(std::string_view name, Reply reply) const {
+  codec::GenerationSettings asked;
+  asked.model = name;
+  if (const auto ok = check_model(asked); !ok) return reply.fail(ok.error());
+  reply.respond_json(200, codec::encode_model(card()));
 }
 
 void OpenAiRoutes::submit(codec::ApiForm form, Prompt prompt, codec::GenerationSettings settings, Reply reply) {
@@ -171,8 +180,9 @@ void OpenAiRoutes::deliver(std::vector<TokenEvent> events) {
     const auto found = generations_.find(event.key);
     if (found == generations_.end()) continue;  // its client has gone
     if (event.end) {
-      found->second.on_end(*event.end);
-      generations_.erase(found);
+      // Taken out first: the end of an answer may begin the next request of its connection, and so change the map.
+      auto ended = generations_.extract(found);
+      ended.mapped().on_end(*event.end);
     } else {
       found->second.on_token(event.token);
       to_flush.push_back(event.key);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "codec/openai_answer.h"
 #include "codec/openai_request.h"
 #include "engine/serve/generation.h"
 #include "engine/serve/served_model.h"
@@ -27,6 +28,8 @@ class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
   void chat_completion(std::string_view body, Reply reply);
   void completion(std::string_view body, Reply reply);
   void models(Reply reply) const;
+  /// GET /v1/models/NAME.
+  void model(std::string_view name, Reply reply) const;
   /// Prompt and answer together may have so many tokens.
   [[nodiscard]] std::uint32_t context_limit() const { return context_limit_; }
 
@@ -37,6 +40,7 @@ class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
     std::uint32_t default_max_tokens = 0;
   };
 
+  [[nodiscard]] codec::ModelCard card() const;
   codec::ApiResult<void> check_model(const codec::GenerationSettings& settings) const;
   codec::ApiResult<std::vector<TokenId>> encode(std::string_view text, std::string_view param, const codec::GenerationSettings& settings) const;
   codec::ApiError too_long(std::string_view param, std::string_view prompt_tokens, std::uint32_t max_tokens) const;
