@@ -45,10 +45,6 @@ class RemoteExperts final : public ExpertExecutor {
   /// Waits until every endpoint of the table is connected, at most `timeout`; returns whether all are. Called between two steps.
   bool wait_connected(Duration timeout);
 
-  /// Runs one row through one expert on one named instance, with no fallback. Called between two steps.
-  /// Errors: kNotFound (no such instance or replica), kUnavailable (it failed), kDeadlineExceeded.
-  Result<std::vector<float>> run_on(const InstanceId& instance, ExpertSlot slot, std::span<const float> row, Duration timeout);
-
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

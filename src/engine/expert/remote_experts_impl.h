@@ -15,7 +15,7 @@ namespace flexpert::engine {
 
 namespace wire = expert_protocol;
 
-/// What is behind RemoteExperts: tables, connections and single rows in remote_experts.cc, the layers of a step in
+/// What is behind RemoteExperts: tables, connections in remote_experts.cc, the layers of a step in
 /// remote_layer.cc.
 struct RemoteExperts::Impl {
   using Peer = RemotePeer;
@@ -43,7 +43,6 @@ struct RemoteExperts::Impl {
   [[nodiscard]] bool waiting() const;
   [[nodiscard]] Duration until_deadline(TimePoint now) const;
   [[nodiscard]] std::span<const std::uint16_t> replicas_of(ExpertSlot slot) const;
-  Result<std::vector<float>> wait_for_row(Peer& peer, std::uint64_t correlation, TimePoint deadline);
 
   std::shared_ptr<const PackFile> pack;
   RemoteExpertsOptions options;

@@ -1,7 +1,9 @@
 #include "engine/serve/expert_calls.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -115,28 +117,81 @@ codec::ApiResult<ExpertCallRequest> parse_expert_calls(std::string_view body, Ex
   return request;
 }
 
-codec::ApiResult<ExpertCallAnswer> run_expert_calls(const ExpertCallRequest& request, std::span<const float> row, const ExpertControl& experts,
-                                                    TimePoint deadline, const Clock& clock) {
-  ExpertCallAnswer answer;
-  answer.output.assign(row.size(), 0.0F);
-  for (const ExpertCall& call : request.calls) {
-    const TimePoint start = clock.now();
-    std::vector<float> sum(row.size(), 0.0F);
+ExpertCallRun::ExpertCallRun(net::EventLoop& loop, InstanceRows& rows, const Clock& clock, ExpertCallRequest request, std::vector<float> row)
+    : loop_(loop), rows_(rows), clock_(clock), request_(std::move(request)), row_(std::move(row)) {}
+
+ExpertCallRun::~ExpertCallRun() { cancel_all(); }
+
+codec::ApiResult<void> ExpertCallRun::start(const RoutingTable& table, Done done) {
+  for (const ExpertCall& call : request_.calls) {
+    const auto found = std::ranges::find(table.endpoints, call.instance, &ExpertEndpoint::id);
+    if (found == table.endpoints.end())
+      return std::unexpected(call_error(call, {ErrorCode::kNotFound, fmt::format("no such expert instance in the routing table: {}", call.instance)}));
+    const auto index = static_cast<std::uint16_t>(found - table.endpoints.begin());
     for (const ExpertSlot slot : call.slots) {
-      const Duration left = deadline - clock.now();
-      if (left <= Duration::zero())
-        return std::unexpected(call_error(call, {ErrorCode::kDeadlineExceeded, fmt::format("no answer within {} ms", to_ms(request.timeout))}));
-      const auto output = experts.run_on(call.instance, slot, row, left);
-      if (!output) return std::unexpected(call_error(call, output.error()));
-      if (output->size() != sum.size())
-        return std::unexpected(call_error(call, {ErrorCode::kDataLoss, fmt::format("an answer of {} floats instead of {}", output->size(), sum.size())}));
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += (*output)[i];
+      const auto& replicas = table.replicas[table.geometry.index(slot)];
+      if (std::ranges::find(replicas, index) != replicas.end()) continue;
+      return std::unexpected(call_error(
+          call, {ErrorCode::kNotFound, fmt::format("instance {} has no replica of layer {} expert {}", call.instance, slot.layer, slot.expert)}));
     }
-    const auto count = static_cast<float>(call.slots.size());
-    for (std::size_t i = 0; i < sum.size(); ++i) answer.output[i] += call.weight * (sum[i] / count);
-    answer.latency_ms.push_back(to_ms(clock.now() - start));
+    progress_.push_back({.instance = *found, .sum = std::vector<float>(row_.size(), 0.0F)});
+  }
+  done_ = std::move(done);
+  started_ = clock_.now();
+  timer_ = loop_.call_after(request_.timeout, [this] { expire(); });
+  for (std::size_t call = 0; call < progress_.size(); ++call) ask(call);
+  return {};
+}
+
+void ExpertCallRun::ask(std::size_t call) {
+  Progress& progress = progress_[call];
+  progress.pending = rows_.run(progress.instance, request_.calls[call].slots[progress.slots_done], row_,
+                               [this, call](Result<std::vector<float>> output) { on_output(call, std::move(output)); });
+}
+
+void ExpertCallRun::on_output(std::size_t call, Result<std::vector<float>> output) {
+  Progress& progress = progress_[call];
+  const ExpertCall& asked = request_.calls[call];
+  progress.pending = 0;
+  if (!output) return end(std::unexpected(call_error(asked, output.error())));
+  if (output->size() != progress.sum.size())
+    return end(std::unexpected(
+        call_error(asked, {ErrorCode::kDataLoss, fmt::format("an answer of {} floats instead of {}", output->size(), progress.sum.size())})));
+  for (std::size_t i = 0; i < progress.sum.size(); ++i) progress.sum[i] += (*output)[i];
+  if (++progress.slots_done < asked.slots.size()) return ask(call);
+  progress.latency_ms = to_ms(clock_.now() - started_);
+  if (std::ranges::all_of(progress_, [](const Progress& one) { return one.pending == 0; })) end(combine());
+}
+
+ExpertCallAnswer ExpertCallRun::combine() const {
+  ExpertCallAnswer answer;
+  answer.output.assign(row_.size(), 0.0F);
+  for (std::size_t call = 0; call < progress_.size(); ++call) {
+    const ExpertCall& asked = request_.calls[call];
+    const auto count = static_cast<float>(asked.slots.size());
+    for (std::size_t i = 0; i < row_.size(); ++i) answer.output[i] += asked.weight * (progress_[call].sum[i] / count);
+    answer.latency_ms.push_back(progress_[call].latency_ms);
   }
   return answer;
+}
+
+void ExpertCallRun::expire() {
+  timer_ = 0;
+  const auto late = std::ranges::find_if(progress_, [](const Progress& one) { return one.pending != 0; });
+  const ExpertCall& asked = request_.calls[static_cast<std::size_t>(late - progress_.begin())];
+  end(std::unexpected(call_error(asked, {ErrorCode::kDeadlineExceeded, fmt::format("no answer within {} ms", to_ms(request_.timeout))})));
+}
+
+void ExpertCallRun::end(codec::ApiResult<ExpertCallAnswer> result) {
+  cancel_all();
+  Done done = std::move(done_);
+  done(std::move(result));
+}
+
+void ExpertCallRun::cancel_all() {
+  loop_.cancel(std::exchange(timer_, 0));
+  for (Progress& progress : progress_)
+    if (progress.pending != 0) rows_.cancel(std::exchange(progress.pending, 0));
 }
 
 std::string encode_expert_answer(const ExpertCallRequest& request, const ExpertCallAnswer& answer) {

@@ -6,9 +6,13 @@
 
 #include "codec/fleet_json.h"
 #include "codec/json_text.h"
-#include "engine/serve/expert_calls.h"
 
 namespace flexpert::engine {
+namespace {
+
+constexpr std::size_t kMostRuns = 64;
+
+}  // namespace
 
 InternalRoutes::InternalRoutes(net::EventLoop& loop, const ServedModel& model, std::uint32_t max_context)
     : loop_(loop), model_(model), max_context_(max_context) {
@@ -77,7 +81,10 @@ void InternalRoutes::set_routing_table(std::string_view body, Reply reply) {
     loop.post([this, weak, key, table, result = std::move(result)] {
       const auto self = weak.lock();
       if (!self) return;
-      if (result && table->epoch >= table_->epoch) table_ = table;
+      if (result && table->epoch >= table_->epoch) {
+        table_ = table;
+        model_.experts.rows.keep_only(table->endpoints);
+      }
       answer(key, [&](Reply waiting) {
         if (result) return waiting.respond_json(200, fmt::format("{{\"epoch\":{}}}", table->epoch));
         codec::ApiError error = to_api_error(result.error());
@@ -94,19 +101,29 @@ void InternalRoutes::run_experts(std::string_view body, Reply reply) {
   auto row = model_.engine.embedding(parsed->token);
   if (!row) return reply.fail({.status = 400, .message = row.error().message, .param = "token_id"});
 
-  const TimePoint deadline = model_.clock.now() + parsed->timeout;
-  const std::uint64_t key = park(std::move(reply));
-  model_.engine.between_steps([this, weak = weak_from_this(), &loop = loop_, &clock = model_.clock, experts = model_.experts, key, deadline,
-                               request = std::move(*parsed), row = std::move(*row)]() mutable {
-    auto result = run_expert_calls(request, row, experts, deadline, clock);
-    loop.post([this, weak, key, request = std::move(request), result = std::move(result)] {
+  if (runs_.size() >= kMostRuns)
+    return reply.fail({.status = 503, .message = fmt::format("Too many calls of experts are under way: {}.", runs_.size()), .type = "server_error", .code = "too_many_calls"});
+  auto run = std::make_unique<ExpertCallRun>(loop_, model_.experts.rows, model_.clock, std::move(*parsed), std::move(*row));
+  const std::uint64_t key = ++last_key_;
+  const auto started = run->start(*table_, [this, key](codec::ApiResult<ExpertCallAnswer> result) { end_run(key, std::move(result)); });
+  if (!started) return reply.fail(started.error());
+  // Posted, because the HTTP server may notice the loss while it does something for another request.
+  reply.on_disconnect([this, weak = weak_from_this(), key] {
+    if (weak.expired()) return;
+    loop_.post([weak, key] {
       const auto self = weak.lock();
-      if (!self) return;
-      answer(key, [&](Reply waiting) {
-        if (result) waiting.respond_json(200, encode_expert_answer(request, *result));
-        else waiting.fail(result.error());
-      });
+      if (self && self->runs_.erase(key) > 0) self->waiting_.erase(key);
     });
+  });
+  runs_.emplace(key, std::move(run));
+  waiting_.try_emplace(key, std::move(reply));
+}
+
+void InternalRoutes::end_run(std::uint64_t key, codec::ApiResult<ExpertCallAnswer> result) {
+  const auto node = runs_.extract(key);
+  answer(key, [&](Reply waiting) {
+    if (result) waiting.respond_json(200, encode_expert_answer(node.mapped()->request(), *result));
+    else waiting.fail(result.error());
   });
 }
 

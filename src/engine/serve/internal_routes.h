@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "engine/serve/expert_calls.h"
 #include "engine/serve/reply.h"
 #include "engine/serve/served_model.h"
 #include "net/event_loop.h"
@@ -17,8 +18,11 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
  public:
   /// `model` must outlive it; make it with std::make_shared.
   InternalRoutes(net::EventLoop& loop, const ServedModel& model, std::uint32_t max_context);
-  /// Drops the replies that wait for the engine.
-  void stop() { waiting_.clear(); }
+  /// Drops the replies that wait for the engine or for experts.
+  void stop() {
+    runs_.clear();
+    waiting_.clear();
+  }
 
   void status(Reply reply) const;
   void expert_loads(Reply reply) const;
@@ -31,6 +35,8 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   std::uint64_t park(Reply reply);
   void answer(std::uint64_t key, std::move_only_function<void(Reply)> with);
 
+  void end_run(std::uint64_t key, codec::ApiResult<ExpertCallAnswer> result);
+
   net::EventLoop& loop_;
   const ServedModel& model_;
   std::uint32_t max_context_;
@@ -38,6 +44,7 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   std::shared_ptr<const RoutingTable> table_;  // the newest that took effect
   std::uint64_t last_key_ = 0;
   std::unordered_map<std::uint64_t, Reply> waiting_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<ExpertCallRun>> runs_;  // by the number of their reply
 };
 
 }  // namespace flexpert::engine

@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/expert/instance_rows.h"
 #include "engine/expert/pack_file.h"
 #include "engine/expert/remote_experts.h"
 #include "engine/kernels/compute_pool.h"
+#include "engine/kernels/kernels.h"
 #include "engine/serve/http_front.h"
 #include "engine/serve/pace_profile.h"
 #include "engine/serve/pack_cache.h"
@@ -36,14 +38,19 @@ class LoadedModelServer final : public ModelServer {
     options_.engine.pool = pool_.get();
     FLEXPERT_ASSIGN(engine_, Engine::start(checkpoint_, tokenizer_, *experts_, options_.engine, registry_, clock_));
 
+    instance_rows_ = InstanceRows::create(loop,
+                                          {.model_fingerprint = checkpoint_->fingerprint(),
+                                           .kernel_identity = kernel_identity(),
+                                           .hidden = pack_->hidden_size(),
+                                           .geometry = pack_->geometry()},
+                                          clock_);
     ServedModel model{.name = options_.served_name,
                       .fingerprint = checkpoint_->fingerprint(),
                       .engine = *engine_,
                       .tokenizer = *tokenizer_,
                       .chat_template = *chat_template_,
                       .experts = {.set_routing_table = [this](auto table) { return experts_->set_routing_table(std::move(table)); },
-                                  .run_on = [this](const InstanceId& instance, ExpertSlot slot, std::span<const float> row,
-                                                   Duration timeout) { return experts_->run_on(instance, slot, row, timeout); }},
+                                  .rows = *instance_rows_},
                       .metrics = registry_,
                       .clock = clock_,
                       .kv_block_tokens = options_.engine.kv_block_tokens,
@@ -76,6 +83,7 @@ class LoadedModelServer final : public ModelServer {
   std::unique_ptr<ComputePool> pool_;
   std::unique_ptr<RemoteExperts> experts_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<InstanceRows> instance_rows_;
   std::unique_ptr<HttpFront> front_;
 };
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "engine/expert/instance_rows.h"
 #include "engine/model/engine.h"
 #include "engine/tokenizer/chat_template.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -18,10 +19,12 @@
 
 namespace flexpert::engine {
 
-/// What the HTTP front asks of RemoteExperts. Both run on the engine thread, between two steps.
+/// What the HTTP front asks of the experts.
 struct ExpertControl {
+  /// Runs on the engine thread, between two steps.
   std::function<Result<void>(std::shared_ptr<const RoutingTable>)> set_routing_table;
-  std::function<Result<std::vector<float>>(const InstanceId&, ExpertSlot, std::span<const float>, Duration)> run_on;
+  /// Computes single rows on named instances; the loop's thread.
+  InstanceRows& rows;
 };
 
 /// A loaded model as the HTTP front serves it. Everything referred to outlives the front.

@@ -296,40 +296,5 @@ TEST_F(RemoteExpertsTest, OldAndForeignTablesAreRefused) {
   EXPECT_EQ(experts.epoch(), 5U);
 }
 
-TEST_F(RemoteExpertsTest, RunOnUsesTheNamedInstanceAndNoOther) {
-  ServerThread first(pack_, server_options(0));
-  auto second = std::make_unique<ServerThread>(pack_, server_options(1));
-  RoutingTable table = *full_table(pack_->geometry(), {first.address(), second->address()});
-  table.replicas[pack_->geometry().index({1, 3})] = {0};
-  auto experts = remote();
-  ASSERT_TRUE(experts.set_routing_table(std::make_shared<const RoutingTable>(table)));
-  const std::vector<float> row(pack_->hidden_size(), 0.25F);
-  std::vector<float> wanted(row.size());
-  LocalExperts local(pack_, pool_);
-  const std::uint32_t index = 0;
-  const ExpertGroup group{3, std::span(&index, 1), wanted.data()};
-  local.compute({.layer = 0, .rows = row, .row_count = 1, .hidden = pack_->hidden_size(), .groups = std::span(&group, 1)});
-
-  const auto answer = experts.run_on(InstanceId{"expert-1"}, {0, 3}, row, Seconds(5));
-  ASSERT_TRUE(answer) << answer.error().message;
-  EXPECT_EQ(*answer, wanted);
-  EXPECT_EQ(first.stats().rows, 0U);
-  EXPECT_EQ(second->stats().rows, 1U);
-  EXPECT_EQ(experts.run_on(InstanceId{"nobody"}, {0, 3}, row, Seconds(1)).error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(experts.run_on(InstanceId{"expert-1"}, {1, 3}, row, Seconds(1)).error().code, ErrorCode::kNotFound);
-  second.reset();
-  EXPECT_EQ(experts.run_on(InstanceId{"expert-1"}, {0, 3}, row, Seconds(5)).error().code, ErrorCode::kUnavailable);
-  second = std::make_unique<ServerThread>(pack_, server_options(1));
-  EXPECT_EQ(experts.run_on(InstanceId{"expert-1"}, {0, 3}, row, Seconds(5)).value(), wanted);
-}
-
-TEST_F(RemoteExpertsTest, RunOnGivesUpAtItsDeadline) {
-  FakeServer hung(*pack_, socket_path(0), FakeServer::Behaviour::kNeverAnswer);
-  auto experts = remote();
-  ASSERT_TRUE(experts.set_routing_table(full_table(pack_->geometry(), {"unix:" + socket_path(0)})));
-  const std::vector<float> row(pack_->hidden_size());
-  EXPECT_EQ(experts.run_on(InstanceId{"expert-0"}, {0, 3}, row, Milliseconds(40)).error().code, ErrorCode::kDeadlineExceeded);
-}
-
 }  // namespace
 }  // namespace flexpert::engine

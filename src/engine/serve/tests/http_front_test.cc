@@ -1,8 +1,16 @@
 #include "engine/serve/http_front.h"
 
+#include <array>
+#include <atomic>
+#include <map>
+
+#include <poll.h>
+#include <sys/socket.h>
+
 #include "crypto/digest.h"
 #include "engine/serve/tests/fake_engine.h"
 #include "engine/serve/tests/served.h"
+#include "net/socket.h"
 
 namespace flexpert::engine {
 namespace {
@@ -12,6 +20,39 @@ namespace json = boost::json;
 const std::string kModelFolder = FLEXPERT_SOURCE_DIR "/models/flexpert-tiny-moe";
 
 /// The HTTP front over a fake engine, with the real tokenizer and chat template.
+/// Instances that multiply a row by the expert's number; "dead" fails, "hung" never answers. The loop's thread.
+class FakeRows final : public InstanceRows {
+ public:
+  net::EventLoop* loop = nullptr;
+  std::atomic<std::size_t> waiting = 0;  ///< rows not answered yet
+
+  RowId run(const ExpertEndpoint& instance, ExpertSlot slot, std::span<const float> row, Done done) override {
+    const RowId id = ++last_;
+    waiting_.emplace(id, std::move(done));
+    waiting = waiting_.size();
+    if (instance.id.value == "hung") return id;
+    std::vector<float> out(row.begin(), row.end());
+    for (float& value : out) value *= static_cast<float>(slot.expert);
+    Result<std::vector<float>> result = std::move(out);
+    if (instance.id.value == "dead") result = fail(ErrorCode::kUnavailable, "connection closed");
+    loop->post([this, id, result = std::move(result)] {
+      auto node = waiting_.extract(id);
+      waiting = waiting_.size();
+      if (!node.empty()) node.mapped()(result);
+    });
+    return id;
+  }
+  void cancel(RowId id) override {
+    waiting_.erase(id);
+    waiting = waiting_.size();
+  }
+  void keep_only(std::span<const ExpertEndpoint>) override {}
+
+ private:
+  RowId last_ = 0;
+  std::map<RowId, Done> waiting_;
+};
+
 class HttpFrontTest : public testing::Test {
  protected:
   HttpFrontTest() {
@@ -21,10 +62,9 @@ class HttpFrontTest : public testing::Test {
     tokenizer_ = *tokenizer;
     chat_template_ = *chat_template;
     front_ = std::make_unique<OnLoop<HttpFront>>([&](net::EventLoop& loop) {
+      rows_.loop = &loop;
       ServedModel model{.name = "tiny", .fingerprint = "ab12", .engine = engine_, .tokenizer = *tokenizer_, .chat_template = *chat_template_,
-                        .experts = {.set_routing_table = [this](auto table) { return set_table(table); },
-                                    .run_on = [this](const InstanceId& instance, ExpertSlot slot, std::span<const float> row,
-                                                     Duration) { return run_on(instance, slot, row); }},
+                        .experts = {.set_routing_table = [this](auto table) { return set_table(table); }, .rows = rows_},
                         .metrics = registry_, .clock = clock_, .kv_block_tokens = 16, .paced = true};
       return std::make_unique<HttpFront>(loop, std::move(model), http::ServerLimits{.max_body_bytes = 100000});
     });
@@ -40,15 +80,24 @@ class HttpFrontTest : public testing::Test {
     epoch_ = table->epoch;
     return {};
   }
-  static Result<std::vector<float>> run_on(const InstanceId& instance, ExpertSlot slot, std::span<const float> row) {
-    if (instance.value == "hung") return fail(ErrorCode::kDeadlineExceeded, "no answer");
-    if (instance.value == "dead") return fail(ErrorCode::kUnavailable, "connection closed");
-    if (instance.value != "expert-0") return fail(ErrorCode::kNotFound, "no such instance: {}", instance);
-    std::vector<float> out(row.begin(), row.end());
-    for (float& value : out) value *= static_cast<float>(slot.expert);
-    return out;
-  }
 
+  /// Gives all slots but the last layer's expert 0 to expert-0, dead and hung.
+  void put_instances() {
+    const Answer answer = call(address_, "PUT", "/internal/routing-table",
+                               R"({"epoch":1,"layers":2,"experts":4,"endpoints":[{"id":"expert-0","address":"unix:/tmp/a"},{"id":"dead","address":"unix:/tmp/b"},)"
+                               R"({"id":"hung","address":"unix:/tmp/c"}],"replicas":[[0,1,2],[0,1,2],[0,1,2],[0,1,2],[1],[0,1],[0,1],[0,1]]})");
+    EXPECT_EQ(answer.status, 200) << answer.body;
+  }
+  [[nodiscard]] net::UniqueFd connected() const {
+    auto fd = net::start_connect(address_);
+    EXPECT_TRUE(fd) << fd.error().message;
+    pollfd writable{.fd = fd->get(), .events = POLLOUT, .revents = 0};
+    EXPECT_EQ(::poll(&writable, 1, 10000), 1);
+    return std::move(*fd);
+  }
+  static void send_all(const net::UniqueFd& fd, const std::string& bytes) {
+    EXPECT_EQ(::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
   Answer get(const std::string& path) { return call(address_, "GET", path); }
   Answer post(const std::string& path, const std::string& body) { return call(address_, "POST", path, body); }
   static std::string chat(std::string_view fields = "\"seed\":1") {
@@ -60,6 +109,7 @@ class HttpFrontTest : public testing::Test {
   }
 
   FakeEngine engine_;
+  FakeRows rows_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const ChatTemplate> chat_template_;
   telemetry::Registry registry_;
@@ -200,6 +250,11 @@ TEST_F(HttpFrontTest, RefusesWithOpenAisErrors) {
   EXPECT_EQ(answer.status, 404);
   EXPECT_EQ(answer.error("code"), "unknown_url");
 
+  answer = get("/v1/models/other");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.error("code"), "model_not_found");
+  EXPECT_EQ(get("/v1/models/tiny").status, 200);
+
   answer = get("/v1/chat/completions");
   EXPECT_EQ(answer.status, 405);
   EXPECT_EQ(answer.headers.find("Allow"), "POST");
@@ -303,6 +358,7 @@ TEST_F(HttpFrontTest, TakesNewerRoutingTables) {
 }
 
 TEST_F(HttpFrontTest, RunsATokenThroughNamedExperts) {
+  put_instances();
   const Answer answer = post("/internal/experts", R"({"token_id":101,"timeout_ms":2000,"calls":[
       {"name":"A","instance":"expert-0","weight":0.5,"slots":[[0,1],[1,3]]},{"name":"B","instance":"expert-0","slots":[[1,2]]}]})");
   EXPECT_EQ(answer.status, 200) << answer.body;
@@ -318,12 +374,17 @@ TEST_F(HttpFrontTest, RunsATokenThroughNamedExperts) {
 
 TEST_F(HttpFrontTest, SaysWhichExpertCallFailed) {
   const auto run = [&](std::string_view token, std::string_view instance, std::string_view slots) {
-    return post("/internal/experts", fmt::format(R"({{"token_id":{},"calls":[{{"name":"C","instance":"{}","slots":{}}}]}})", token, instance, slots));
+    return post("/internal/experts", fmt::format(R"({{"token_id":{},"timeout_ms":50,"calls":[{{"name":"C","instance":"{}","slots":{}}}]}})", token, instance, slots));
   };
+  EXPECT_EQ(run("1", "expert-0", "[[0,0]]").status, 404) << "no table yet";
+  put_instances();
+  EXPECT_EQ(run("1", "expert-0", "[[0,0]]").status, 200);
+  EXPECT_EQ(run("1", "expert-0", "[[0,1],[1,0]]").status, 404) << "it has no replica of layer 1 expert 0";
   EXPECT_EQ(run("1", "nobody", "[[0,0]]").status, 404);
   EXPECT_EQ(run("1", "nobody", "[[0,0]]").error("code"), "call C");
   EXPECT_EQ(run("1", "dead", "[[0,0]]").status, 502);
   EXPECT_EQ(run("1", "hung", "[[0,0]]").status, 504);
+  EXPECT_EQ(rows_.waiting, 0U) << "what nobody waits for is cancelled";
   EXPECT_EQ(run("2048", "expert-0", "[[0,0]]").error("param"), "token_id");
   EXPECT_EQ(run("-1", "expert-0", "[[0,0]]").error("param"), "token_id");
   EXPECT_EQ(run("1", "expert-0", "[]").error("param"), "calls[0].slots");
@@ -331,6 +392,80 @@ TEST_F(HttpFrontTest, SaysWhichExpertCallFailed) {
   EXPECT_EQ(run("1", "expert-0", "[[0,4]]").error("param"), "calls[0].slots[0][1]");
   EXPECT_EQ(post("/internal/experts", "{").status, 400);
   EXPECT_EQ(post("/internal/experts", R"({"token_id":1,"calls":[]})").error("param"), "calls");
+}
+
+TEST_F(HttpFrontTest, AHungInstanceDelaysItsOwnExpertCallsOnly) {
+  put_instances();
+  const auto body = [](std::string_view first, std::string_view second, int timeout_ms) {
+    return fmt::format(R"({{"token_id":1,"timeout_ms":{},"calls":[{{"name":"A","instance":"{}","slots":[[0,1]]}},{{"name":"B","instance":"{}","slots":[[0,1]]}}]}})",
+                       timeout_ms, first, second);
+  };
+  std::vector<std::future<Answer>> hung;
+  for (int i = 0; i < 3; ++i) hung.push_back(call_async(address_, "POST", "/internal/experts", body("expert-0", "hung", 700)));
+  const auto until = std::chrono::steady_clock::now() + Seconds(10);
+  while (rows_.waiting != 3 && std::chrono::steady_clock::now() < until) post("/internal/experts", body("expert-0", "expert-0", 5000));
+  EXPECT_EQ(rows_.waiting, 3U);
+  EXPECT_EQ(post("/internal/experts", body("expert-0", "expert-0", 5000)).status, 200);
+  EXPECT_EQ(hung.front().wait_for(Seconds(0)), std::future_status::timeout);
+  for (auto& one : hung) {
+    const Answer answer = one.get();
+    EXPECT_EQ(answer.status, 504);
+    EXPECT_EQ(answer.error("code"), "call B");
+  }
+  // Two calls of one request fail at the same time.
+  EXPECT_EQ(post("/internal/experts", body("dead", "dead", 5000)).error("code"), "call A");
+}
+
+TEST_F(HttpFrontTest, ExpertCallsAreBoundedAndEndWithTheirClients) {
+  put_instances();
+  const std::string body = R"({"token_id":1,"timeout_ms":60000,"calls":[{"name":"A","instance":"hung","slots":[[0,1]]}]})";
+  const auto until = std::chrono::steady_clock::now() + Seconds(10);
+  const auto wait_for_rows = [&](std::size_t count) {
+    while (rows_.waiting != count && std::chrono::steady_clock::now() < until) get("/health");
+    return rows_.waiting == count;
+  };
+  std::vector<net::UniqueFd> clients;
+  for (int i = 0; i < 64; ++i) {
+    clients.push_back(connected());
+    send_all(clients.back(), fmt::format("POST /internal/experts HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+  }
+  ASSERT_TRUE(wait_for_rows(64));
+  const Answer refused = post("/internal/experts", body);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.error("code"), "too_many_calls");
+  clients.front().reset();
+  EXPECT_TRUE(wait_for_rows(63));
+  EXPECT_EQ(post("/internal/experts", R"({"token_id":1,"calls":[{"name":"A","instance":"expert-0","slots":[[0,1]]}]})").status, 200);
+}
+
+TEST_F(HttpFrontTest, PipelinedRequestsAreAnsweredInTurn) {
+  // The end of one answer begins the next request inside it.
+  const net::UniqueFd fd = connected();
+  constexpr std::size_t kRequests = 30;  // enough to make the table of generations grow at some answer's end
+  std::string requests;
+  const std::string body = chat();
+  for (std::size_t i = 0; i < kRequests; ++i)
+    requests += fmt::format("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
+  send_all(fd, requests);
+  for (std::size_t i = 1; i <= kRequests; ++i) {
+    const auto request = engine_.wait_for_request(i);
+    ASSERT_TRUE(request.sink) << i;
+    end(request, FinishReason::kStop, fmt::format("answer-{};", i));
+  }
+  std::string received;
+  std::array<char, 65536> some{};
+  while (received.find(fmt::format("answer-{};", kRequests)) == std::string::npos) {
+    pollfd readable{.fd = fd.get(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&readable, 1, 10000), 1);
+    const ssize_t got = ::recv(fd.get(), some.data(), some.size(), 0);
+    ASSERT_GT(got, 0);
+    received.append(some.data(), static_cast<std::size_t>(got));
+  }
+  std::size_t at = 0;
+  for (std::size_t i = 1; i <= kRequests; ++i) {
+    at = received.find(fmt::format("answer-{};", i), at);
+    ASSERT_NE(at, std::string::npos) << i;
+  }
 }
 
 TEST_F(HttpFrontTest, DrainsWhatRunsAndRefusesWhatComes) {

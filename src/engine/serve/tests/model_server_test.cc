@@ -254,7 +254,7 @@ TEST_F(ModelServerTest, UsesRealExpertServers) {
   ASSERT_EQ(call(*address_, "PUT", "/internal/routing-table", table_over(*address_, endpoints, epoch)).status, 200);
 
   const auto run_on = [&](std::string_view instance) {
-    return post("/internal/experts", fmt::format(R"({{"token_id":101,"calls":[{{"name":"A","instance":"{}","slots":[[0,7],[5,31]]}}]}})", instance));
+    return post("/internal/experts", fmt::format(R"({{"token_id":101,"calls":[{{"name":"A","instance":"{}","slots":[[0,7],[5,31]]}}],"timeout_ms":30000}})", instance));
   };
   const Answer on_first = run_on("expert-0");
   ASSERT_EQ(on_first.status, 200) << on_first.body;
@@ -266,6 +266,20 @@ TEST_F(ModelServerTest, UsesRealExpertServers) {
   first->call([&] { rows += first->value().stats().rows; });
   second->call([&] { rows += second->value().stats().rows; });
   EXPECT_GT(rows, 100U) << "the expert servers did the work";
+
+  // One that hangs delays neither chats nor calls of others, and its own calls end in time.
+  std::promise<void> released;
+  auto hanging = std::async(std::launch::async, [&] { first->call([&] { released.get_future().wait(); }); });
+  auto patient = std::async(std::launch::async, [&] { return run_on("expert-0"); });
+  EXPECT_EQ(text_of(post("/v1/chat/completions", chat(cases()[7], R"("temperature":0,"max_tokens":64)"))), golden_answer(cases()[7]));
+  EXPECT_EQ(run_on("expert-1").json().at("output_digest"), on_first.json().at("output_digest"));
+  const Answer late = post("/internal/experts", R"({"token_id":101,"timeout_ms":100,"calls":[{"name":"L","instance":"expert-0","slots":[[0,7]]}]})");
+  EXPECT_EQ(late.status, 504) << late.body;
+  EXPECT_EQ(late.error("code"), "call L");
+  EXPECT_EQ(patient.wait_for(Seconds(0)), std::future_status::timeout) << "all that was while it hung";
+  released.set_value();
+  EXPECT_EQ(patient.get().json().at("output_digest"), on_first.json().at("output_digest"));
+  hanging.wait();
 
   first.reset();  // a server that is gone is no failure of a chat
   EXPECT_EQ(text_of(post("/v1/chat/completions", chat(cases()[7], R"("temperature":0,"max_tokens":64)"))), golden_answer(cases()[7]));
