@@ -6,6 +6,7 @@
 #include "engine/weights/checkpoint.h"
 #include "flexpert/commands.h"
 #include "flexpert/exit_codes.h"
+#include "flexpert/model_check.h"
 
 namespace flexpert::app {
 
@@ -19,11 +20,7 @@ std::string pace_text(double rows_per_s) {
 Result<void> describe_model(const config::ModelConfig& model) {
   FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(model.path));
   const engine::ModelConfig& shape = checkpoint->config();
-  for (const config::ExpertGroupConfig& group : model.groups)
-    for (const ExpertSlot slot : group.slots)
-      if (!shape.expert_geometry().contains(slot) || !shape.is_moe_layer(slot.layer))
-        return fail(ErrorCode::kInvalidArgument, "model.groups names an expert that the model does not have ({} layers of {} experts): {}: [{}, {}]",
-                    shape.num_layers, shape.num_experts, group.name, slot.layer, slot.expert);
+  FLEXPERT_TRY(check_against_checkpoint(model, *checkpoint));
   fmt::print("model           {} ({}): {} layers of {} experts, {} chosen per token\n", model.name, shape.architecture, shape.num_layers,
              shape.num_experts, shape.experts_per_token);
   fmt::print("model servers   {}, {} thread(s), {} KV blocks, batches of up to {}\n", model.servers, model.threads, model.kv_blocks, model.max_batch);

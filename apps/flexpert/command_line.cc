@@ -115,7 +115,7 @@ void add_gateway(CLI::App& root, GatewayOptions& o) {
   CLI::App* app = root.add_subcommand("gateway", "Run the gateway alone, in front of the upstreams of a configuration");
   add_text(app, "-c,--config", o.config, "YAML file")->required();
   add_log_level(app, o.log_level);
-  app->footer("Example:\n  flexpert gateway -c examples/in-front-of-vllm.yaml");
+  app->footer("Example:\n  flexpert gateway -c examples/existing-engine.yaml");
 }
 
 void add_controller(CLI::App& root, ControllerOptions& o) {
@@ -195,11 +195,22 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_pack(app, line.pack);
   add_gateway(app, line.gateway);
   add_controller(app, line.controller);
-  app.add_subcommand("version", "Print the version");
+  app.add_subcommand("version", "Print the version")->footer("Example:\n  flexpert version");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};  // --help, --version
+    const std::string first = argc > 1 ? argv[1] : "";
+    std::string names;
+    bool known = first.empty() || first.front() == '-';
+    for (const CLI::App* one : app.get_subcommands({})) {
+      known = known || one->get_name() == first;
+      names += (names.empty() ? "" : ", ") + one->get_name();
+    }
+    if (!known) {
+      std::fprintf(stderr, "flexpert: there is no command \"%s\"; there are %s\n", first.c_str(), names.c_str());
+      return {std::nullopt, 2};
+    }
     std::string command;
     for (const CLI::App* chosen : app.get_subcommands()) command += chosen->get_name() + " ";
     std::fprintf(stderr, "flexpert: %s (see flexpert %s--help)\n", error.what(), command.c_str());

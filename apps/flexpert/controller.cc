@@ -11,6 +11,7 @@
 #include "flexpert/drain_on_signal.h"
 #include "flexpert/exit_codes.h"
 #include "flexpert/log_setup.h"
+#include "flexpert/model_check.h"
 #include "flexpert/pack_maker.h"
 #include "flexpert/runtime_folder.h"
 
@@ -22,6 +23,8 @@ Result<void> serve_controller(const ControllerOptions& options) {
   FLEXPERT_ASSIGN(config::FleetConfig config, config::load_file(options.config));
   if (!config.model) return fail(ErrorCode::kInvalidArgument, "configuration has no `model:` section, so there is nothing to control: {}", options.config);
   config.controller.dry_run = config.controller.dry_run || options.dry_run;
+  FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(config.model->path));
+  FLEXPERT_TRY(check_against_checkpoint(*config.model, *checkpoint));
   FLEXPERT_ASSIGN(const RuntimeFolder folder, RuntimeFolder::open(config.runtime_dir));
   config.model->pack = runtime_pack_path(folder, *config.model);
   FLEXPERT_TRY(open_or_make_pack(config.model->path, config.model->pack));

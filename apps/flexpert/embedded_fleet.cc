@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include "flexpert/model_check.h"
 #include "flexpert/pack_maker.h"
 #include "net/socket.h"
 
@@ -14,18 +16,23 @@ namespace {
 constexpr Duration kReadyPoll = Milliseconds(25);
 constexpr std::uint32_t kHopelessRestarts = 3;  // of a process that has never become ready
 
-/// Finds out before anything is started whether the gateway's address is free.
-Result<void> check_free(const std::string& text) {
+/// Finds out before anything is started whether an address is free. `who` is a section of the configuration.
+Result<void> check_free(std::string_view who, const std::string& text) {
   FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(text));
   auto socket = net::listen_on(address);
-  if (!socket) return fail(socket.error().with_context("gateway cannot listen (does another fleet run? stop it, or change gateway.listen)"));
+  if (!socket) return fail(socket.error().with_context(fmt::format("{0} cannot listen (does another fleet run? stop it, or change {0}.listen)", who)));
   return {};
 }
 
 }  // namespace
 
 Result<PreparedFleet> prepare_fleet(config::FleetConfig config) {
-  FLEXPERT_TRY(check_free(config.gateway.listen));
+  FLEXPERT_TRY(check_free("gateway", config.gateway.listen));
+  if (config.model) {
+    FLEXPERT_TRY(check_free("controller", config.controller.listen));
+    FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(config.model->path));
+    FLEXPERT_TRY(check_against_checkpoint(*config.model, *checkpoint));
+  }
   FLEXPERT_ASSIGN(RuntimeFolder folder, RuntimeFolder::open(config.runtime_dir));
   if (config.model) {
     config.model->pack = runtime_pack_path(folder, *config.model);

@@ -50,7 +50,7 @@ http::Request get(std::string target) {
 
 Result<std::string> fetch_body(const net::Address& address, std::string target) {
   auto answer = http::fetch(address, get(target), Seconds(5));
-  if (!answer) return fail(answer.error().with_context(address.to_string() + target));
+  if (!answer) return fail(answer.error());
   if (answer->status != 200)
     return fail(ErrorCode::kUnavailable, "controller answered HTTP {}: {}{}: {}", answer->status, address.to_string(), target, answer->body.substr(0, 200));
   return std::move(answer->body);

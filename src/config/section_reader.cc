@@ -1,5 +1,7 @@
 #include "config/section_reader.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -49,6 +51,9 @@ bool is_address(std::string_view text) {
   const bool bracketed = host.front() == '[' && host.back() == ']' && host.size() > 2;
   constexpr std::string_view kOfHostNames = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
   if (!bracketed && host != "*" && host.find_first_not_of(kOfHostNames) != std::string_view::npos) return false;
+  in_addr v4{};
+  const bool like_ipv4 = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  if (like_ipv4 && ::inet_pton(AF_INET, std::string(host).c_str(), &v4) != 1) return false;
   std::uint32_t port = 0;
   const std::string_view digits = text.substr(colon + 1);
   const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);

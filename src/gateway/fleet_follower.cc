@@ -39,7 +39,7 @@ void FleetFollower::connect() {
     connected_ = status == 200;
     if (!connected_) return;
     backoff_ = kFirstBackoff;
-    complained_ = false;
+    complained_ = ending_;
     on_connected_(true);
     log::info("following the fleet of the controller at {}", controller_.to_string());
   };

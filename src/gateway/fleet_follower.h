@@ -19,6 +19,8 @@ class FleetFollower {
 
   FleetFollower(net::EventLoop& loop, net::Address controller, Listener on_snapshot, std::function<void(bool)> on_connected);
   ~FleetFollower();
+  /// From now on a controller that goes away is nothing to warn of: everything stops.
+  void expect_end() { complained_ = ending_ = true; }
   FleetFollower(const FleetFollower&) = delete;
   FleetFollower& operator=(const FleetFollower&) = delete;
 
@@ -35,6 +37,7 @@ class FleetFollower {
   net::TimerId timer_ = 0;
   bool connected_ = false;
   bool complained_ = false;
+  bool ending_ = false;
   std::string line_;
   std::unique_ptr<http::Client> client_;
 };

@@ -169,6 +169,7 @@ Result<net::Address> Gateway::listen() {
 
 void Gateway::drain(Duration deadline, std::move_only_function<void()> done) {
   impl_->draining = true;
+  if (impl_->follower) impl_->follower->expect_end();
   impl_->server.drain(deadline, std::move(done));
 }
 

@@ -182,6 +182,8 @@ TEST(FleetConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
        "beside the gateway if the engine has https only"},
       {"upstreams:\n  - {url: 'http://my-vllm:8000/v1'}\n",
        "f.yaml:2: upstreams[0].url: \"http://my-vllm:8000/v1\" is given; allowed: http://HOST:PORT, without a path (the gateway adds /v1/...)"},
+      {"upstreams:\n  - {url: 'http://10.0.0.300:8000'}\n",
+       "f.yaml:2: upstreams[0].url: \"http://10.0.0.300:8000\" is given; allowed: http://HOST:PORT, without a path (the gateway adds /v1/...)"},
       {"upstreams:\n  - {name: x}\n", "f.yaml:2: upstreams[0].url: the key is missing; allowed: http://HOST:PORT"},
       {"upstreams:\n  - url: http://h:1\n    health_path: ping\n",
        "f.yaml:3: upstreams[0].health_path: \"ping\" is given; allowed: a path that begins with / and has no blanks"},

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "base/result.h"
+#include "config/fleet_config.h"
+#include "engine/weights/checkpoint.h"
+
+namespace flexpert::app {
+
+/// Checks what the `model:` section says against the checkpoint itself: that every expert of a group exists.
+Result<void> check_against_checkpoint(const config::ModelConfig& model, const engine::Checkpoint& checkpoint);
+
+}  // namespace flexpert::app
