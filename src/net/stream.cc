@@ -78,12 +78,13 @@ Stream::~Stream() {
 }
 
 void Stream::close() {
+  // Also between two addresses of a name, when nothing is open.
+  candidates_.clear();
+  connect_timer_.reset();
   if (!open()) return;
   if (fd_) loop_.unwatch(fd_.get());
   fd_.reset();
   lookup_.reset();
-  candidates_.clear();
-  connect_timer_.reset();
   out_.clear();
   out_sent_ = 0;
 }

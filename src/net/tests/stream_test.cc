@@ -238,6 +238,27 @@ TEST(Stream, SaysWhichNameIsNotKnown) {
   EXPECT_NE(client.error.find("no-such-host.invalid"), std::string::npos) << client.error;
 }
 
+TEST(Stream, AFailedConnectIsToldOnceThoughItsTimeoutPassesLater) {
+  for (const char* host : {"127.0.0.1", "LocalHost"}) {
+    EventLoop loop;
+    Recorder client;
+    Address address;
+    {
+      const auto listening = listen_on(parsed("127.0.0.1:0"));
+      ASSERT_TRUE(listening);
+      address = bound_address(listening->get(), parsed("127.0.0.1:0")).value_or(Address{});
+    }
+    const auto stream = Stream::connect(loop, parsed(fmt::format("{}:{}", host, address.port)), Milliseconds(500), &client);
+    if (!stream) continue;  // refused at once
+    ASSERT_TRUE(run_until(loop, [&] { return client.closed == 1; }));
+    EXPECT_EQ(client.error.find("within"), std::string::npos) << client.error;
+    bool later = false;
+    loop.call_after(Milliseconds(700), [&] { later = true; });
+    EXPECT_TRUE(run_until(loop, [&] { return later; }));
+    EXPECT_EQ(client.closed, 1) << host;
+  }
+}
+
 TEST(Stream, MayBeForgottenWhileItsNameIsLookedUp) {
   EventLoop loop;
   Recorder client;
