@@ -187,7 +187,10 @@ void Relay::took_body(std::uint64_t id, std::string_view bytes) {
 void Relay::took_end(std::uint64_t id) {
   Exchange* exchange = find(id);
   if (exchange == nullptr || exchange->breaking) return;
-  if (!exchange->streaming) return respond(*exchange, {exchange->status, exchange->headers, std::move(exchange->body)});
+  if (!exchange->streaming) {
+    if (exchange->status == 503 && refused_and_another_may_take_it(*exchange)) return attempt(id);
+    return respond(*exchange, {exchange->status, exchange->headers, std::move(exchange->body)});
+  }
   if (!exchange->started) {
     exchange->started = true;
     exchange->answer->start(exchange->status, exchange->headers);
@@ -197,6 +200,17 @@ void Relay::took_end(std::uint64_t id) {
     return break_stream(*exchange, "the connection ended before the stream did");
   exchange->answer->stream().finish();
   end(id);
+}
+
+/// A server that refuses, because it drains or stops, has done nothing: the request may go to another one.
+bool Relay::refused_and_another_may_take_it(Exchange& exchange) {
+  if (exchange.attempts >= kMaxAttempts) return false;
+  exchange.failed_on.push_back(exchange.server);
+  if (directory_.pick(exchange.model, exchange.failed_on, clock_.now()) == nullptr) return false;
+  exchange.sent.reset();
+  exchange.ticket.release();
+  metrics_.count_retry("refused");
+  return true;
 }
 
 void Relay::took_error(std::uint64_t id, const Error& error) {

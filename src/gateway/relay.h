@@ -22,8 +22,8 @@ struct RelayOptions {
 };
 
 /// Relays OpenAI requests to the least loaded ready server that has the model, streams piece by piece as they come.
-/// A server that dies before anything of its answer went to the client costs one retry, on another server or on the same
-/// one when it is back in time; one that dies later costs the client its stream: an error event and a cut connection,
+/// A server that refuses a request (503) or dies before anything of its answer went to the client costs one retry, on
+/// another server, or on the same one when it died and is back in time; one that dies later costs the client its stream: an error event and a cut connection,
 /// never a clean end. A client that goes away cancels its upstream request at once. Belongs to the loop's thread.
 class Relay {
  public:
@@ -47,6 +47,7 @@ class Relay {
   void took_head(std::uint64_t id, int status, const http::Headers& headers);
   void took_body(std::uint64_t id, std::string_view bytes);
   void took_end(std::uint64_t id);
+  bool refused_and_another_may_take_it(Exchange& exchange);
   void took_error(std::uint64_t id, const Error& error);
   void break_stream(Exchange& exchange, const std::string& why);
   void cut_when_sent(std::uint64_t id, TimePoint give_up);
