@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "engine/serve/expert_calls.h"
 #include "engine/serve/reply.h"
@@ -21,7 +22,8 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   /// Drops the replies that wait for the engine or for experts.
   void stop() {
     runs_.clear();
-    waiting_.clear();
+    // Out of the map first: an answer's end may begin the next request of its connection.
+    const auto dropped = std::exchange(waiting_, {});
   }
 
   void status(Reply reply) const;
