@@ -95,12 +95,13 @@ void add_expert(CLI::App& root, ExpertOptions& o) {
   CLI::App* app = root.add_subcommand("expert", "Serve experts of a model to model servers");
   add_text(app, "--pack", o.pack, "pack file, see `flexpert pack`")->required();
   add_text(app, "--listen", o.listen, "unix:PATH or HOST:PORT; port 0 picks a free one")->required();
+  add_text(app, "--metrics", o.metrics, "HOST:PORT or unix:PATH where Prometheus metrics (/metrics) and /health are served over HTTP");
   add_count(app, "--threads", o.threads, 1, 256, "compute threads");
   add_real(app, "--pace", o.pace_rows_per_s, 0.0, 1e12, "answer as an accelerator of this many rows per second would (0: raw speed)");
   add_text(app, "--id", o.id, "its name in logs and metrics");
   add_log_level(app, o.log_level);
   app->footer("Examples:\n  flexpert expert --pack experts.pack --listen unix:/tmp/expert-0.sock\n"
-              "  flexpert expert --pack experts.pack --listen 127.0.0.1:7001 --pace 4000 --id expert-1");
+              "  flexpert expert --pack experts.pack --listen 127.0.0.1:7001 --metrics 127.0.0.1:7002 --pace 4000 --id expert-1");
 }
 
 void add_pack(CLI::App& root, PackOptions& o) {

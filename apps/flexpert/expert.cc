@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -7,6 +8,7 @@
 #include "flexpert/drain_on_signal.h"
 #include "flexpert/exit_codes.h"
 #include "flexpert/log_setup.h"
+#include "http/server.h"
 
 namespace flexpert::app {
 
@@ -14,8 +16,21 @@ namespace {
 
 constexpr Duration kDrainDeadline = Seconds(10);
 
+void answer(const http::Request& request, http::Responder& responder, telemetry::Registry& metrics) {
+  if (request.path() == "/health") return responder.respond(http::json_response(200, R"({"status":"ok"})"));
+  if (request.path() != "/metrics")
+    return responder.respond(http::openai_error(404, "Only /metrics and /health are here.", "invalid_request_error", {}, "unknown_url"));
+  http::Response response{.status = 200, .headers = {}, .body = metrics.text()};
+  response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  responder.respond(std::move(response));
+}
+
 Result<void> serve_experts(const ExpertOptions& options) {
   FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(options.listen));
+  std::optional<net::Address> metrics_address;
+  if (!options.metrics.empty()) {
+    FLEXPERT_ASSIGN(metrics_address, net::Address::parse(options.metrics));
+  }
   const SystemClock clock;
   telemetry::Registry metrics;
   net::EventLoop loop;
@@ -30,8 +45,14 @@ Result<void> serve_experts(const ExpertOptions& options) {
                                                        .threads = options.threads,
                                                        .pace_rows_per_s = options.pace_rows_per_s},
                                                       metrics, clock));
-  fmt::print("{} listening on {}{}\n", options.id, server->address().to_string(),
-             options.pace_rows_per_s > 0 ? fmt::format(", paced at {:.0f} rows/s", options.pace_rows_per_s) : std::string());
+  http::Server metrics_server(loop, {}, [&metrics](const http::Request& request, http::Responder responder) { answer(request, responder, metrics); });
+  std::string metrics_text;
+  if (metrics_address) {
+    FLEXPERT_ASSIGN(const net::Address bound, metrics_server.listen(*metrics_address));
+    metrics_text = fmt::format(", metrics on {}", bound.to_string());
+  }
+  fmt::print("{} listening on {}{}{}\n", options.id, server->address().to_string(),
+             options.pace_rows_per_s > 0 ? fmt::format(", paced at {:.0f} rows/s", options.pace_rows_per_s) : std::string(), metrics_text);
   std::fflush(stdout);
   loop.run();
   return {};

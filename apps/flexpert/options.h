@@ -23,6 +23,7 @@ struct ServeOptions {
 struct ExpertOptions {
   std::string pack;
   std::string listen;
+  std::string metrics;          ///< where /metrics and /health are served over HTTP; empty: nowhere
   std::string id = "expert";
   std::uint32_t threads = 1;
   double pace_rows_per_s = 0;   ///< 0 = raw speed

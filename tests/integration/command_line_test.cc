@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/test_fleet.h"
+#include "net/stream.h"
 
 namespace flexpert::integration {
 namespace {
@@ -71,6 +72,50 @@ TEST(CommandLine, ServeSaysWhatIsMissingInAModelFolder) {
   const Finished finished = run_program({"serve", "--model", folder.path(), "--listen", "127.0.0.1:0"});
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_NE(finished.output.find("config.json"), std::string::npos) << finished.output;
+}
+
+TEST(CommandLine, UpRefusesExpertsThatTheModelDoesNotHaveBeforeItStartsAnything) {
+  const TemporaryFolder folder;
+  const std::string text = "gateway: {listen: '127.0.0.1:0'}\ncontroller: {listen: '127.0.0.1:0'}\nruntime_dir: " + folder.path() +
+                           "/run\nmodel:\n  path: " + kModel + "\n  groups:\n    - name: A\n      slots: [[0, 32]]\n";
+  const Finished finished = run_program({"up", "-c", folder.write("bad.yaml", text)});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_NE(finished.output.find("[0, 32]"), std::string::npos) << finished.output;
+  EXPECT_EQ(finished.output.find("packed"), std::string::npos) << finished.output;
+}
+
+TEST(CommandLine, AnUnknownCommandIsNamedWithThoseThatThereAre) {
+  const Finished finished = run_program({"sevre"});
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_NE(finished.output.find("\"sevre\""), std::string::npos) << finished.output;
+  EXPECT_NE(finished.output.find("serve"), std::string::npos) << finished.output;
+}
+
+TEST(CommandLine, AnExpertServerClosesOnRandomBytesAndShowsTheCount) {
+  const TemporaryFolder folder;
+  const std::string pack = folder.path() + "/experts.pack";
+  ASSERT_EQ(run_program({"pack", "--model", kModel, "-o", pack}).exit_code, 0);
+  net::EventLoop loop;
+  const std::string socket = folder.path() + "/expert.sock";
+  RunningProgram server(loop, {"expert", "--pack", pack, "--listen", "unix:" + socket, "--metrics", "unix:" + folder.path() + "/metrics.sock"});
+  ASSERT_FALSE(server.wait_for_line("metrics on", Seconds(30)).empty()) << server.output();
+
+  struct Foreigner final : net::StreamHandler {
+    bool closed = false;
+    void on_bytes(std::string_view) override {}
+    void on_closed(const Error*) override { closed = true; }
+  } foreigner;
+  auto stream = net::Stream::connect(loop, net::Address{.is_unix = true, .host_or_path = socket}, Seconds(10), &foreigner);
+  ASSERT_TRUE(stream);
+  (*stream)->write("GET / HTTP/1.1\r\nHost: no-expert-protocol\r\nUser-Agent: long enough for a frame's head\r\n\r\n");
+  EXPECT_TRUE(run_until(loop, Seconds(20), [&] { return foreigner.closed; }));
+
+  http::Request request;
+  request.method = "GET";
+  request.target = "/metrics";
+  const auto metrics = http::fetch(net::Address{.is_unix = true, .host_or_path = folder.path() + "/metrics.sock"}, request, Seconds(10));
+  ASSERT_TRUE(metrics) << metrics.error().message;
+  EXPECT_NE(metrics->body.find("flexpert_expert_server_rejected_connections_total 1"), std::string::npos) << metrics->body;
 }
 
 TEST(CommandLine, LoadAgainstNobodyFailsAtOnce) {
