@@ -24,7 +24,7 @@ TEST(FleetConfig, TheFirstFleetExampleIsReadAsWritten) {
   EXPECT_EQ(config->model->path, "models/flexpert-tiny-moe");
   ASSERT_EQ(config->model->groups.size(), 3U);
   EXPECT_EQ(config->model->groups[0].security, "standard");
-  EXPECT_EQ(config->model->groups[0].slots[0], (ExpertSlot{4, 12}));
+  EXPECT_EQ(config->model->groups[0].slots, (std::vector<ExpertSlot>{{5, 10}}));
   EXPECT_EQ(config->model->groups[2].name, "C");
   EXPECT_EQ(config->model->groups[2].security, "high");
   ASSERT_EQ(config->tokens.size(), 1U);

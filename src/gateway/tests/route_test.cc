@@ -8,13 +8,17 @@ namespace {
 
 namespace json = boost::json;
 
-/// A fleet of one model server and three expert servers behind a controller, and the shipped example's groups.
+/// A fleet of one model server and three expert servers behind a controller, and the shipped example's groups with slots
+/// of our own.
 class RouteTest : public GatewayWorld {
  protected:
   RouteTest() : model_server(loop, [this](const http::Request& request, http::Responder responder) { run_experts(request, std::move(responder)); }) {
     auto loaded = config::load_file(std::string(FLEXPERT_SOURCE_DIR) + "/examples/first-fleet.yaml");
     EXPECT_TRUE(loaded);
     config = std::move(*loaded);
+    config.model->groups[0].slots = {{4, 12}, {5, 10}, {5, 7}};
+    config.model->groups[1].slots = {{0, 6}, {1, 2}, {2, 11}};
+    config.model->groups[2].slots = {{2, 8}, {4, 7}, {5, 17}};
     config.gateway.controller = controller.server.address();
     FleetSnapshot& fleet = controller.snapshot;
     fleet.model = "flexpert-tiny-moe";
