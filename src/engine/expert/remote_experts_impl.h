@@ -39,6 +39,7 @@ struct RemoteExperts::Impl {
   void note_new_slots(const RoutingTable* before);
   void answer_overdue(Peer& peer, const Outstanding& late, const wire::Frame& frame);
   void hedge(Peer& peer, TimePoint now);
+  void ask_silent(TimePoint now);
   void drop_late(TimePoint now);
   [[nodiscard]] bool waiting() const;
   [[nodiscard]] Duration until_deadline(TimePoint now) const;

@@ -36,6 +36,7 @@ void RemoteExperts::Impl::run(const ExpertBatch& batch) {
     if (!waiting()) break;
     const TimePoint now = clock.now();
     poll_links(&batch, until_deadline(now));
+    ask_silent(clock.now());
     drop_late(clock.now());
     if (!todo.empty()) dispatch(batch);
   }
@@ -92,6 +93,7 @@ void RemoteExperts::Impl::send_batch(const ExpertBatch& batch, Peer& peer) {
   const TimePoint now = clock.now();
   const Duration expected = peer.expected(sent.assignments, sent.experts);
   const bool learned = peer.answered || peer.link.server().pace_rows_per_s > 0;
+  sent.sent_at = now;
   sent.late_at = now + std::max<Duration>(kLateFactor * (queued + expected), learned ? options.least_patience : std::max(options.least_patience, kFirstPatience));
   sent.deadline = now + options.batch_timeout + 2 * (queued + expected);
   peer.outstanding.push_back(std::move(sent));
@@ -122,9 +124,11 @@ bool RemoteExperts::Impl::waiting() const {
 Duration RemoteExperts::Impl::until_deadline(TimePoint now) const {
   if (!todo.empty()) return Duration::zero();
   Duration left = options.batch_timeout;
-  for (const auto& peer : peers)
+  for (const auto& peer : peers) {
+    if (!peer->outstanding.empty()) left = std::min<Duration>(left, peer->ask_at(options.least_patience) - now);
     for (const Outstanding& sent : peer->outstanding)
       left = std::min<Duration>(left, std::min(sent.deadline, peer->late_at(sent, options.least_patience)) - now);
+  }
   return std::max(left, Duration::zero());
 }
 
@@ -250,6 +254,16 @@ void RemoteExperts::Impl::lose(Peer& peer, const Error& error) {
   lost_any = true;
   for (Outstanding& sent : peer.outstanding) take_back(sent);
   peer.outstanding.clear();
+}
+
+/// Asks servers that are silent for a word: one that is only slow gives it at once, and is waited for.
+void RemoteExperts::Impl::ask_silent(TimePoint now) {
+  for (const auto& peer : peers) {
+    if (!peer->link.live() || now < peer->ask_at(options.least_patience)) continue;
+    peer->asked_at = now;
+    wire::encode_empty(peer->link.out(), next_correlation++, wire::FrameType::kStats);
+    if (const auto sent = peer->link.send(); !sent) lose(*peer, sent.error());
+  }
 }
 
 void RemoteExperts::Impl::drop_late(TimePoint now) {

@@ -41,6 +41,7 @@ struct Outstanding {
   std::vector<BatchShare> shares;
   std::uint32_t assignments = 0;
   std::uint32_t experts = 0;
+  TimePoint sent_at;
   TimePoint late_at;   ///< from here on its work is done elsewhere
   TimePoint deadline;  ///< from here on the connection is given up
 };
@@ -54,6 +55,11 @@ struct RemotePeer {
   [[nodiscard]] bool usable() const { return link.live() && overdue.empty(); }
   /// Tells when `sent` is late: a server that is heard of while it works on a long answer is not hung.
   [[nodiscard]] TimePoint late_at(const Outstanding& sent, Duration patience) const { return std::max(sent.late_at, heard_at + patience); }
+  /// Tells when a sign of life is to be asked for: others may have filled the queue of a paced server. Never without work.
+  [[nodiscard]] TimePoint ask_at(Duration patience) const {
+    if (outstanding.empty()) return TimePoint::max();
+    return std::max({outstanding.front().sent_at, heard_at, asked_at}) + patience / 2;
+  }
   /// Returns how many rows are expected in front of a batch that is sent now.
   [[nodiscard]] double queue_at(TimePoint now) const {
     double queue = std::max(0.0, queue_rows - to_seconds(now - queue_seen) * 1e9 / cost.ns_per_row());
@@ -70,6 +76,7 @@ struct RemotePeer {
   double queue_rows = 0;       ///< as the server said last
   TimePoint queue_seen{};
   TimePoint heard_at{};        ///< when the connection last took or gave bytes
+  TimePoint asked_at{};        ///< for a sign of life
   bool answered = false;       ///< a batch, on this connection
   std::vector<Outstanding> outstanding;
   std::vector<Outstanding> overdue;  ///< given up; the server is suspect until it has answered them

@@ -144,5 +144,30 @@ TEST_F(HungServerTest, APacedServerIsSlowButNotHung) {
   EXPECT_EQ(paced->stats().rows, 2 * layer.assignments());
 }
 
+TEST_F(HungServerTest, APacedServerThatOthersKeepBusyIsWaitedFor) {
+  const auto paced = server(0, 500);
+  auto experts = connected({paced->address()});
+  Layer small(*pack_, 0, 2, 5);
+  const auto wanted = expected(small);
+  EXPECT_EQ(small.run(*experts), wanted);
+  telemetry::Registry other_metrics;
+  ComputePool other_pool{1};
+  RemoteExperts other(pack_, other_pool, {.model_fingerprint = pack_->model_fingerprint()}, other_metrics, clock_);
+  ASSERT_TRUE(other.set_routing_table(full_table(pack_->geometry(), {paced->address()})));
+  ASSERT_TRUE(other.wait_connected(Seconds(5)));
+  Layer large(*pack_, 1, 150, 6);  // 450 rows: 0.9 s
+  const auto large_wanted = expected(large);
+  const std::uint64_t before = paced->stats().batches;
+  auto large_got = std::async(std::launch::async, [&] { return large.run(other); });
+  for (const TimePoint end = clock_.now() + Seconds(10); paced->stats().batches == before && clock_.now() < end;) std::this_thread::yield();
+  const TimePoint start = clock_.now();
+  EXPECT_EQ(small.run(*experts), wanted);
+  EXPECT_GT(clock_.now() - start, Milliseconds(400)) << "behind the other's rows";
+  EXPECT_EQ(large_got.get(), large_wanted);
+  EXPECT_EQ(counted("hedged_total"), 0);
+  EXPECT_EQ(counted("fallback_rows_total"), 0);
+  EXPECT_EQ(metric(other_metrics, "flexpert_remote_experts_hedged_total"), 0);
+}
+
 }  // namespace
 }  // namespace flexpert::engine
