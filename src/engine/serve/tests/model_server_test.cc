@@ -268,8 +268,15 @@ TEST_F(ModelServerTest, UsesRealExpertServers) {
   EXPECT_GT(rows, 100U) << "the expert servers did the work";
 
   // One that hangs delays neither chats nor calls of others, and its own calls end in time.
+  std::promise<void> hung;
   std::promise<void> released;
-  auto hanging = std::async(std::launch::async, [&] { first->call([&] { released.get_future().wait(); }); });
+  auto hanging = std::async(std::launch::async, [&] {
+    first->call([&] {
+      hung.set_value();
+      released.get_future().wait();
+    });
+  });
+  hung.get_future().wait();
   auto patient = std::async(std::launch::async, [&] { return run_on("expert-0"); });
   EXPECT_EQ(text_of(post("/v1/chat/completions", chat(cases()[7], R"("temperature":0,"max_tokens":64)"))), golden_answer(cases()[7]));
   EXPECT_EQ(run_on("expert-1").json().at("output_digest"), on_first.json().at("output_digest"));
