@@ -145,9 +145,9 @@ class Instance final : public net::FdHandler {
     close();
     for (auto& [id, asked] : rows_) {
       const std::string& why = link_.refusal().empty() ? error.message : link_.refusal();
-      ended_.push_back({id, std::move(asked.done), reached ? fail(ErrorCode::kUnavailable, "expert instance {}: {}", endpoint().id, error.message)
-                                                           : fail(ErrorCode::kUnavailable, "expert instance {} cannot be reached at {}: {}",
-                                                                  endpoint().id, endpoint().address, why)});
+      auto told = reached ? fail(ErrorCode::kUnavailable, "expert instance {}: {}", endpoint().id, error.message)
+                          : fail(ErrorCode::kUnavailable, "expert instance {} cannot be reached at {}: {}", endpoint().id, endpoint().address, why);
+      ended_.push_back({id, std::move(asked.done), std::move(told)});
     }
     rows_.clear();
   }

@@ -94,7 +94,8 @@ void RemoteExperts::Impl::send_batch(const ExpertBatch& batch, Peer& peer) {
   const Duration expected = peer.expected(sent.assignments, sent.experts);
   const bool learned = peer.answered || peer.link.server().pace_rows_per_s > 0;
   sent.sent_at = now;
-  sent.late_at = now + std::max<Duration>(kLateFactor * (queued + expected), learned ? options.least_patience : std::max(options.least_patience, kFirstPatience));
+  const Duration patience = learned ? options.least_patience : std::max(options.least_patience, kFirstPatience);
+  sent.late_at = now + std::max<Duration>(kLateFactor * (queued + expected), patience);
   sent.deadline = now + options.batch_timeout + 2 * (queued + expected);
   peer.outstanding.push_back(std::move(sent));
   if (const auto written = peer.link.send(); !written) lose(peer, written.error());
@@ -271,9 +272,10 @@ void RemoteExperts::Impl::drop_late(TimePoint now) {
   for (const auto& peer : peers) {
     if (std::ranges::any_of(peer->outstanding, over) || std::ranges::any_of(peer->overdue, over)) {
       lose(*peer, Error{ErrorCode::kDeadlineExceeded, "no answer in time"});
-    } else if (std::ranges::any_of(peer->outstanding, [&](const Outstanding& sent) { return now >= peer->late_at(sent, options.least_patience); })) {
-      hedge(*peer, now);
+      continue;
     }
+    const auto late = [&](const Outstanding& sent) { return now >= peer->late_at(sent, options.least_patience); };
+    if (std::ranges::any_of(peer->outstanding, late)) hedge(*peer, now);
   }
 }
 
