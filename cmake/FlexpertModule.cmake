@@ -30,7 +30,7 @@ function(flexpert_module name)
       target_compile_definitions(${name}_tests PRIVATE FLEXPERT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
       # Test bodies are not what is measured: unoptimised they compile in half the instructions.
       target_compile_options(${name}_tests PRIVATE -O0)
-      gtest_discover_tests(${name}_tests TEST_PREFIX "${name}." PROPERTIES LABELS "${name};unit" TIMEOUT 300
+      gtest_discover_tests(${name}_tests TEST_PREFIX "${name}." PROPERTIES LABELS "${name}" TIMEOUT 300
                            DISCOVERY_TIMEOUT 60)
     endif()
     file(GLOB fuzzers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*_fuzz.cc)

@@ -22,7 +22,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kLongestSocketPath = 107;
-constexpr std::string_view kLongestSocketName = "/expert-server-9999.sock";
+constexpr std::string_view kLongestSocketName = "/expert-9999.metrics.sock";
 
 fs::path base_folder() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");

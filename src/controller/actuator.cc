@@ -49,7 +49,7 @@ Result<InstanceId> Actuator::launch_expert_server() {
   platform::LaunchSpec spec;
   spec.id = id;
   spec.argv = {options_.program, "expert", "--pack", options_.pack_file, "--listen", address, "--threads", fmt::to_string(servers.threads),
-               "--id", id.value};
+               "--id", id.value, "--metrics", fmt::format("unix:{}/{}.metrics.sock", options_.runtime_dir, id)};
   if (servers.pace_rows_per_s > 0) {
     spec.argv.emplace_back("--pace");
     spec.argv.push_back(fmt::format("{}", servers.pace_rows_per_s));
