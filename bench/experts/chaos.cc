@@ -1,9 +1,7 @@
-// Bar 5: 100 kill -9 of random expert servers (at times all of them) under 500 streamed requests: none fails, and every
+// 100 kill -9 of random expert servers (at times all of them) under 500 streamed requests: none fails, and every
 // output is that of an undisturbed run.
 #include <algorithm>
-#include <cstdio>
 
-#include "base/log.h"
 #include "base/rng.h"
 #include "engine_rig.h"
 #include "expert_fleet.h"
@@ -177,17 +175,10 @@ Result<void> measure(const std::string& program, const std::string& model, Figur
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::log::configure(flexpert::log::Level::kError, "chaos");
-  flexpert::bench::Figures figures(
-      "chaos",
+  return flexpert::bench::run_measurement(
+      argc, argv, "chaos",
       "500 streamed requests of 48 tokens, 16 at a time, on 4 expert server processes (2 Unix, 2 TCP); 100 kill -9 spread over "
       "the run, every tenth strike all at once, each restarted 10-70 ms later; compared with the same requests undisturbed; a "
-      "stall is the longest time without any token within 200 ms after a strike; a lost layer is timed from the loss to its end");
-  const auto done = flexpert::bench::measure(argv[1], argv[2], figures);
-  if (!done) std::fprintf(stderr, "chaos: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "stall is the longest time without any token within 200 ms after a strike; a lost layer is timed from the loss to its end",
+      flexpert::bench::measure);
 }

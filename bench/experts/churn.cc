@@ -1,9 +1,7 @@
-// Bar 6: replicas come and go under load without a failed or changed request, and a warm expert server serves its first
+// Replicas come and go under load without a failed or changed request, and a warm expert server serves its first
 // batch soon after the decision.
 #include <algorithm>
-#include <cstdio>
 
-#include "base/log.h"
 #include "base/rng.h"
 #include "engine_rig.h"
 #include "expert_fleet.h"
@@ -160,23 +158,20 @@ Result<void> measure_first_batch(const std::string& program, Figures& figures) {
   return {};
 }
 
+Result<void> measure_all(const std::string& program, const std::string& model, Figures& figures) {
+  FLEXPERT_TRY(measure_churn(program, model, figures));
+  return measure_first_batch(program, figures);
+}
+
 }  // namespace
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::log::configure(flexpert::log::Level::kError, "churn");
-  flexpert::bench::Figures figures(
-      "churn",
+  return flexpert::bench::run_measurement(
+      argc, argv, "churn",
       "200 requests of 48 tokens, 16 at a time, on 4 expert server processes while 200 replicas are added or removed one by one; "
       "compared with the in-process engine; then, on a seeded pack of Qwen3-30B-A3B layers in the page cache, 9 fresh server "
       "processes each warm and cold: from the decision (routing table set, or process started) to the answer of the first batch, "
-      "one token's top-8 (75 MB of weights), 2 threads");
-  auto done = flexpert::bench::measure_churn(argv[1], argv[2], figures);
-  if (done) done = flexpert::bench::measure_first_batch(argv[1], figures);
-  if (!done) std::fprintf(stderr, "churn: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "one token's top-8 (75 MB of weights), 2 threads",
+      flexpert::bench::measure_all);
 }

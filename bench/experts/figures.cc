@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
+
 namespace flexpert::bench {
 namespace {
 
@@ -52,6 +54,18 @@ int Figures::verdict(bool finished) {
   const bool holds = finished && total_ > 0 && held_ == total_;
   print(fmt::format("{} {}/{}: {}", name_, held_, finished ? total_ : total_ + 1, holds ? "holds" : "falls short"));
   return holds ? 0 : 1;
+}
+
+int run_measurement(int argc, char** argv, const std::string& name, const std::string& method, const Measurement& measure) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
+    return 2;
+  }
+  log::configure(log::Level::kError, name);  // killed servers are what is measured, not news
+  Figures figures(name, method);
+  const auto done = measure(argv[1], argv[2], figures);
+  if (!done) std::fprintf(stderr, "%s: %s\n", name.c_str(), done.error().message.c_str());
+  return figures.verdict(done.has_value());
 }
 
 double quantile(std::vector<double> samples, double q) {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
+
+#include "base/result.h"
 
 namespace flexpert::bench {
 
@@ -22,6 +25,12 @@ class Figures {
   int held_ = 0;
   int total_ = 0;
 };
+
+/// A measurement with the flexpert program and the model folder of the command line.
+using Measurement = std::function<Result<void>(const std::string& program, const std::string& model, Figures& figures)>;
+
+/// The main() of a measurement: reads `PROGRAM FLEXPERT_PROGRAM MODEL_FOLDER`, prints all lines; returns the exit code.
+int run_measurement(int argc, char** argv, const std::string& name, const std::string& method, const Measurement& measure);
 
 /// Returns the value below which the share `q` (0 to 1) of the samples lies; 0 without samples.
 double quantile(std::vector<double> samples, double q);

@@ -1,6 +1,5 @@
-// Bar 7: what it costs to have experts computed by a server instead of in this process, at equal threads.
+// What it costs to have experts computed by a server instead of in this process, at equal threads.
 #include <algorithm>
-#include <cstdio>
 #include <thread>
 
 #include "engine/expert/remote_experts.h"
@@ -115,17 +114,11 @@ Result<void> measure_all(const std::string& program, const std::string& model, F
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::bench::Figures figures(
-      "remote-expert-overhead",
+  return flexpert::bench::run_measurement(
+      argc, argv, "remote-expert-overhead",
       "one MoE layer with made-up routing, by one expert server process over a Unix socket and in this process, as many "
       "threads each as there are cores, turn by turn on the same layers, but never one right after the other on the same; "
       "medians; tiny: 960 layers, top-4 of 32, hidden 192; qwen3_30b_layer: 72 layers, top-8 of 128, hidden 2048, intermediate "
-      "768, bf16, weights from memory");
-  const auto done = flexpert::bench::measure_all(argv[1], argv[2], figures);
-  if (!done) std::fprintf(stderr, "remote-expert-overhead: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "768, bf16, weights from memory",
+      flexpert::bench::measure_all);
 }

@@ -1,5 +1,4 @@
-// Bar 4: tokens are byte-identical in-process and on 1, 2 and 4 expert servers, over Unix sockets and TCP.
-#include <cstdio>
+// Tokens are byte-identical in-process and on 1, 2 and 4 expert servers, over Unix sockets and TCP.
 
 #include "engine_rig.h"
 #include "expert_fleet.h"
@@ -76,15 +75,9 @@ Result<void> measure(const std::string& program, const std::string& model, Figur
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s FLEXPERT_PROGRAM MODEL_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::bench::Figures figures(
-      "topology",
+  return flexpert::bench::run_measurement(
+      argc, argv, "topology",
       "24 golden prompts of 64 tokens, at temperature 0 and at 0.8 with fixed seeds, each alone and in a batch of 16 (96 "
-      "outputs); tokens and text compared with the in-process engine of 1 thread, alone");
-  const auto done = flexpert::bench::measure(argv[1], argv[2], figures);
-  if (!done) std::fprintf(stderr, "topology: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "outputs); tokens and text compared with the in-process engine of 1 thread, alone",
+      flexpert::bench::measure);
 }
