@@ -18,13 +18,6 @@ constexpr Duration kDeadline = Seconds(400);
 /// A stall is looked for in this time after a kill.
 constexpr Duration kStallWindow = Milliseconds(200);
 
-std::vector<Job> make_jobs(const std::vector<GoldenPrompt>& prompts) {
-  std::vector<Job> jobs;
-  for (std::size_t i = 0; i < kRequests; ++i)
-    jobs.push_back({.prompt = prompts[i % prompts.size()].ids, .max_tokens = kTokens, .temperature = i % 2 == 0 ? 0.0F : 0.8F, .seed = i});
-  return jobs;
-}
-
 /// Kills servers as the tokens come, and starts them again a moment later.
 class Chaos {
  public:
@@ -133,9 +126,9 @@ Result<void> measure(const std::string& program, const std::string& model, Figur
     FLEXPERT_TRY(rig->run(jobs, 16, kDeadline, progress));
     return rig;
   };
-  std::vector<Job> undisturbed = make_jobs(prompts);
+  std::vector<Job> undisturbed = make_jobs(prompts, kRequests, kTokens);
   FLEXPERT_TRY(run(undisturbed, nullptr));
-  std::vector<Job> disturbed = make_jobs(prompts);
+  std::vector<Job> disturbed = make_jobs(prompts, kRequests, kTokens);
   Chaos chaos(loop, fleet);
   FLEXPERT_ASSIGN(const auto rig, run(disturbed, &chaos));
 

@@ -19,13 +19,6 @@ constexpr int kFirstBatches = 9;
 constexpr double kWarmBarMs = 20;
 constexpr Duration kDeadline = Seconds(400);
 
-std::vector<Job> make_jobs(const std::vector<GoldenPrompt>& prompts) {
-  std::vector<Job> jobs;
-  for (std::size_t i = 0; i < kRequests; ++i)
-    jobs.push_back({.prompt = prompts[i % prompts.size()].ids, .max_tokens = kTokens, .temperature = i % 2 == 0 ? 0.0F : 0.8F, .seed = i});
-  return jobs;
-}
-
 /// Adds or removes one replica at a time; slots keep zero to four replicas.
 class Churn {
  public:
@@ -73,7 +66,7 @@ Result<void> measure_churn(const std::string& program, const std::string& model,
   for (std::size_t i = 0; i < kServers; ++i) fleet.add(i % 2 == 1);
   FLEXPERT_TRY(fleet.start_all_and_wait());
 
-  std::vector<Job> steady = make_jobs(prompts);
+  std::vector<Job> steady = make_jobs(prompts, kRequests, kTokens);
   {
     FLEXPERT_ASSIGN(auto rig, EngineRig::start(loop, model, pack, {}));
     FLEXPERT_TRY(rig->run(steady, 16, kDeadline));
@@ -83,7 +76,7 @@ Result<void> measure_churn(const std::string& program, const std::string& model,
   for (std::size_t i = 0; i < table.replicas.size(); ++i) table.replicas[i] = {static_cast<std::uint16_t>(i % kServers)};
   FLEXPERT_TRY(rig->connect(table));
   Churn churn(*rig, table);
-  std::vector<Job> churned = make_jobs(prompts);
+  std::vector<Job> churned = make_jobs(prompts, kRequests, kTokens);
   FLEXPERT_TRY(rig->run(churned, 16, kDeadline, [&](std::uint64_t tokens) { churn.on_progress(tokens); }));
 
   const std::size_t failed = count_failed(churned) + count_failed(steady);

@@ -168,4 +168,11 @@ std::vector<double> token_gaps_ms(const std::vector<Job>& jobs) {
   return gaps;
 }
 
+std::vector<Job> make_jobs(const std::vector<GoldenPrompt>& prompts, std::size_t count, std::uint32_t tokens) {
+  std::vector<Job> jobs;
+  for (std::size_t i = 0; i < count; ++i)
+    jobs.push_back({.prompt = prompts[i % prompts.size()].ids, .max_tokens = tokens, .temperature = i % 2 == 0 ? 0.0F : 0.8F, .seed = i});
+  return jobs;
+}
+
 }  // namespace flexpert::bench

@@ -85,4 +85,7 @@ std::size_t count_failed(const std::vector<Job>& jobs);
 /// Gaps in ms between the tokens of each job.
 std::vector<double> token_gaps_ms(const std::vector<Job>& jobs);
 
+/// Makes `count` jobs that take the prompts in turn, alternately greedy and at temperature 0.8 with the job's number as seed.
+std::vector<Job> make_jobs(const std::vector<GoldenPrompt>& prompts, std::size_t count, std::uint32_t tokens);
+
 }  // namespace flexpert::bench

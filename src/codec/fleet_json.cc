@@ -84,26 +84,6 @@ ExpertStatus read_expert(Reader& reader) {
   return out;
 }
 
-/// Reads an array of objects, each with `read`, stopping at the first failure.
-template <class Item, class Read>
-std::vector<Item> read_objects(Reader& reader, std::string_view field, Read read) {
-  std::vector<Item> out;
-  const json::array& items = reader.array(field);
-  out.reserve(items.size());
-  for (std::size_t i = 0; i < items.size() && reader.ok(); ++i) {
-    const std::string path = fmt::format("{}[{}]", reader.path_of(field), i);
-    const json::object* object = items[i].if_object();
-    if (object == nullptr) {
-      reader.set(fmt::format("{}: must be an object", path));
-      break;
-    }
-    Reader inner(*object, path);
-    out.push_back(read(inner));
-    reader.take(inner);
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string encode(const RoutingTable& table) { return json::serialize(fleet_json::routing_object(table)); }

@@ -61,25 +61,6 @@ json::object action_object(const Action& action) {
   return out;
 }
 
-/// Reads an array of objects of this decision, each with `read`.
-template <class Item, class Read>
-std::vector<Item> read_all(Reader& reader, std::string_view field, Read read) {
-  std::vector<Item> out;
-  const json::array& items = reader.array(field);
-  for (std::size_t i = 0; i < items.size() && reader.ok(); ++i) {
-    const std::string path = fmt::format("{}[{}]", reader.path_of(field), i);
-    const json::object* object = items[i].if_object();
-    if (object == nullptr) {
-      reader.set(fmt::format("{}: must be an object", path));
-      break;
-    }
-    Reader inner(*object, path);
-    out.push_back(read(inner));
-    reader.take(inner);
-  }
-  return out;
-}
-
 Action read_action(Reader& reader) {
   Action out;
   const std::string kind = reader.text("kind");
@@ -98,7 +79,7 @@ Action read_action(Reader& reader) {
   }
   out.from = reader.integer<std::uint32_t>("from");
   out.to = reader.integer<std::uint32_t>("to");
-  out.reasons = read_all<Reason>(reader, "reasons", read_reason);
+  out.reasons = read_objects<Reason>(reader, "reasons", read_reason);
   return out;
 }
 
@@ -123,7 +104,7 @@ Result<Decision> decode_decision(std::string_view text) {
   out.unix_ms = reader.integer<std::int64_t>("unix_ms");
   out.epoch = reader.integer<std::uint64_t>("epoch");
   out.acted = reader.boolean("acted");
-  out.actions = read_all<Action>(reader, "actions", read_action);
+  out.actions = read_objects<Action>(reader, "actions", read_action);
   if (!reader.ok()) return fail(reader.error());
   return out;
 }

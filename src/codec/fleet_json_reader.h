@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <boost/json.hpp>
 
@@ -110,5 +111,25 @@ inline Result<json::value> parse_object(std::string_view text, std::string_view 
 inline json::string to_json(std::string_view text) { return json::string(text.data(), text.size()); }
 /// Returns the number, or null where JSON has none (infinities, NaN).
 inline json::value to_json_number(double number) { return std::isfinite(number) ? json::value(number) : json::value(nullptr); }
+
+/// Reads an array of objects, each with `read`, stopping at the first failure.
+template <class Item, class Read>
+std::vector<Item> read_objects(Reader& reader, std::string_view field, Read read) {
+  std::vector<Item> out;
+  const json::array& items = reader.array(field);
+  out.reserve(items.size());
+  for (std::size_t i = 0; i < items.size() && reader.ok(); ++i) {
+    const std::string path = fmt::format("{}[{}]", reader.path_of(field), i);
+    const json::object* object = items[i].if_object();
+    if (object == nullptr) {
+      reader.set(fmt::format("{}: must be an object", path));
+      break;
+    }
+    Reader inner(*object, path);
+    out.push_back(read(inner));
+    reader.take(inner);
+  }
+  return out;
+}
 
 }  // namespace flexpert::codec::fleet_json
