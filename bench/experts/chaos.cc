@@ -11,7 +11,7 @@ namespace flexpert::bench {
 namespace {
 
 constexpr std::size_t kRequests = 500;
-constexpr std::uint32_t kTokens = 48;
+constexpr std::uint32_t kTokens = 128;  // long enough that servers come back between the kills
 constexpr std::size_t kKills = 100;
 constexpr std::size_t kServers = 4;
 constexpr Duration kDeadline = Seconds(400);
@@ -170,7 +170,7 @@ Result<void> measure(const std::string& program, const std::string& model, Figur
 int main(int argc, char** argv) {
   return flexpert::bench::run_measurement(
       argc, argv, "chaos",
-      "500 streamed requests of 48 tokens, 16 at a time, on 4 expert server processes (2 Unix, 2 TCP); 100 kill -9 spread over "
+      "500 streamed requests of 128 tokens, 16 at a time, on 4 expert server processes (2 Unix, 2 TCP); 100 kill -9 spread over "
       "the run, every tenth strike all at once, each restarted 10-70 ms later; compared with the same requests undisturbed; a "
       "stall is the longest time without any token within 200 ms after a strike; a lost layer is timed from the loss to its end",
       flexpert::bench::measure);
