@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "fleet/expert_slot.h"
+
+namespace flexpert {
+
+/// How many tokens chose each logical expert, over some time: SGLang's `logical_count`. Only MoE layers count as layers
+/// here (a dense layer is a row of zeros where a source has one).
+struct ExpertCounts {
+  ExpertGeometry geometry;
+  std::vector<double> count;  ///< geometry.size() finite numbers >= 0, row-major
+  std::uint64_t tokens = 0;   ///< routed tokens that were counted; 0 = unknown
+
+  [[nodiscard]] std::span<const double> layer(std::uint32_t index) const {
+    return std::span(count).subspan(static_cast<std::size_t>(index) * geometry.experts, geometry.experts);
+  }
+  auto operator<=>(const ExpertCounts&) const = default;
+};
+
+/// Checks the size, and that every count is finite and not negative; the message names layer and expert.
+Result<void> validate(const ExpertCounts& counts);
+
+}  // namespace flexpert

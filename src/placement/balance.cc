@@ -1,0 +1,82 @@
+#include "placement/balance.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace flexpert::placement {
+
+double max_load_bound(std::span<const double> loads, const ExpertCluster& cluster) {
+  double speeds = 0;
+  for (const ExpertDevice& device : cluster.devices)
+    if (device.alive) speeds += device.speed;
+  return speeds > 0 ? std::accumulate(loads.begin(), loads.end(), 0.0) / speeds : 0;
+}
+
+Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts) {
+  Balance out;
+  const std::vector<std::uint32_t> device_of = device_of_slots(layout.slots_of_device);
+  const std::vector<std::uint32_t> replicas = replica_counts(layout);
+  double speeds = 0;
+  for (const ExpertDevice& device : cluster.devices)
+    if (device.alive) speeds += device.speed;
+  double sum = 0;
+  double bound_sum = 0;
+  std::uint32_t loaded = 0;
+  std::vector<double> load(layout.devices());
+  std::vector<std::uint32_t> last_device(layout.geometry.experts);
+  for (std::uint32_t l = 0; l < layout.geometry.layers; ++l) {
+    std::fill(load.begin(), load.end(), 0.0);
+    std::fill(last_device.begin(), last_device.end(), UINT32_MAX);
+    const auto weights = counts.layer(l);
+    const auto row = layout.layer(l);
+    LayerBalance layer;
+    for (std::size_t slot = 0; slot < row.size(); ++slot) {
+      if (row[slot] == kEmptySlot) continue;
+      const auto expert = static_cast<std::uint32_t>(row[slot]);
+      load[device_of[slot]] += weights[expert] / replicas[layout.geometry.index({l, expert})];
+      // Slots are walked device by device, so a repeat on one device finds its own number here.
+      if (std::exchange(last_device[expert], device_of[slot]) == device_of[slot]) ++layer.duplicates;
+    }
+    for (std::uint32_t d = 0; d < load.size(); ++d) {
+      const double at = load[d] / cluster.devices[d].speed;
+      if (at > layer.max_load) layer.max_load = at, layer.busiest = d;
+    }
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    layer.mean_load = speeds > 0 ? total / speeds : 0;
+    layer.lower_bound = max_load_bound(weights, cluster);
+    out.duplicates += layer.duplicates;
+    if (total > 0) {
+      ++loaded;
+      sum += layer.balancedness();
+      bound_sum += layer.mean_load / layer.lower_bound;
+      out.gap += layer.max_load / layer.lower_bound - 1;
+      if (layer.balancedness() < out.worst) out.worst = layer.balancedness(), out.worst_layer = l;
+    }
+    out.layers.push_back(layer);
+  }
+  if (loaded > 0) {
+    out.balancedness = sum / loaded;
+    out.bound = bound_sum / loaded;
+    out.gap /= loaded;
+  }
+  return out;
+}
+
+Result<void> check_match(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts) {
+  FLEXPERT_TRY(validate(layout));
+  FLEXPERT_TRY(validate(cluster));
+  FLEXPERT_TRY(validate(counts));
+  if (layout.geometry != counts.geometry)
+    return fail(ErrorCode::kInvalidArgument, "the layout has {} layers x {} experts, the counts {} x {}", layout.geometry.layers,
+                layout.geometry.experts, counts.geometry.layers, counts.geometry.experts);
+  if (layout.devices() != cluster.devices.size())
+    return fail(ErrorCode::kInvalidArgument, "the layout has {} devices, the cluster {}", layout.devices(), cluster.devices.size());
+  for (std::size_t d = 0; d < cluster.devices.size(); ++d)
+    if (layout.slots_of_device[d] != cluster.devices[d].slots)
+      return fail(ErrorCode::kInvalidArgument, "device {} has {} slots in the layout, {} in the cluster", d, layout.slots_of_device[d],
+                  cluster.devices[d].slots);
+  return {};
+}
+
+}  // namespace flexpert::placement
