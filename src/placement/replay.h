@@ -7,22 +7,10 @@
 #include "base/result.h"
 #include "fleet/expert_cluster.h"
 #include "fleet/expert_slot.h"
+#include "fleet/routing_trace.h"
 #include "placement/token_dispatch.h"
 
 namespace flexpert::placement {
-
-/// Routing recorded token by token.
-struct RoutingTrace {
-  struct Request {
-    std::string topic;
-    std::uint64_t first_token = 0;
-    std::uint64_t tokens = 0;
-  };
-  ExpertGeometry geometry;
-  std::uint32_t top_k = 0;
-  std::vector<std::uint8_t> experts;  ///< [token][layer][top_k]
-  std::vector<Request> requests;      ///< in order; a topic's requests are consecutive
-};
 
 struct ReplayOptions {
   std::uint32_t devices = 8;
