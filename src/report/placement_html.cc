@@ -42,7 +42,7 @@ std::string headline(const PlacementPlan& plan, const PlacementPage& page) {
   const Balance none;
   const Balance& then = page.before ? page.before->balance : none;
   std::vector<Card> all = {
-      {"balancedness, mean of layers", balancedness_text(now.balancedness), was(balancedness_text(then.balancedness))},
+      {"balancedness (mean)", balancedness_text(now.balancedness), was(balancedness_text(then.balancedness))},
       {fmt::format("worst layer ({})", now.worst_layer), balancedness_text(now.worst), was(balancedness_text(then.worst))},
       {"gap to the proven bound", percent_text(now.gap), "no layout exceeds " + balancedness_text(now.bound)},
       {"replicas beside their like", grouped(now.duplicates), was(grouped(then.duplicates))}};
@@ -68,10 +68,14 @@ std::string facts(const PlacementPlan& plan, const PlacementPage& page) {
 std::string map_panel(std::string_view what, std::string_view side, const std::string& name, const Balance& balance) {
   return fmt::format(
       "<div class=\"panel\"><div class=\"map-title\">{0}<span>{1}</span></div><canvas id=\"{2}-{3}\" role=\"img\" aria-label=\"Load of each "
-      "{4}, {0}\"></canvas></div>\n",
+      "{4}, {0}\"></canvas>{5}</div>\n",
       html_escaped(name), "balancedness " + balancedness_text(balance.balancedness) + ", worst " + balancedness_text(balance.worst), what, side,
-      what == "gpus" ? "GPU and layer" : "expert and layer");
+      what == "gpus" ? "GPU and layer" : "expert and layer", what == "gpus" ? fmt::format("<div class=\"legend\" id=\"gpu-legend-{}\"></div>", side) : "");
 }
+
+constexpr const char* kScaleChoice =
+    "<div class=\"controls\"><button data-scale=\"shared\" aria-pressed=\"true\">one colour scale</button>"
+    "<button data-scale=\"own\" aria-pressed=\"false\">a scale for each map</button></div>\n";
 
 std::string heat_maps(const PlacementPlan& plan, const PlacementPage& page) {
   std::string gpus;
@@ -84,14 +88,14 @@ std::string heat_maps(const PlacementPlan& plan, const PlacementPage& page) {
   experts += map_panel("experts", "after", "Plan", plan.balance);
   return fmt::format(
       "<h2>Load of each GPU</h2>\n<p class=\"note\">A row is a layer, a column a GPU, the colour its load against the layer's mean: each layer "
-      "waits for its reddest cell.</p>\n<div class=\"legend\" id=\"gpu-legend\"></div>\n<div class=\"pair\">{}</div>\n"
+      "waits for its reddest cell.</p>\n{}<div class=\"pair\">{}</div>\n"
       "<h2>Load of each expert</h2>\n<p class=\"note\">A row is a layer, a column an expert, the colour what one replica of it carries, against "
       "the mean load of a GPU. More replicas make a hot expert cooler.</p>\n"
       "<div class=\"controls\"><button data-order=\"number\" aria-pressed=\"true\">experts by number</button>"
       "<button data-order=\"load\" aria-pressed=\"false\">hottest first</button></div>\n"
       "<div class=\"legend\" id=\"expert-legend\"></div>\n{}"
       "<noscript><p>The heat maps and the list of moves are drawn by a script inside this file.</p></noscript>\n",
-      gpus, experts);
+      page.before ? kScaleChoice : "", gpus, experts);
 }
 
 std::string bounds(const PlacementPlan& plan, const PlacementPage& page) {

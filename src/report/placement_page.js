@@ -59,7 +59,9 @@
     return all.length ? all[Math.min(all.length - 1, Math.floor(q * all.length))] : 0;
   }
   const shown = before ? [before, after] : [after];
-  const spread = Math.min(1, Math.max(0.02, quantile(shown.map((m) => m.device.map((v) => Math.abs(v - 1))), 0.995)));
+  const spreadOf = (measures) => Math.min(1, Math.max(0.002, quantile(measures.map((m) => m.device.map((v) => Math.abs(v - 1))), 0.995)));
+  let shared = true;  // one colour scale for the GPU maps before and after
+  const spread = (m) => spreadOf(shared ? shown : [m]);
   const top = Math.max(0.001, quantile(shown.map((m) => m.share), 0.999));
 
   let order = null;  // of experts within each layer, or null: by number
@@ -127,11 +129,20 @@
     for (let s = 0; s < m.perLayer; ++s) if (m.layout.map[layer * m.perLayer + s] === expert) list.push(m.deviceOf[s]);
     return list.join(', ') || 'none';
   }
+  function legend(id, stops, from, to) {
+    const gradient = document.createElement('i');
+    gradient.style.background = 'linear-gradient(90deg,' + stops.map((s) => 'var(--' + s + ')').join(',') + ')';
+    byId(id).replaceChildren(from, gradient, to);
+  }
   const maps = [];
   for (const [m, name] of [[before, 'before'], [after, 'after']]) {
     if (!m) continue;
     const gpus = byId('gpus-' + name), list = byId('experts-' + name);
-    maps.push(() => draw(gpus, layers, m.devices, ['cool', 'middle', 'hot'], (r, c) => (m.device[r * m.devices + c] - 1) / spread / 2 + 0.5));
+    maps.push(() => {
+      const scale = spread(m);
+      draw(gpus, layers, m.devices, ['cool', 'middle', 'hot'], (r, c) => (m.device[r * m.devices + c] - 1) / scale / 2 + 0.5);
+      legend('gpu-legend-' + name, ['cool', 'middle', 'hot'], number(1 - scale, scale < 0.02 ? 4 : 2) + ' × the mean or less', number(1 + scale, scale < 0.02 ? 4 : 2) + ' × or more');
+    });
     attach(gpus, (r, c) => {
       const v = m.device[r * m.devices + c];
       return 'layer ' + r + ', GPU ' + c + '\n' + (Number.isNaN(v) ? 'dead' : number(v, 3) + ' × the mean load') + '\nexperts ' + held(m, r, c);
@@ -143,22 +154,22 @@
         '\n' + number(m.share[i], 3) + ' × the mean GPU load each\nGPUs ' + places(m, r, e);
     });
   }
-  function legend(id, stops, from, to) {
-    byId(id).innerHTML = '';
-    const gradient = document.createElement('i');
-    gradient.style.background = 'linear-gradient(90deg,' + stops.map((s) => 'var(--' + s + ')').join(',') + ')';
-    byId(id).append(from, gradient, to);
-  }
-  legend('gpu-legend', ['cool', 'middle', 'hot'], number(1 - spread, 2) + ' × the mean of the layer', number(1 + spread, 2) + ' × or more');
   legend('expert-legend', ['low', 'mid', 'high'], '0', number(top, 2) + ' × the mean GPU load, or more, on one replica');
   const redraw = () => maps.forEach((paint) => paint());
-  for (const button of document.querySelectorAll('[data-order]'))
-    button.addEventListener('click', () => {
-      order = button.dataset.order === 'load' ? Array.from({ length: layers }, (_, l) =>
-        Array.from({ length: experts }, (_, e) => e).sort((a, b) => loads[l * experts + b] - loads[l * experts + a] || a - b)) : null;
-      for (const other of document.querySelectorAll('[data-order]')) other.setAttribute('aria-pressed', String(other === button));
-      redraw();
-    });
+  function choose(attribute, act) {
+    const buttons = document.querySelectorAll('[data-' + attribute + ']');
+    for (const button of buttons)
+      button.addEventListener('click', () => {
+        act(button.dataset[attribute]);
+        for (const other of buttons) other.setAttribute('aria-pressed', String(other === button));
+        redraw();
+      });
+  }
+  choose('scale', (name) => { shared = name === 'shared'; });
+  choose('order', (name) => {
+    order = name === 'load' ? Array.from({ length: layers }, (_, l) =>
+      Array.from({ length: experts }, (_, e) => e).sort((a, b) => loads[l * experts + b] - loads[l * experts + a] || a - b)) : null;
+  });
   redraw();
   new ResizeObserver(redraw).observe(document.querySelector('main'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);

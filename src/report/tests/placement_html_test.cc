@@ -14,7 +14,7 @@ std::string html_of(const SmallPlan& small) { return placement_html(small.plan, 
 
 TEST(PlacementHtml, HasHeadlineFiguresMapsBoundAndMoves) {
   const std::string html = html_of(SmallPlan());
-  for (const char* part : {"balancedness, mean of layers", "1.0000", "id=\"gpus-after\"", "id=\"experts-after\"", "proven bound", "id=\"move-rows\"",
+  for (const char* part : {"balancedness (mean)", "1.0000", "id=\"gpus-after\"", "id=\"experts-after\"", "proven bound", "id=\"move-rows\"",
                            "within the node 1 (8.33 %)", "swaps brought the busiest GPU down", "loads.json"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   EXPECT_EQ(html.find("id=\"gpus-before\""), std::string::npos);
