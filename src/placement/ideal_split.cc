@@ -136,7 +136,8 @@ double IdealSplit::augment(std::uint32_t source) {
       };
       // An edge of reached_by_ leads from the device that holds its flow now; each step back frees room there.
       double amount = std::min(left_[source], room_[d]);
-      for (std::uint32_t at = d; reached_by_[at] != kStart; at = device_[reached_by_[at]]) amount = std::min(amount, flow_[reached_by_[at]]);
+      for (std::uint32_t at = d; reached_by_[at] != kStart; at = device_[reached_by_[at]])
+        amount = std::min(amount, flow_[reached_by_[at]]);
       std::uint32_t at = d;
       for (; reached_by_[at] != kStart; at = device_[reached_by_[at]]) {
         flow_[edge_on(expert_[reached_by_[at]], at)] += amount;

@@ -1,7 +1,5 @@
 #include "placement/token_dispatch.h"
 
-#include <algorithm>
-#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
