@@ -31,6 +31,13 @@ struct Worth {
 /// Promises: the budget holds; under `counts` no layer is worse than before; slots that do not change keep their place;
 /// slots that must change (an expert without a living slot) come first, and an error names them if the budget is too
 /// small for them. Without `worth` any improvement counts. Deterministic.
+/// With `worth` it makes as many of the moves as pay best, and none if even layers would save less than a hundredth of a
+/// step. Slots of dead devices are empty in the plan; that is no move, and `before` is what the living serve without
+/// them. Where an expert had no living slot, the layer may get busier by serving it.
+/// Reasons, the first decided: "improved", "within_tolerance", "imbalance_is_free", "saving_below_move_cost", "no_better"
+/// (no step helps), "budget_spent" (first if the budget allows nothing, else a second one: more moves would help more),
+/// "experts_restored" (only what must change did). Errors: sizes that do not match, expert numbers out of range, fewer
+/// living slots than experts, the budget below what must change, numbers of `worth` that are negative or not finite.
 Result<PlacementPlan> plan_incremental(const ExpertCounts& counts, const ExpertCluster& cluster, const ExpertLayout& current,
                                        const MoveBudget& budget, const std::optional<Worth>& worth = std::nullopt);
 

@@ -1,0 +1,347 @@
+#include "placement/incremental_layer.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace flexpert::placement {
+namespace {
+
+/// A step must take at least this off the busiest device, in units of the mean: less is rounding.
+constexpr double kLeastRelief = 1e-9;
+
+}  // namespace
+
+DeviceTable::DeviceTable(const ExpertCluster& cluster) {
+  first.push_back(0);
+  for (std::uint32_t d = 0; d < cluster.devices.size(); ++d) {
+    const ExpertDevice& device = cluster.devices[d];
+    device_of.insert(device_of.end(), device.slots, d);
+    first.push_back(first.back() + device.slots);
+    inverse_speed.push_back(1 / device.speed);
+    alive.push_back(device.alive);
+    if (device.alive) speeds += device.speed;
+  }
+}
+
+IncrementalLayer::IncrementalLayer(const DeviceTable& devices, std::uint32_t experts) : devices_(devices), experts_(experts) {
+  const std::size_t pairs = static_cast<std::size_t>(devices.devices()) * experts;
+  weight_.resize(experts);
+  share_.resize(experts);
+  share_more_.resize(experts);
+  share_fewer_.resize(experts);
+  replicas_.resize(experts);
+  first_of_.resize(experts);
+  next_.resize(devices.slots());
+  load_.resize(devices.devices());
+  held_.resize(pairs);
+  held_at_start_.resize(pairs);
+}
+
+void IncrementalLayer::start(std::span<const double> loads, std::span<const std::int32_t> row) {
+  const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
+  mean_ = devices_.speeds > 0 ? total / devices_.speeds : 0;
+  for (std::uint32_t e = 0; e < experts_; ++e) weight_[e] = mean_ > 0 ? loads[e] / mean_ : 0;
+  row_.assign(row.size(), kEmptySlot);
+  changed_ = 0;
+  reset_to(row);
+  held_at_start_ = held_;
+  first_row_.assign(row.begin(), row.end());
+  writes_.clear();
+  points_.clear();
+}
+
+void IncrementalLayer::reset_to(std::span<const std::int32_t> row) {
+  std::fill(held_.begin(), held_.end(), std::uint8_t{0});
+  std::fill(first_of_.begin(), first_of_.end(), -1);
+  std::fill(load_.begin(), load_.end(), 0.0);
+  std::fill(replicas_.begin(), replicas_.end(), 0U);
+  row_.assign(row.begin(), row.end());
+  for (const std::int32_t expert : row)
+    if (expert != kEmptySlot) ++replicas_[static_cast<std::uint32_t>(expert)];
+  for (std::uint32_t e = 0; e < experts_; ++e) set_replicas(e, replicas_[e]);
+  for (std::uint32_t slot = static_cast<std::uint32_t>(row.size()); slot-- > 0;) {
+    if (row[slot] == kEmptySlot) continue;
+    const auto expert = static_cast<std::uint32_t>(row[slot]);
+    const std::uint32_t device = devices_.device_of[slot];
+    next_[slot] = first_of_[expert];
+    first_of_[expert] = static_cast<std::int32_t>(slot);
+    load_[device] += share_[expert] * devices_.inverse_speed[device];
+    ++held(device, expert);
+  }
+}
+
+void IncrementalLayer::set_replicas(std::uint32_t expert, std::uint32_t replicas) {
+  replicas_[expert] = replicas;
+  share_[expert] = replicas > 0 ? weight_[expert] / replicas : 0;
+  share_more_[expert] = weight_[expert] / (replicas + 1);
+  share_fewer_[expert] = replicas > 1 ? weight_[expert] / (replicas - 1) : 0;
+}
+
+std::uint32_t IncrementalLayer::busiest() const {
+  return static_cast<std::uint32_t>(std::max_element(load_.begin(), load_.end()) - load_.begin());
+}
+
+int IncrementalLayer::change_by_leaving(std::uint32_t device, std::int32_t expert) {
+  if (expert == kEmptySlot) return 0;
+  const auto e = static_cast<std::uint32_t>(expert);
+  return held(device, e) > held_at_start(device, e) ? -1 : 0;
+}
+
+int IncrementalLayer::change_by_coming(std::uint32_t device, std::int32_t expert) {
+  const auto e = static_cast<std::uint32_t>(expert);
+  return held(device, e) >= held_at_start(device, e) ? 1 : 0;
+}
+
+void IncrementalLayer::lift(std::uint32_t slot) {
+  if (row_[slot] == kEmptySlot) return;
+  const auto expert = static_cast<std::uint32_t>(row_[slot]);
+  const std::uint32_t device = devices_.device_of[slot];
+  const double before = share_[expert];
+  std::int32_t* link = &first_of_[expert];
+  while (*link != static_cast<std::int32_t>(slot)) link = &next_[static_cast<std::uint32_t>(*link)];
+  *link = next_[slot];
+  load_[device] -= before * devices_.inverse_speed[device];
+  set_replicas(expert, replicas_[expert] - 1);
+  for (std::int32_t s = first_of_[expert]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+    const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+    load_[at] += (share_[expert] - before) * devices_.inverse_speed[at];
+  }
+  changed_ = static_cast<std::uint32_t>(static_cast<int>(changed_) + change_by_leaving(device, row_[slot]));
+  --held(device, expert);
+  row_[slot] = kEmptySlot;
+}
+
+void IncrementalLayer::put(std::uint32_t slot, std::int32_t expert_or_empty) {
+  if (expert_or_empty == kEmptySlot) return;
+  const auto expert = static_cast<std::uint32_t>(expert_or_empty);
+  const std::uint32_t device = devices_.device_of[slot];
+  const double before = share_[expert];
+  set_replicas(expert, replicas_[expert] + 1);
+  for (std::int32_t s = first_of_[expert]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+    const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+    load_[at] += (share_[expert] - before) * devices_.inverse_speed[at];
+  }
+  load_[device] += share_[expert] * devices_.inverse_speed[device];
+  next_[slot] = first_of_[expert];
+  first_of_[expert] = static_cast<std::int32_t>(slot);
+  changed_ = static_cast<std::uint32_t>(static_cast<int>(changed_) + change_by_coming(device, expert_or_empty));
+  ++held(device, expert);
+  row_[slot] = expert_or_empty;
+}
+
+std::vector<std::uint32_t> IncrementalLayer::missing() const {
+  std::vector<std::uint32_t> out;
+  for (std::uint32_t e = 0; e < experts_; ++e)
+    if (replicas_[e] == 0) out.push_back(e);
+  std::stable_sort(out.begin(), out.end(), [this](std::uint32_t a, std::uint32_t b) { return weight_[a] > weight_[b]; });
+  return out;
+}
+
+bool IncrementalLayer::place_missing() {
+  for (const std::uint32_t expert : missing()) {
+    std::int32_t best = -1;
+    double least = 0;
+    for (std::uint32_t slot = 0; slot < row_.size(); ++slot) {
+      const std::uint32_t device = devices_.device_of[slot];
+      const std::int32_t holds = row_[slot];
+      if (!devices_.alive[device] || (holds != kEmptySlot && replicas_[static_cast<std::uint32_t>(holds)] < 2)) continue;
+      const double gone = holds == kEmptySlot ? 0 : share_[static_cast<std::uint32_t>(holds)];
+      double worst = load_[device] + (weight_[expert] - gone) * devices_.inverse_speed[device];
+      if (holds != kEmptySlot) {
+        const auto e = static_cast<std::uint32_t>(holds);
+        for (std::int32_t s = first_of_[e]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+          const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+          if (static_cast<std::uint32_t>(s) != slot) worst = std::max(worst, load_[at] + (share_fewer_[e] - share_[e]) * devices_.inverse_speed[at]);
+        }
+      }
+      if (best < 0 || worst < least) best = static_cast<std::int32_t>(slot), least = worst;
+    }
+    if (best < 0) return false;
+    lift(static_cast<std::uint32_t>(best));
+    put(static_cast<std::uint32_t>(best), static_cast<std::int32_t>(expert));
+  }
+  first_row_ = row_;
+  return true;
+}
+
+void IncrementalLayer::write(SlotWrite change) {
+  lift(change.slot);
+  put(change.slot, change.expert);
+  writes_.push_back(change);
+}
+
+void IncrementalLayer::note_point() {
+  points_.push_back({static_cast<std::uint32_t>(writes_.size()), changed_, load_.empty() ? 0 : load_[busiest()]});
+}
+
+void IncrementalLayer::improve(double threshold, std::uint32_t most_changed) {
+  threshold_ = threshold;
+  writes_.clear();
+  points_.clear();
+  if (!std::equal(row_.begin(), row_.end(), first_row_.begin())) {
+    reset_to(first_row_);
+    changed_ = 0;
+    for (std::size_t i = 0; i < held_.size(); ++i) changed_ += held_[i] > held_at_start_[i] ? held_[i] - held_at_start_[i] : 0U;
+  }
+  note_point();
+  if (!(mean_ > 0)) return;
+  while (changed_ < most_changed) {
+    const std::uint32_t top = busiest();
+    best_ = {};
+    open_.clear();
+    for (std::uint32_t slot = 0; slot < row_.size(); ++slot)
+      if (devices_.alive[devices_.device_of[slot]] && (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] > 1)) open_.push_back(slot);
+    try_swaps(top);
+    try_replacing_on(top);
+    try_replicating_from(top);
+    if (best_.size == 0) return;
+    // A swap lifts both first: neither expert is ever twice on a device, nor its share that of one replica more.
+    if (best_.size == 2) {
+      lift(best_.writes[0].slot);
+      lift(best_.writes[1].slot);
+      for (const SlotWrite& w : best_.writes) {
+        put(w.slot, w.expert);
+        writes_.push_back(w);
+      }
+    } else {
+      write(best_.writes[0]);
+    }
+    note_point();
+  }
+}
+
+void IncrementalLayer::offer(double gain, int cost, SlotWrite one) {
+  const double score = gain / (cost > 0 ? cost : 0.5);
+  if (score > best_.score) best_ = {score, 1, {one, {}}};
+}
+
+void IncrementalLayer::try_swaps(std::uint32_t top) {
+  const double high = load_[top];
+  const double high_excess = excess(high);
+  const double inverse_top = devices_.inverse_speed[top];
+  for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) {
+    if (row_[slot] == kEmptySlot) continue;
+    const auto mine = static_cast<std::uint32_t>(row_[slot]);
+    for (std::uint32_t d = 0; d < devices_.devices(); ++d) {
+      if (d == top || !devices_.alive[d]) continue;
+      const double low = load_[d];
+      const double inverse = devices_.inverse_speed[d];
+      const double low_excess = excess(low);
+      for (std::uint32_t other = devices_.first[d]; other < devices_.first[d + 1]; ++other) {
+        if (row_[other] == kEmptySlot) continue;
+        const auto theirs = static_cast<std::uint32_t>(row_[other]);
+        const double shift = share_[mine] - share_[theirs];
+        const double new_high = high - shift * inverse_top;
+        const double new_low = low + shift * inverse;
+        if (new_high > high - kLeastRelief || new_low > high - kLeastRelief) continue;
+        const double gain = high_excess + low_excess - excess(new_high) - excess(new_low);
+        if (2 * gain <= best_.score || held(top, theirs) > 0 || held(d, mine) > 0) continue;
+        const int cost = change_by_leaving(top, row_[slot]) + change_by_coming(d, row_[slot]) + change_by_leaving(d, row_[other]) +
+                         change_by_coming(top, row_[other]);
+        const double score = gain / (cost > 0 ? cost : 0.5);
+        if (score > best_.score) best_ = {score, 2, {{slot, row_[other]}, {other, row_[slot]}}};
+      }
+    }
+  }
+}
+
+/// A replica on the busiest device gives way to another expert's.
+void IncrementalLayer::try_replacing_on(std::uint32_t top) {
+  const double high = load_[top];
+  const std::vector<double> loads = load_;
+  for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) {
+    if (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] < 2) continue;
+    const auto mine = static_cast<std::uint32_t>(row_[slot]);
+    double without = 0;
+    bool fits = true;
+    load_[top] -= share_[mine] * devices_.inverse_speed[top];
+    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+      if (static_cast<std::uint32_t>(s) == slot) continue;
+      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+      load_[at] += (share_fewer_[mine] - share_[mine]) * devices_.inverse_speed[at];
+      fits = fits && load_[at] <= high - kLeastRelief;
+    }
+    if (fits) {
+      for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+        const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+        if (at == top) continue;
+        // A device that holds the expert twice is counted once: its second slot finds nothing left to add.
+        bool first = true;
+        for (std::int32_t t = first_of_[mine]; t != s && first; t = next_[static_cast<std::uint32_t>(t)])
+          first = devices_.device_of[static_cast<std::uint32_t>(t)] != at;
+        if (first) without += excess(loads[at]) - excess(load_[at]);
+      }
+      const int leaving = change_by_leaving(top, row_[slot]);
+      for (std::uint32_t e = 0; e < experts_; ++e) {
+        if (e == mine || held(top, e) > 0) continue;
+        const double new_high = load_[top] + share_more_[e] * devices_.inverse_speed[top];
+        if (new_high > high - kLeastRelief) continue;
+        double gain = without + excess(high) - excess(new_high);
+        const double less = share_[e] - share_more_[e];
+        for (std::int32_t s = first_of_[e]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+          const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+          gain += excess(load_[at]) - excess(load_[at] - less * devices_.inverse_speed[at]);
+        }
+        if (2 * gain <= best_.score) continue;
+        offer(gain, leaving + change_by_coming(top, static_cast<std::int32_t>(e)), {slot, static_cast<std::int32_t>(e)});
+      }
+    }
+    load_[top] = loads[top];
+    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+      load_[at] = loads[at];
+    }
+  }
+}
+
+/// An expert of the busiest device gets one more replica, elsewhere, in place of a replica or in an empty slot.
+void IncrementalLayer::try_replicating_from(std::uint32_t top) {
+  const double high = load_[top];
+  const std::vector<double> loads = load_;
+  for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) {
+    if (row_[slot] == kEmptySlot) continue;
+    const auto mine = static_cast<std::uint32_t>(row_[slot]);
+    const double less = share_[mine] - share_more_[mine];
+    double with = 0;
+    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+      const double now = load_[at] - less * devices_.inverse_speed[at];
+      with += excess(load_[at]) - excess(now);
+      load_[at] = now;
+    }
+    for (const std::uint32_t open : open_) {
+      const std::uint32_t d = devices_.device_of[open];
+      if (held(d, mine) > 0) continue;
+      const std::int32_t holds = row_[open];
+      const double gone = holds == kEmptySlot ? 0 : share_[static_cast<std::uint32_t>(holds)];
+      const double now = load_[d] + (share_more_[mine] - gone) * devices_.inverse_speed[d];
+      if (now > high - kLeastRelief) continue;
+      double gain = with + excess(load_[d]) - excess(now);
+      bool fits = true;
+      if (holds != kEmptySlot) {
+        const auto e = static_cast<std::uint32_t>(holds);
+        const double more = share_fewer_[e] - share_[e];
+        for (std::int32_t s = first_of_[e]; s >= 0 && fits; s = next_[static_cast<std::uint32_t>(s)]) {
+          if (static_cast<std::uint32_t>(s) == open) continue;
+          const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+          // Twins on one device would add up to more than what is compared here.
+          if (at == d || held(at, e) > 1) {
+            fits = false;
+            break;
+          }
+          const double then = load_[at] + more * devices_.inverse_speed[at];
+          gain += excess(load_[at]) - excess(then);
+          fits = then <= high - kLeastRelief;
+        }
+      }
+      if (!fits || 2 * gain <= best_.score) continue;
+      offer(gain, change_by_leaving(d, holds) + change_by_coming(d, row_[slot]), {open, row_[slot]});
+    }
+    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+      load_[at] = loads[at];
+    }
+  }
+}
+
+}  // namespace flexpert::placement
