@@ -4,14 +4,9 @@
 #include <numeric>
 #include <utility>
 
-namespace flexpert::placement {
+#include "placement/max_load_bound.h"
 
-double max_load_bound(std::span<const double> loads, const ExpertCluster& cluster) {
-  double speeds = 0;
-  for (const ExpertDevice& device : cluster.devices)
-    if (device.alive) speeds += device.speed;
-  return speeds > 0 ? std::accumulate(loads.begin(), loads.end(), 0.0) / speeds : 0;
-}
+namespace flexpert::placement {
 
 Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts) {
   Balance out;
@@ -23,6 +18,7 @@ Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, con
   double sum = 0;
   double bound_sum = 0;
   std::uint32_t loaded = 0;
+  MaxLoadBound bound(cluster);
   std::vector<double> load(layout.devices());
   std::vector<std::uint32_t> last_device(layout.geometry.experts);
   for (std::uint32_t l = 0; l < layout.geometry.layers; ++l) {
@@ -44,9 +40,9 @@ Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, con
     }
     const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
     layer.mean_load = speeds > 0 ? total / speeds : 0;
-    layer.lower_bound = max_load_bound(weights, cluster);
+    layer.lower_bound = bound.of(weights, layer.max_load);
     out.duplicates += layer.duplicates;
-    if (total > 0) {
+    if (total > 0 && layer.lower_bound > 0) {
       ++loaded;
       sum += layer.balancedness();
       bound_sum += layer.mean_load / layer.lower_bound;
