@@ -2,6 +2,8 @@
 
 #include <filesystem>
 
+#include "engine/expert/pack_file.h"
+
 namespace flexpert::app {
 
 Result<std::string> own_program() {
@@ -10,6 +12,21 @@ Result<std::string> own_program() {
   if (error) return fail(ErrorCode::kInternal, "path of this program cannot be read from /proc/self/exe: {}", error.message());
   return path.string();
 }
+
+namespace {
+
+/// Returns the bytes of one expert's weights as the pack holds them, its share of the page padding with it.
+Result<std::uint64_t> bytes_per_expert(const std::string& pack_file) {
+  FLEXPERT_ASSIGN(const auto pack, engine::PackFile::open(pack_file));
+  std::uint64_t experts = 0;
+  for (std::size_t i = 0; i < pack->geometry().size(); ++i) experts += pack->expert(pack->geometry().slot(i)) != nullptr;
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(pack_file, error);
+  if (error || experts == 0) return fail(ErrorCode::kInvalidArgument, "pack file has no experts or cannot be measured: {}", pack_file);
+  return bytes / experts;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<ControllerHost>> ControllerHost::start(net::EventLoop& loop, const config::FleetConfig& config, const std::string& runtime_dir,
                                                               const std::string& pack_file) {
@@ -26,6 +43,7 @@ Result<std::unique_ptr<ControllerHost>> ControllerHost::start(net::EventLoop& lo
   options.program = program;
   options.runtime_dir = runtime_dir;
   options.pack_file = pack_file;
+  FLEXPERT_ASSIGN(options.bytes_per_replica, bytes_per_expert(pack_file));
   FLEXPERT_ASSIGN(host->controller_, controller::Controller::create(loop, std::move(options), host->processes_, host->clock_, host->metrics_));
   return host;
 }

@@ -91,6 +91,23 @@ void read_scaling(SectionReader& model, ProblemList& problems, ExpertScalingConf
                  fmt::format("{} is over max_replicas, which is {}", out.min_replicas, out.max_replicas), "a whole number from 1 to max_replicas");
 }
 
+void read_placement(SectionReader& model, ProblemList& problems, PlacementConfig& out) {
+  const YamlNode* node = model.value("placement");
+  if (node == nullptr) return;
+  SectionReader section(*node, model.path_of("placement"), problems);
+  section.number("rebalance_interval_s", {0, 86400}, out.rebalance_interval_s);
+  section.number("threshold", {0, 1}, out.threshold);
+  section.number("drift", {0, 1}, out.drift);
+  section.number("least_gain", {0, 1}, out.least_gain);
+  section.count("max_moves", 0, 1u << 20, out.max_moves);
+  section.count("window_tokens", 1, 1u << 30, out.window_tokens);
+  section.number("smoothing", {0, 1, true}, out.smoothing);
+  section.choice("cost", {"none", "deepseek_v3_decode", "deepseek_v3_prefill"}, out.cost);
+  section.number("link_bytes_per_s", {0, 1e15}, out.link_bytes_per_s);
+  section.choice("dispatch", {"static", "random", "round_robin", "least_loaded", "least_activated_experts", "locality_first"}, out.dispatch);
+  section.finish();
+}
+
 void add_slot(const YamlNode& node, const std::string& path, ProblemList& problems, ExpertSlot slot, std::vector<ExpertSlot>& out) {
   if (std::find(out.begin(), out.end(), slot) != out.end())
     return problems.add(node.line, path, fmt::format("layer {} expert {} is given twice", slot.layer, slot.expert), "each expert once a group");
@@ -166,6 +183,7 @@ void read_model(SectionReader& file, ProblemList& problems, std::optional<ModelC
   section.count("max_batch", 1, 65536, model.max_batch);
   read_expert_servers(section, problems, model.expert_servers);
   read_scaling(section, problems, model.scaling);
+  read_placement(section, problems, model.placement);
   each_item(section, problems, "groups", "expert groups",
             [&](const YamlNode& item, const std::string& path) { read_group(item, path, problems, model.groups); });
   section.finish();

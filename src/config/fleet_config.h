@@ -63,6 +63,20 @@ struct ExpertScalingConfig {
   double interval_s = 1;                   ///< between two decision cycles
 };
 
+/// The `model.placement:` section: when replicas move for balance alone, and how far.
+struct PlacementConfig {
+  double rebalance_interval_s = 30;      ///< between two looks at the balance; 0 = only on drift and when asked
+  double threshold = 0.9;                ///< balancedness at or over which nothing is moved; 0 = never
+  double drift = 0.1;                    ///< a measured balancedness so far below the expected one is looked at early; 0 = never
+  double least_gain = 0.02;              ///< of balancedness, below which nothing is moved
+  std::uint32_t max_moves = 64;          ///< replicas that one rebalance moves
+  std::uint32_t window_tokens = 2048;    ///< routed tokens of a window of loads
+  double smoothing = 0.5;                ///< weight of the newest window, (0, 1]
+  std::string cost = "none";             ///< none | deepseek_v3_decode | deepseek_v3_prefill: step cost that a change must earn back
+  double link_bytes_per_s = 0;           ///< what moved weights travel at, for `cost`; 0 = moves are free
+  std::string dispatch = "least_loaded"; ///< how model servers choose among an expert's replicas
+};
+
 /// The `model:` section: a model that we run.
 struct ModelConfig {
   std::string name;  ///< default: the folder's name
@@ -74,6 +88,7 @@ struct ModelConfig {
   std::uint32_t max_batch = 32;
   ExpertServersConfig expert_servers;
   ExpertScalingConfig scaling;
+  PlacementConfig placement;
   std::vector<ExpertGroupConfig> groups;
 };
 

@@ -12,6 +12,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kMostDecisions = 1000;
+constexpr std::string_view kRebalance = "/api/v1/placement/rebalance";
 
 /// Returns the value of `name` in the query of `target`.
 std::optional<std::string_view> query_value(std::string_view target, std::string_view name) {
@@ -48,10 +49,13 @@ Result<void> Api::listen(const net::Address& address) {
 void Api::handle(const http::Request& request, http::Responder responder) {
   const std::string_view path = request.path();
   const bool known = path == "/internal/fleet" || path == "/api/v1/status" || path == "/api/v1/decisions" || path == "/health" ||
-                     path == "/ready" || path == "/metrics";
+                     path == "/ready" || path == "/metrics" || path == "/api/v1/placement" || path == kRebalance;
   if (!known) return responder.respond(http::openai_error(404, fmt::format("no such path: {}", path), "invalid_request_error"));
-  if (request.method != "GET")
-    return responder.respond(http::openai_error(405, fmt::format("only GET is allowed here: {}", request.method), "invalid_request_error"));
+  const std::string_view allowed = path == kRebalance ? "POST" : "GET";
+  if (request.method != allowed)
+    return responder.respond(http::openai_error(405, fmt::format("only {} is allowed here: {}", allowed, request.method), "invalid_request_error"));
+  if (path == kRebalance) return rebalance(request, std::move(responder));
+  if (path == "/api/v1/placement") return responder.respond(sources_.placement());
   if (path == "/internal/fleet") {
     if (query_value(request.target, "watch") == "1") return watch(std::move(responder));
     return responder.respond(http::json_response(200, codec::encode(sources_.snapshot())));
@@ -60,6 +64,7 @@ void Api::handle(const http::Request& request, http::Responder responder) {
   if (path == "/api/v1/decisions") return responder.respond(decisions(request.target));
   if (path == "/health") return responder.respond(http::json_response(200, R"({"status":"ok"})"));
   if (path == "/ready") return responder.respond(readiness());
+  sources_.before_metrics();
   http::Response metrics;
   metrics.headers.set("Content-Type", "text/plain; version=0.0.4");
   metrics.body = sources_.registry->text();
@@ -113,6 +118,14 @@ http::Response Api::decisions(std::string_view target) {
   std::string body = R"({"decisions":[)";
   for (std::size_t i = 0; i < rows->size(); ++i) body += (i > 0 ? "," : "") + (*rows)[i];
   return http::json_response(200, body + "]}");
+}
+
+void Api::rebalance(const http::Request& request, http::Responder responder) {
+  const auto dry_run = query_value(request.target, "dry_run");
+  if (dry_run && *dry_run != "0" && *dry_run != "1")
+    return responder.respond(http::openai_error(400, fmt::format("dry_run must be 0 or 1: {}", *dry_run), "invalid_request_error", "dry_run"));
+  if (draining_) return responder.respond(http::openai_error(503, "the controller is draining", "server_error"));
+  responder.respond(sources_.rebalance(dry_run == "1"));
 }
 
 http::Response Api::readiness() {

@@ -29,6 +29,9 @@ class Api {
     std::function<StatusExtras()> extras;
     store::Journal* journal = nullptr;         ///< never null
     telemetry::Registry* registry = nullptr;   ///< never null
+    std::function<http::Response(bool dry_run)> rebalance;
+    std::function<http::Response()> placement;
+    std::function<void()> before_metrics;      ///< brings what changes with time up to date
   };
   Api(net::EventLoop& loop, Sources sources);
   ~Api();
@@ -46,6 +49,7 @@ class Api {
   http::Response status();
   http::Response decisions(std::string_view target);
   http::Response readiness();
+  void rebalance(const http::Request& request, http::Responder responder);
 
   net::EventLoop& loop_;
   Sources sources_;

@@ -24,6 +24,23 @@ scaling::ExpertUtilisationOptions scaling_options_of(const ControllerOptions& op
   return out;
 }
 
+RebalancePolicy rebalance_policy_of(const ControllerOptions& options) {
+  RebalancePolicy out;
+  if (!options.config.model) return out;
+  const config::PlacementConfig& from = options.config.model->placement;
+  out.interval = from_seconds(from.rebalance_interval_s);
+  out.threshold = from.threshold;
+  out.drift = from.drift;
+  out.least_gain = from.least_gain;
+  out.max_moves = from.max_moves;
+  out.window_tokens = from.window_tokens;
+  out.smoothing = from.smoothing;
+  if (from.cost == "deepseek_v3_decode") out.cost = &placement::StepCost::deepseek_v3_decode();
+  if (from.cost == "deepseek_v3_prefill") out.cost = &placement::StepCost::deepseek_v3_prefill();
+  out.link_bytes_per_s = from.link_bytes_per_s;
+  return out;
+}
+
 }  // namespace
 
 Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, platform::Orchestrator& port, const Clock& time,
@@ -36,13 +53,15 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
       caller(event_loop),
       sensors(caller),
       capacity_probe(caller),
+      server_rows(caller),
       actuator(
           options, port, book, caller, [this] { settle_drains(); },
           [this](const Error& error) {
             metric.publish_failures.add();
             log::warn("controller: {}", error.message);
           }),
-      scaling_options(scaling_options_of(options)) {
+      scaling_options(scaling_options_of(options)),
+      keeper(rebalance_policy_of(options)) {
   metric.cycles = registry.counter("flexpert_controller_cycles_total", "Decision cycles run");
   metric.decisions = registry.counter("flexpert_controller_decisions_total", "Decisions with actions, as journalled");
   metric.poll_failures = registry.counter("flexpert_controller_poll_failures_total", "Model server polls that failed");
@@ -55,6 +74,27 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
   metric.dry_run = registry.gauge("flexpert_controller_dry_run", "1 if decisions are recorded and not carried out");
   metric.settle_s = registry.histogram("flexpert_controller_table_settle_seconds",
                                        "From a new routing table to the last model server working by it", telemetry::latency_bounds_s());
+  metric.placement_age = registry.gauge("flexpert_placement_plan_age_seconds", "Since the placement in force took effect; 0 before the first");
+  metric.expected = registry.gauge("flexpert_placement_expected_balancedness",
+                                   "Mean over layers of mean / max server load, of the placement in force under the loads it was made for");
+  metric.measured = registry.gauge("flexpert_placement_measured_balancedness", "The same under the loads measured since it is in force; 0 before");
+  metric.bound = registry.gauge("flexpert_placement_bound_balancedness", "The most balancedness that any placement could have had under those loads");
+  metric.expected_servers = registry.gauge("flexpert_placement_servers_balancedness", "Mean / max of what servers do in all layers together",
+                                           {{"kind", "expected"}});
+  metric.measured_servers = registry.gauge("flexpert_placement_servers_balancedness", "Mean / max of what servers do in all layers together",
+                                           {{"kind", "measured"}});
+  metric.plan_s = registry.histogram("flexpert_placement_plan_seconds", "Time to plan a rebalance",
+                                     {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1});
+  metric.rebalance_s = registry.histogram("flexpert_placement_rebalance_duration_seconds",
+                                          "From the beginning of a rebalance to the last model server working by it", telemetry::latency_bounds_s());
+  for (const char* cause : {"initial", "servers_changed", "replicas_changed", "balance"}) {
+    metric.moved_slots[cause] = registry.counter("flexpert_placement_moved_slots_total", "Replicas that a new table put on a server, moved or added, by cause", {{"cause", cause}});
+    metric.moved_bytes[cause] = registry.counter("flexpert_placement_moved_bytes_total", "Bytes of their weights, by cause", {{"cause", cause}});
+  }
+  for (const auto outcome : {RebalanceOutcome::kMoved, RebalanceOutcome::kBalanced, RebalanceOutcome::kNoBetter, RebalanceOutcome::kSmallGain,
+                             RebalanceOutcome::kNotWorth, RebalanceOutcome::kNoLoads, RebalanceOutcome::kBusy, RebalanceOutcome::kFailed})
+    metric.outcomes[name_of(outcome)] =
+        registry.counter("flexpert_placement_rebalances_total", "Rebalances for balance alone, by outcome; dry runs are not counted", {{"outcome", name_of(outcome)}});
   for (const InstanceState state : {InstanceState::kStarting, InstanceState::kWarm, InstanceState::kReady, InstanceState::kDraining,
                                     InstanceState::kStopped, InstanceState::kFailed})
     metric.servers[name_of(state)] = registry.gauge("flexpert_controller_expert_servers", "Expert servers by state", {{"state", name_of(state)}});
@@ -83,7 +123,9 @@ Result<void> Controller::Impl::start() {
                   servers.min, servers.max, servers.slots_per_server);
     if (scaling_options.replica_capacity_rows_per_s > 0) capacity_source = "configured";
   }
-  api = std::make_unique<Api>(loop, Api::Sources{[this] { return snapshot(); }, [this] { return extras(); }, journal.get(), &registry});
+  api = std::make_unique<Api>(loop, Api::Sources{[this] { return snapshot(); }, [this] { return extras(); }, journal.get(), &registry,
+                                                  [this](bool dry_run) { return asked_rebalance(dry_run); }, [this] { return placement_view(); },
+                                                  [this] { update_metrics(); }});
   FLEXPERT_ASSIGN(const net::Address listen, net::Address::parse(options.config.controller.listen));
   FLEXPERT_TRY(api->listen(listen));
 
@@ -108,6 +150,7 @@ void Controller::Impl::tick() {
   std::vector<Sensors::Target> targets;
   for (const Member* member : book.of(InstanceRole::kModelServer))
     if (member->status.state == InstanceState::kReady) targets.push_back({member->status.id, member->address});
+  measure_servers();
   sensors.poll(targets, [this](std::vector<Reading> readings) { on_readings(std::move(readings)); });
 }
 

@@ -20,6 +20,7 @@ struct ControllerOptions {
   std::string program;                       ///< path of the flexpert binary, argv[0] of what is launched
   std::string runtime_dir;                   ///< an existing folder for sockets and the journal; absolute
   std::string pack_file;                     ///< the model's pack; default: config.model->pack
+  std::uint64_t bytes_per_replica = 0;       ///< of an expert's weights, to count what moves; 0 = not counted
   Duration longest_window = Seconds(5);      ///< after it a window of measurement closes with few tokens, too
   Duration first_table_wait = Seconds(10);   ///< after it the first table does with fewer than `min` expert servers
   Duration ready_timeout = Seconds(300);     ///< for a model server to load its model

@@ -14,14 +14,19 @@
 #include "controller/controller.h"
 #include "controller/fleet_book.h"
 #include "controller/json_caller.h"
+#include "controller/placement_json.h"
+#include "controller/placement_keeper.h"
 #include "controller/plan.h"
+#include "controller/rebalance.h"
 #include "controller/sensors.h"
+#include "controller/server_rows.h"
 #include "scaling/load_accumulator.h"
 #include "store/journal.h"
 
 namespace flexpert::controller {
 
-/// The control loop's state and steps; see controller.h. controller.cc holds its life, cycle.cc its decisions.
+/// The control loop's state and steps; see controller.h. controller.cc holds its life, cycle.cc its decisions,
+/// balance_cycle.cc what is moved for balance alone.
 struct Controller::Impl {
   Impl(net::EventLoop& event_loop, ControllerOptions given, platform::Orchestrator& port, const Clock& time, telemetry::Registry& metrics);
   ~Impl();
@@ -51,9 +56,20 @@ struct Controller::Impl {
   [[nodiscard]] PlanInput plan_input(std::optional<scaling::LoadWindow> window);
   void carry_out(Plan plan, bool scaled);
   void act(Plan& plan);
+  void publish(RoutingTable table, const std::string& cause);
   void record(std::vector<Action> actions, bool acted, std::uint64_t epoch);
   void settle_drains();
   void update_metrics();
+
+  // Balance: balance_cycle.cc
+  void measure_servers();
+  void balance(bool window_closed);
+  [[nodiscard]] bool may_rebalance();
+  RebalanceReport rebalance(Reason trigger, bool dry_run);
+  [[nodiscard]] http::Response asked_rebalance(bool dry_run);
+  [[nodiscard]] http::Response placement_view();
+  void count_moves(const std::vector<ReplicaMove>& moves, const std::string& cause);
+  void update_placement_metrics();
 
   [[nodiscard]] const config::ModelConfig* model() const { return options.config.model ? &*options.config.model : nullptr; }
   [[nodiscard]] double capacity() const;
@@ -68,6 +84,7 @@ struct Controller::Impl {
   JsonCaller caller;
   Sensors sensors;
   CapacityProbe capacity_probe;
+  ServerRows server_rows;
   Actuator actuator;
   std::unique_ptr<store::Journal> journal;
   std::unique_ptr<Api> api;
@@ -75,6 +92,9 @@ struct Controller::Impl {
   scaling::ExpertUtilisationOptions scaling_options;
   scaling::ExpertUtilisationState loads;
   std::optional<scaling::LoadAccumulator> accumulator;
+  PlacementKeeper keeper;
+  std::map<InstanceId, std::uint64_t> last_steps;  ///< of each model server, as it said
+  std::uint64_t steps = 0;                         ///< of all of them, over restarts too
   ExpertGeometry geometry;
   std::deque<std::pair<TimePoint, std::uint32_t>> servers_wanted;  ///< by recent measurements
   double measured_capacity = 0;
@@ -99,8 +119,13 @@ struct Controller::Impl {
     telemetry::Gauge epoch, replicas, capacity, imbalance, dry_run;
     std::map<std::string, telemetry::Gauge> servers;  ///< expert servers by state
     telemetry::Histogram settle_s;
+    telemetry::Gauge placement_age, expected, measured, bound, expected_servers, measured_servers;
+    telemetry::Histogram plan_s, rebalance_s;
+    std::map<std::string, telemetry::Counter> moved_slots, moved_bytes, outcomes;  ///< by cause, by cause, by outcome
   } metric;
   std::optional<TimePoint> published_at;
+  std::optional<TimePoint> rebalance_began;  ///< of the one whose table is on its way
+  std::optional<RebalanceReport> last_rebalance;
 };
 
 }  // namespace flexpert::controller

@@ -56,6 +56,7 @@ void Controller::Impl::on_readings(std::vector<Reading> readings) {
     if (window) metric.windows.add();
     if (window && options.config.controller.dry_run) decide(std::nullopt);  // repairs are made in dry-run, too
     decide(window);
+    if (complete) balance(keeper.observe(accumulator->total(), steps));
   }
   changed();
 }
@@ -79,6 +80,9 @@ bool Controller::Impl::take(const Reading& reading) {
     accumulator.emplace(geometry.size());
     log::info("controller: {} has {} layers of {} experts", reading.id, geometry.layers, geometry.experts);
   }
+  std::uint64_t& seen = last_steps[reading.id];
+  steps += reading.loads->steps >= seen ? reading.loads->steps - seen : reading.loads->steps;
+  seen = reading.loads->steps;
   if (accumulator->add(reading.id.value, clock.now(), reading.loads->tokens, reading.loads->rows)) return true;
   metric.poll_failures.add();
   log::warn("controller: {} has another number of experts than the first model server: {} x {}", reading.id, reading.loads->geometry.layers,
@@ -200,12 +204,16 @@ void Controller::Impl::act(Plan& plan) {
     member->status.state = InstanceState::kDraining;
     member->leaving_table = true;
   }
-  if (plan.table) {
-    published_at = clock.now();
-    actuator.publish(std::move(*plan.table));
-  }
+  if (plan.table) publish(std::move(*plan.table), plan.cause);
   for (const InstanceId& id : plan.stop)
     if (Member* member = book.find(id)) actuator.stop(*member);
+}
+
+void Controller::Impl::publish(RoutingTable table, const std::string& cause) {
+  published_at = clock.now();
+  count_moves(moves_between(actuator.table(), table), cause);
+  keeper.planned(table);
+  actuator.publish(std::move(table));
 }
 
 void Controller::Impl::record(std::vector<Action> actions, bool acted, std::uint64_t epoch) {
@@ -226,6 +234,9 @@ void Controller::Impl::record(std::vector<Action> actions, bool acted, std::uint
 void Controller::Impl::settle_drains() {
   if (published_at) metric.settle_s.observe(to_seconds(clock.now() - *published_at));
   published_at.reset();
+  if (rebalance_began) metric.rebalance_s.observe(to_seconds(clock.now() - *rebalance_began));
+  rebalance_began.reset();
+  keeper.in_force(clock.now());
   bool any = false;
   for (Member* member : book.of(InstanceRole::kExpertServer)) {
     if (!std::exchange(member->leaving_table, false)) continue;
@@ -244,6 +255,7 @@ void Controller::Impl::update_metrics() {
   metric.capacity.set(capacity());
   if (table.epoch > 0)
     metric.imbalance.set(placement::imbalance_of(table.geometry, table.replicas, loads.rows_per_s, static_cast<std::uint32_t>(table.endpoints.size())));
+  update_placement_metrics();
   std::map<std::string, double> servers;
   for (const Member* member : book.of(InstanceRole::kExpertServer)) ++servers[name_of(member->status.state)];
   for (auto& [state, gauge] : metric.servers) gauge.set(servers[state]);

@@ -108,8 +108,7 @@ class Planner {
     } else if (in_.window && !expert_actions_.empty()) {
       input.max_moves = std::max<std::uint32_t>(16, slots / 16);
     } else {
-      input.max_moves = in_.window ? std::max<std::uint32_t>(8, slots / 32) : 0;
-      input.tolerance = 1.4;  // for balance alone only what is well out of it
+      input.max_moves = 0;
     }
     std::map<InstanceId, std::uint16_t> index;
     for (std::size_t s = 0; s < chosen_.size(); ++s) index[chosen_[s]->id] = static_cast<std::uint16_t>(s);
@@ -159,7 +158,7 @@ class Planner {
     table.replicas = std::move(placed.positions);
     if (!fresh() && table.endpoints == in_.table.endpoints && table.replicas == in_.table.replicas) return;
     if (fresh() && chosen_.empty()) return;
-    const char* code = fresh() ? "initial" : servers_changed ? "servers_changed" : plan_.changed_slots.empty() ? "rebalanced" : "replicas_changed";
+    const char* code = fresh() ? "initial" : servers_changed ? "servers_changed" : "replicas_changed";
     const auto total = [](const RoutingTable& t) {
       std::size_t sum = 0;
       for (const auto& list : t.replicas) sum += list.size();
@@ -175,6 +174,7 @@ class Planner {
                                {"moved", placed.moved},
                                {"imbalance", placed.imbalance}}});
     plan_.actions.push_back(std::move(action));
+    plan_.cause = code;
     plan_.table = std::move(table);
   }
 

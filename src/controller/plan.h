@@ -11,6 +11,7 @@
 #include "scaling/expert_utilisation.h"
 
 /// One decision of the control loop: a function of a snapshot, nothing else. Policy, then fleet size, then placement.
+/// Moves for balance alone are plan_rebalance()'s (rebalance.h).
 namespace flexpert::controller {
 
 struct ExpertFleetLimits {
@@ -52,6 +53,7 @@ struct Plan {
   std::vector<InstanceId> stop;              ///< warm ones too many
   std::uint32_t start = 0;                   ///< new processes
   std::optional<RoutingTable> table;         ///< with the next epoch, if it has to change
+  std::string cause;                         ///< of `table`: "initial", "servers_changed" or "replicas_changed"
   std::uint32_t servers_wanted = 0;          ///< by this measurement alone; 0 without one
   std::vector<std::size_t> changed_slots;    ///< whose replicas the policy changed: their cool-down starts
 };

@@ -52,6 +52,14 @@ TEST(FleetConfig, TakesHostNamesInUrlsAndPort80WhereNoneIsGiven) {
   EXPECT_EQ(config->upstreams[2].url, "http://[::1]:80");
 }
 
+TEST(FleetConfig, PlacementFieldsAreCheckedWithTheirLine) {
+  const std::string message = message_of("model:\n  path: p\n  placement:\n    threshold: 1.5\n    dispatch: fastest\n    max_move: 3\n");
+  EXPECT_NE(message.find("f.yaml:4: model.placement.threshold"), std::string::npos) << message;
+  EXPECT_NE(message.find("f.yaml:5: model.placement.dispatch"), std::string::npos) << message;
+  EXPECT_NE(message.find("least_activated_experts"), std::string::npos) << message;
+  EXPECT_NE(message.find("f.yaml:6: model.placement.max_move"), std::string::npos) << message;
+}
+
 TEST(FleetConfig, EveryFieldIsRead) {
   const auto config = parse(R"(
 gateway: {listen: "unix:/run/g.sock", max_body_bytes: 8MiB, health_interval_s: 0.5, upstream_timeout_s: 30, controller: "[::1]:9001"}
@@ -65,6 +73,8 @@ model:
   kv_blocks: 64
   max_batch: 8
   expert_servers: {min: 1, max: 4, warm: 2, slots_per_server: 16, threads: 2, pace_rows_per_s: 1e3}
+  placement: {rebalance_interval_s: 7.5, threshold: 0.8, drift: 0.2, least_gain: 0.01, max_moves: 12, window_tokens: 512, smoothing: 0.25,
+              cost: deepseek_v3_decode, link_bytes_per_s: 1e9, dispatch: round_robin}
   scaling: {replica_capacity_rows_per_s: 50.5, high: 0.9, low: 0.1, min_replicas: 2, max_replicas: 4, window_tokens: 4096,
             smoothing: 1, cooldown_s: 0, interval_s: 0.25}
   groups:
@@ -109,6 +119,16 @@ shutdown_deadline_s: 3
   EXPECT_EQ(model.scaling.smoothing, 1);
   EXPECT_EQ(model.scaling.cooldown_s, 0);
   EXPECT_EQ(model.scaling.interval_s, 0.25);
+  EXPECT_EQ(model.placement.rebalance_interval_s, 7.5);
+  EXPECT_EQ(model.placement.threshold, 0.8);
+  EXPECT_EQ(model.placement.drift, 0.2);
+  EXPECT_EQ(model.placement.least_gain, 0.01);
+  EXPECT_EQ(model.placement.max_moves, 12U);
+  EXPECT_EQ(model.placement.window_tokens, 512U);
+  EXPECT_EQ(model.placement.smoothing, 0.25);
+  EXPECT_EQ(model.placement.cost, "deepseek_v3_decode");
+  EXPECT_EQ(model.placement.link_bytes_per_s, 1e9);
+  EXPECT_EQ(model.placement.dispatch, "round_robin");
   EXPECT_EQ(model.groups[0].slots, (std::vector<ExpertSlot>{{0, 1}, {2, 3}, {2, 4}}));
   EXPECT_EQ(model.groups[1].slots, (std::vector<ExpertSlot>{{1, 5}}));
   EXPECT_EQ(config->upstreams[0].url, "http://h:80");
