@@ -1,0 +1,222 @@
+#include "placement/explain.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "fleet/expert_layout.h"
+
+namespace flexpert::placement {
+namespace {
+
+constexpr std::uint32_t kNone = UINT32_MAX;
+/// A layer this near its lower bound has nothing to gain from more replicas.
+constexpr double kAtBound = 0.01;
+
+/// One layer as it is, and what it would be with one slot changed.
+class LayerView {
+ public:
+  LayerView(const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot which)
+      : cluster_(cluster),
+        loads_(counts.layer(which.layer)),
+        row_(plan.layout.layer(which.layer)),
+        device_of_(device_of_slots(plan.layout.slots_of_device)),
+        replicas_(loads_.size(), 0) {
+    for (const std::int32_t expert : row_)
+      if (expert != kEmptySlot) ++replicas_[static_cast<std::size_t>(expert)];
+  }
+
+  /// The largest device load if `slot` held `expert` (kEmptySlot: nothing) instead.
+  [[nodiscard]] double largest_with(std::uint32_t slot, std::int32_t expert) const {
+    std::vector<double> load(cluster_.devices.size(), 0.0);
+    const std::int32_t old = slot == kNone ? kEmptySlot : row_[slot];
+    for (std::uint32_t s = 0; s < row_.size(); ++s) {
+      const std::int32_t held = s == slot ? expert : row_[s];
+      if (held == kEmptySlot) continue;
+      const std::uint32_t count = replicas_[static_cast<std::size_t>(held)] + (held == expert && slot != kNone ? 1 : 0) - (held == old && slot != kNone ? 1 : 0);
+      load[device_of_[s]] += loads_[static_cast<std::size_t>(held)] / count / cluster_.devices[device_of_[s]].speed;
+    }
+    return *std::max_element(load.begin(), load.end());
+  }
+
+  [[nodiscard]] double largest() const { return largest_with(kNone, kEmptySlot); }
+  [[nodiscard]] std::uint32_t replicas(std::int32_t expert) const { return replicas_[static_cast<std::size_t>(expert)]; }
+  [[nodiscard]] std::span<const std::int32_t> row() const { return row_; }
+  [[nodiscard]] std::uint32_t device_of(std::uint32_t slot) const { return device_of_[slot]; }
+  [[nodiscard]] bool alive(std::uint32_t slot) const { return cluster_.devices[device_of_[slot]].alive; }
+  [[nodiscard]] bool on_device(std::int32_t expert, std::uint32_t device) const {
+    for (std::uint32_t s = 0; s < row_.size(); ++s)
+      if (row_[s] == expert && device_of_[s] == device) return true;
+    return false;
+  }
+
+ private:
+  const ExpertCluster& cluster_;
+  std::span<const double> loads_;
+  std::span<const std::int32_t> row_;
+  std::vector<std::uint32_t> device_of_;
+  std::vector<std::uint32_t> replicas_;
+};
+
+std::string list(const std::vector<std::uint32_t>& numbers) {
+  std::string out;
+  for (std::size_t i = 0; i < numbers.size(); ++i) out += (i == 0 ? "" : i + 1 == numbers.size() ? " and " : ", ") + std::to_string(numbers[i]);
+  return out;
+}
+
+std::string plural(std::size_t count, const std::string& one, const std::string& many) { return count == 1 ? one : many; }
+
+Reason load_reason(const ExpertCounts& counts, ExpertSlot which, std::uint32_t& rank) {
+  const auto loads = counts.layer(which.layer);
+  const double load = loads[which.expert];
+  const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
+  rank = 1;
+  for (std::uint32_t e = 0; e < loads.size(); ++e)
+    if (loads[e] > load || (loads[e] == load && e < which.expert)) ++rank;
+  const double share = total > 0 ? load / total : 0;
+  const double mean = total / static_cast<double>(loads.size());
+  if (total <= 0)
+    return {"no_load", fmt::format("layer {} has no load in these counts: replicas are spread without regard to it", which.layer), {{"load", 0}}};
+  return {"load",
+          fmt::format("expert {} of layer {} got {:.0f} tokens: number {} of {} in its layer, {:.2f} % of the load, {:.2f} times the mean expert",
+                      which.expert, which.layer, load, rank, loads.size(), 100 * share, load / mean),
+          {{"load", load}, {"rank", static_cast<double>(rank)}, {"experts", static_cast<double>(loads.size())}, {"share", share}, {"times_mean", load / mean}}};
+}
+
+Reason replicas_reason(const LayerView& view, const ExpertCounts& counts, ExpertSlot which) {
+  const auto loads = counts.layer(which.layer);
+  const std::uint32_t replicas = view.replicas(static_cast<std::int32_t>(which.expert));
+  const double part = loads[which.expert] / replicas;
+  double largest = 0;
+  std::uint32_t largest_expert = which.expert;
+  for (std::uint32_t e = 0; e < loads.size(); ++e) {
+    const std::uint32_t count = view.replicas(static_cast<std::int32_t>(e));
+    if (count > 0 && loads[e] / count > largest) largest = loads[e] / count, largest_expert = e;
+  }
+  std::string text = fmt::format("{} {} of {:.0f} tokens each", replicas, plural(replicas, "replica", "replicas"), part);
+  text += largest_expert == which.expert ? ": the largest share of a slot in the layer"
+                                         : fmt::format("; the largest share of a slot in the layer is {:.0f} (expert {})", largest, largest_expert);
+  return {"replicas", text, {{"replicas", static_cast<double>(replicas)}, {"load_per_replica", part}, {"largest_load_per_replica", largest}}};
+}
+
+std::string compared(double with, double now) {
+  const double change = now > 0 ? with / now - 1 : 0;
+  if (std::abs(change) < 0.0005) return fmt::format("the busiest device would stay at {:.0f}", now);
+  return fmt::format("the busiest device would go from {:.0f} to {:.0f} ({:+.1f} %)", now, with, 100 * change);
+}
+
+Reason one_fewer(const LayerView& view, ExpertSlot which) {
+  const auto expert = static_cast<std::int32_t>(which.expert);
+  if (view.replicas(expert) < 2)
+    return {"one_fewer", "with one fewer it would have none: every expert needs a slot", {{"possible", 0}}};
+  const double now = view.largest();
+  double least = 0;
+  std::uint32_t best = kNone;
+  for (std::uint32_t s = 0; s < view.row().size(); ++s) {
+    if (view.row()[s] != expert) continue;
+    const double with = view.largest_with(s, kEmptySlot);
+    if (best == kNone || with < least) best = s, least = with;
+  }
+  return {"one_fewer", fmt::format("with one replica fewer {}", compared(least, now)), {{"possible", 1}, {"max_load", now}, {"max_load_then", least}}};
+}
+
+Reason one_more(const LayerView& view, ExpertSlot which, double& gain) {
+  const auto expert = static_cast<std::int32_t>(which.expert);
+  const double now = view.largest();
+  double least = 0;
+  std::uint32_t best = kNone;
+  bool only_beside = false;  // spare slots there are, but on devices that have it
+  for (std::uint32_t s = 0; s < view.row().size(); ++s) {
+    const std::int32_t old = view.row()[s];
+    if (!view.alive(s) || old == expert || (old != kEmptySlot && view.replicas(old) < 2)) continue;
+    if (view.on_device(expert, view.device_of(s))) {
+      only_beside = true;
+      continue;
+    }
+    const double with = view.largest_with(s, expert);
+    if (best == kNone || with < least) best = s, least = with;
+  }
+  gain = 0;
+  if (best == kNone)
+    return {"one_more",
+            only_beside ? "one more would sit beside a replica of its own: every device with a spare slot has the expert already"
+                        : "one more has no slot: every other expert has a single replica, and every expert needs one",
+            {{"possible", 0}}};
+  gain = now > 0 ? 1 - least / now : 0;
+  const std::int32_t old = view.row()[best];
+  const std::string place = old == kEmptySlot ? fmt::format("in an empty slot of device {}", view.device_of(best))
+                                              : fmt::format("on device {}, where a replica of expert {} would give way", view.device_of(best), old);
+  return {"one_more",
+          fmt::format("with one more, best {}, {}", place, compared(least, now)),
+          {{"possible", 1}, {"max_load", now}, {"max_load_then", least}, {"device", static_cast<double>(view.device_of(best))}, {"gives_way", static_cast<double>(old)}}};
+}
+
+Reason devices_reason(const LayerView& view, const ExpertCluster& cluster, ExpertSlot which) {
+  std::vector<std::uint32_t> devices;
+  std::vector<std::uint32_t> hosts;
+  std::uint32_t duplicates = 0;
+  for (std::uint32_t s = 0; s < view.row().size(); ++s) {
+    if (view.row()[s] != static_cast<std::int32_t>(which.expert)) continue;
+    const std::uint32_t device = view.device_of(s);
+    if (!devices.empty() && devices.back() == device) ++duplicates;
+    else devices.push_back(device);
+    const std::uint32_t host = cluster.devices[device].host;
+    if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
+  }
+  std::sort(hosts.begin(), hosts.end());
+  std::string text = fmt::format("on {} {}, {} {}", plural(devices.size(), "device", "devices"), list(devices), plural(hosts.size(), "host", "hosts"), list(hosts));
+  if (cluster.hosts() > 1) text += hosts.size() > 1 ? ": it outlives the loss of any one host" : ": lost with that host";
+  if (duplicates > 0) text += fmt::format("; {} {} a device with another, which balances nothing", duplicates, plural(duplicates, "replica shares", "replicas share"));
+  return {"devices", text, {{"devices", static_cast<double>(devices.size())}, {"hosts", static_cast<double>(hosts.size())}, {"duplicates", static_cast<double>(duplicates)}}};
+}
+
+Reason limit_reason(const PlacementPlan& plan, const LayerView& view, const ExpertCounts& counts, ExpertSlot which, double gain) {
+  const double now = view.largest();
+  const double bound = which.layer < plan.balance.layers.size() ? plan.balance.layers[which.layer].lower_bound : 0;
+  const std::uint32_t replicas = view.replicas(static_cast<std::int32_t>(which.expert));
+  const auto loads = counts.layer(which.layer);
+  const double over = bound > 0 ? now / bound - 1 : 0;
+  const std::vector<std::pair<std::string, double>> numbers = {{"max_load", now}, {"lower_bound", bound}, {"over_bound", over}};
+  if (now <= 0) return {"no_limit", "without load nothing limits the layer", numbers};
+  if (bound > 0 && over <= kAtBound)
+    return {"at_bound", fmt::format("the layer's busiest device, {:.0f}, is {:.1f} % above the proven lower bound {:.0f}: no number of replicas here would help more", now, 100 * over, bound),
+            numbers};
+  std::uint64_t spare = 0;
+  for (std::uint32_t s = 0; s < view.row().size(); ++s)
+    if (view.alive(s) && (view.row()[s] == kEmptySlot || view.replicas(view.row()[s]) > 1)) ++spare;
+  const std::string distance = bound > 0 ? fmt::format("{:.1f} % above the lower bound {:.0f}", 100 * over, bound) : std::string("of unknown distance to the bound");
+  if (spare == 0)
+    return {"slots_limit", fmt::format("slots are the limit: as many as experts, so that none can have a second replica; the busiest device, {:.0f}, is {}", now, distance), numbers};
+  if (gain > 0.0005 && loads[which.expert] / replicas > 0)
+    return {"could_gain", fmt::format("one more would help by {:.1f} %; the plan kept the slot for another expert or saved the move; the busiest device, {:.0f}, is {}", 100 * gain, now, distance),
+            numbers};
+  return {"others_limit", fmt::format("other experts' slots are the limit: the busiest device, {:.0f}, is {}, and one more replica of this expert does not lower it", now, distance), numbers};
+}
+
+}  // namespace
+
+std::vector<Reason> explain_expert(const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot expert) {
+  const ExpertGeometry geometry = plan.layout.geometry;
+  if (!geometry.contains(expert) || counts.geometry != geometry || plan.layout.devices() != cluster.devices.size())
+    return {{"unknown_expert",
+             fmt::format("no layer {} expert {} here: the plan has layers 0 to {} and experts 0 to {}, and needs counts and devices of its own", expert.layer,
+                         expert.expert, static_cast<std::int64_t>(geometry.layers) - 1, static_cast<std::int64_t>(geometry.experts) - 1),
+             {}}};
+  const LayerView view(plan, cluster, counts, expert);
+  std::uint32_t rank = 0;
+  std::vector<Reason> out = {load_reason(counts, expert, rank)};
+  if (view.replicas(static_cast<std::int32_t>(expert.expert)) == 0) {
+    out.push_back({"not_placed", "no device holds it: the model server computes it itself or does without", {{"replicas", 0}}});
+    return out;
+  }
+  out.push_back(replicas_reason(view, counts, expert));
+  out.push_back(devices_reason(view, cluster, expert));
+  out.push_back(one_fewer(view, expert));
+  double gain = 0;
+  out.push_back(one_more(view, expert, gain));
+  out.push_back(limit_reason(plan, view, counts, expert, gain));
+  return out;
+}
+
+}  // namespace flexpert::placement

@@ -1,0 +1,132 @@
+#include "placement/robust_search.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace flexpert::placement {
+namespace {
+
+/// Devices with a smaller share of all pressure than this have no say in the largest load.
+constexpr double kLeastPressure = 1e-4;
+
+/// A step that could be taken, and what it changes.
+struct Step {
+  RobustState::Change change;
+  std::uint32_t slot = 0;
+  std::uint32_t other = UINT32_MAX;  // swap with it, or
+  std::int32_t expert = kEmptySlot;  // becomes this one
+
+  [[nodiscard]] bool beats(const Step& than) const {
+    if (change.faults != than.change.faults) return change.faults < than.change.faults;
+    return change.value < than.change.value;
+  }
+};
+
+class LayerSearch {
+ public:
+  LayerSearch(RobustState& state, const RobustEffort& effort) : state_(state), effort_(effort) {}
+
+  void run() {
+    const std::uint32_t limit = effort_.steps > 0 ? effort_.steps : 4 * state_.slots() + 64;
+    repair(limit);
+    for (int log2 = effort_.first_log2; log2 <= effort_.last_log2; log2 += 2) {
+      state_.exponent(log2);
+      std::uint32_t steps_left = limit;
+      while (pass(steps_left)) {
+      }
+    }
+  }
+
+ private:
+  void consider_swap(Step& best, std::uint32_t slot, std::uint32_t other) const {
+    const Step step{state_.swapped(slot, other), slot, other, kEmptySlot};
+    if (step.beats(best)) best = step;
+  }
+
+  void consider_replacement(Step& best, std::uint32_t slot, std::int32_t expert) {
+    const std::int32_t old = state_.row()[slot];
+    if (old == expert || (old != kEmptySlot && state_.replicas(old) < 2)) return;
+    const Step step{state_.replaced(slot, expert), slot, UINT32_MAX, expert};
+    if (step.beats(best)) best = step;
+  }
+
+  void take(const Step& step) {
+    if (step.other != UINT32_MAX) state_.swap(step.slot, step.other);
+    else state_.replace(step.slot, step.expert);
+  }
+
+  /// Replicas that share a device or host move to where they do not, as long as there is such a place.
+  void repair(std::uint32_t limit) {
+    state_.exponent(effort_.first_log2);
+    std::uint32_t steps = 0;
+    for (std::uint32_t e = 0; e < state_.experts() && state_.faults() > 0; ++e) {
+      while (state_.faults_of(e) > 0 && ++steps <= limit) {
+        Step best;
+        const std::vector<std::uint32_t> holders = state_.holders(e);
+        for (const std::uint32_t slot : holders) {
+          for (std::uint32_t other = 0; other < state_.slots(); ++other)
+            if (state_.living_slot(other) && state_.device_of(other) != state_.device_of(slot)) consider_swap(best, slot, other);
+          for (std::uint32_t by = 0; by < state_.experts(); ++by) consider_replacement(best, slot, static_cast<std::int32_t>(by));
+        }
+        if (best.change.faults >= 0) break;
+        take(best);
+      }
+    }
+  }
+
+  /// Goes once over the devices, those under the most load first; false when none offered a step.
+  bool pass(std::uint32_t& steps_left) {
+    order_.clear();
+    double all = 0;
+    for (std::uint32_t d = 0; d < state_.devices(); ++d) {
+      if (!state_.alive(d)) continue;
+      order_.push_back({state_.pressure(d), d});
+      all += order_.back().first;
+    }
+    std::stable_sort(order_.begin(), order_.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    bool stepped = false;
+    for (const auto& [pressure, device] : order_) {
+      if (pressure < kLeastPressure * all && state_.goal().affinity_weight <= 0) break;
+      while (steps_left > 0 && step_from(device)) {
+        --steps_left;
+        stepped = true;
+      }
+    }
+    return stepped && steps_left > 0;
+  }
+
+  bool step_from(std::uint32_t device) {
+    Step best{{0, -effort_.least_gain}};
+    scan(best, device);
+    if (best.change.faults >= 0 && best.change.value >= -effort_.least_gain) return false;
+    take(best);
+    return true;
+  }
+
+  void scan(Step& best, std::uint32_t device) {
+    const auto row = state_.row();
+    for (std::uint32_t slot = state_.first_slot(device); slot < state_.first_slot(device + 1); ++slot) {
+      const std::int32_t expert = row[slot];
+      for (std::uint32_t other = 0; other < state_.slots(); ++other) {
+        const std::uint32_t at = state_.device_of(other);
+        if (!state_.alive(at)) continue;
+        if (at != device && state_.least_swapped(slot, other) < best.change.value) consider_swap(best, slot, other);
+        if (expert != kEmptySlot && state_.least_replaced(other, static_cast<std::uint32_t>(expert)) < best.change.value)
+          consider_replacement(best, other, expert);
+      }
+      if (expert != kEmptySlot && state_.replicas(expert) < 2) continue;
+      for (std::uint32_t by = 0; by < state_.experts(); ++by)
+        if (state_.least_replaced(slot, by) < best.change.value) consider_replacement(best, slot, static_cast<std::int32_t>(by));
+    }
+  }
+
+  RobustState& state_;
+  const RobustEffort& effort_;
+  std::vector<std::pair<double, std::uint32_t>> order_;
+};
+
+}  // namespace
+
+void improve(RobustState& state, const RobustEffort& effort) { LayerSearch(state, effort).run(); }
+
+}  // namespace flexpert::placement
