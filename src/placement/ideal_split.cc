@@ -18,14 +18,18 @@ constexpr std::uint32_t kStart = UINT32_MAX - 1;
 IdealSplit::IdealSplit(std::span<const std::int32_t> expert_of_slot, std::uint32_t experts, const ExpertCluster& cluster) {
   std::vector<std::vector<std::uint32_t>> holders(experts);
   std::size_t slot = 0;
-  for (const ExpertDevice& device : cluster.devices) {
+  tight_.assign(cluster.devices.size(), 0);
+  for (std::uint32_t d = 0; d < cluster.devices.size(); ++d) {
+    const ExpertDevice& device = cluster.devices[d];
     const auto number = static_cast<std::uint32_t>(speed_.size());
     for (std::uint32_t i = 0; i < device.slots; ++i, ++slot) {
       if (!device.alive || expert_of_slot[slot] == kEmptySlot) continue;
       auto& list = holders[static_cast<std::size_t>(expert_of_slot[slot])];
       if (list.empty() || list.back() != number) list.push_back(number);
     }
-    if (device.alive) speed_.push_back(device.speed);
+    if (!device.alive) continue;
+    speed_.push_back(device.speed);
+    number_.push_back(d);
   }
   first_edge_.push_back(0);
   first_at_.assign(speed_.size() + 1, 0);
@@ -66,12 +70,14 @@ double IdealSplit::by_subsets(std::span<const double> loads) {
     for (std::size_t block = 0; block < subset_.size(); block += bit << 1)
       for (std::size_t i = block; i < block + bit; ++i) subset_[i + bit] += subset_[i];
   double most = 0;
-  for (std::size_t subset = 1; subset < subset_.size(); ++subset) {
+  std::size_t tightest = subset_.size() - 1;
+  for (std::size_t subset = subset_.size() - 1; subset > 0; --subset) {
     double speed = 0;
     for (std::size_t d = 0; d < speed_.size(); ++d)
       if ((subset >> d & 1) != 0) speed += speed_[d];
-    most = std::max(most, subset_[subset] / speed);
+    if (subset_[subset] > most * speed) most = subset_[subset] / speed, tightest = subset;
   }
+  for (std::size_t d = 0; d < speed_.size(); ++d) tight_[number_[d]] = tightest >> d & 1;
   return most;
 }
 
@@ -84,6 +90,7 @@ double IdealSplit::by_flow(std::span<const double> loads) {
     left_[e] = first_edge_[e] == first_edge_[e + 1] ? 0 : loads[e];
     total += left_[e];
   }
+  for (const std::uint32_t d : number_) tight_[d] = 1;
   if (total <= 0) return 0;
   least_ = total * 1e-13;
   double level = total / std::accumulate(speed_.begin(), speed_.end(), 0.0);
@@ -100,7 +107,10 @@ double IdealSplit::by_flow(std::span<const double> loads) {
     }
     const double next = load / speed;
     if (!(next > level * (1 + 1e-12))) break;
-    for (std::size_t d = 0; d < speed_.size(); ++d) room_[d] += (next - level) * speed_[d];
+    for (std::size_t d = 0; d < speed_.size(); ++d) {
+      room_[d] += (next - level) * speed_[d];
+      tight_[number_[d]] = reached_by_[d] != kUnreached ? 1 : 0;
+    }
     level = next;
   }
   return level;

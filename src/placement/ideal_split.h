@@ -22,6 +22,10 @@ class IdealSplit {
   /// replica are not counted. Exact but for rounding (relative 1e-9).
   double max_load(std::span<const double> loads);
 
+  /// Returns 1 for the devices (of the cluster) whose experts set the newest max_load(): the load of the experts that only
+  /// they hold, divided by their speed, is that level. No split gets under it without another replica outside.
+  [[nodiscard]] std::span<const std::uint8_t> tight() const { return tight_; }
+
  private:
   double by_subsets(std::span<const double> loads);
   double by_flow(std::span<const double> loads);
@@ -29,6 +33,8 @@ class IdealSplit {
   bool saturate();
 
   std::vector<double> speed_;              // of living devices, which are numbered anew
+  std::vector<std::uint32_t> number_;      // [living devices]: in the cluster
+  std::vector<std::uint8_t> tight_;        // [devices of the cluster]
   std::vector<std::uint32_t> first_edge_;  // [experts + 1]: an expert's edges
   std::vector<std::uint32_t> device_;      // [edges], without repeats
   std::vector<std::uint32_t> expert_;      // [edges]

@@ -115,6 +115,28 @@ TEST(IdealSplit, EqualsTheLargestCutOverAllSetsOfExperts) {
   }
 }
 
+TEST(IdealSplit, TheTightDevicesHoldThatLoadAlone) {
+  Rng rng(8);
+  for (int round = 0; round < 100; ++round) {
+    const Case c = draw(rng, 2 + static_cast<std::uint32_t>(rng.below(16)), 12, round % 2 == 0);
+    IdealSplit split(c.slots, c.experts, c.cluster);
+    const double ideal = split.max_load(c.loads);
+    std::uint32_t tight = 0;
+    double speed = 0;
+    for (std::size_t d = 0; d < c.cluster.devices.size(); ++d) {
+      if (split.tight()[d] == 0) continue;
+      EXPECT_TRUE(c.cluster.devices[d].alive);
+      tight |= 1U << d;
+      speed += c.cluster.devices[d].speed;
+    }
+    const auto holders = holders_of(c);
+    double load = 0;
+    for (std::uint32_t e = 0; e < c.experts; ++e)
+      if (holders[e] != 0 && (holders[e] & ~tight) == 0) load += c.loads[e];
+    EXPECT_NEAR(load, ideal * speed, 1e-9 * load) << round;
+  }
+}
+
 TEST(IdealSplit, ASplitReachesIt) {
   Rng rng(6);
   for (int round = 0; round < 12; ++round) {
