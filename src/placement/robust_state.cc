@@ -21,6 +21,7 @@ RobustState::RobustState(const RobustGoal& goal, std::uint32_t experts)
   for (std::uint32_t d = 0; d < devices.size(); ++d) {
     device_of_.insert(device_of_.end(), devices[d].slots, d);
     first_slot_.push_back(first_slot_.back() + devices[d].slots);
+    node_of_.push_back(devices[d].node);
     if (!devices[d].alive || devices[d].slots == 0) continue;
     ++living_devices_;
     speeds_ += devices[d].speed;
@@ -38,6 +39,8 @@ RobustState::RobustState(const RobustGoal& goal, std::uint32_t experts)
   slope_.resize(cases_);
   fault_.resize(experts);
   pull_.resize(load_.size());
+  top_.resize(load_.size());
+  top_pull_.resize(load_.size());
   part_.resize(row_.size() * cases_);
   part_cost_.resize(row_.size());
   slot_home_.resize(row_.size());
@@ -164,6 +167,8 @@ void RobustState::refresh_tangents() {
     for (std::uint32_t c = 0; c < cases_; ++c) {
       const std::size_t i = d * cases_ + c;
       pull_[i] = load_[i] > 0 ? slope_[c] * p * powered_[i] / (load_[i] * devices[d].speed) : 0;
+      top_pull_[i] = slope_[c] > 0 ? slope_[c] * p / (reference_[c] * devices[d].speed) : 0;
+      top_[i] = slope_[c] > 0 ? slope_[c] * (1 + p * (load_[i] / reference_[c] - 1) - powered_[i]) : 0;
     }
   std::fill(part_.begin(), part_.end(), 0.0);
   std::fill(part_cost_.begin(), part_cost_.end(), 0.0);
@@ -182,18 +187,24 @@ void RobustState::refresh_tangents() {
     for (const std::uint32_t slot : holders_[e]) {
       part_cost_[slot] = home == kNoHome ? 0 : cost / count;
       slot_home_[slot] = home;
-      const bool away = home != kNoHome && node_of(device_of_[slot]) != home;
+      const bool away = home != kNoHome && node_of_[device_of_[slot]] != home;
       drop_[slot] = count > 1 ? cost * ((out - (away ? 1 : 0)) / (count - 1) - out / count) : unless_last;
     }
     for (std::uint32_t c = 0; c < cases_; ++c) {
+      const double handed_on = count > 1 ? load[c] * unless_last : 0;  // to each that stays, when one goes
       double pulls = 0;
-      for (const std::uint32_t slot : holders_[e]) pulls += pull_[device_of_[slot] * cases_ + c];
+      double rise = 0;
+      for (const std::uint32_t slot : holders_[e]) {
+        const std::size_t i = device_of_[slot] * cases_ + c;
+        pulls += pull_[i];
+        rise += least_added(i, handed_on);
+      }
       relief_[e] += load[c] * pulls / (count * (count + 1));
       joined_[e * cases_ + c] = load[c] / (count + 1);
       for (const std::uint32_t slot : holders_[e]) {
+        const std::size_t i = device_of_[slot] * cases_ + c;
         part_[slot * cases_ + c] = load[c] / count;
-        const double pull = pull_[device_of_[slot] * cases_ + c];
-        if (count > 1) drop_[slot] += load[c] * ((pulls - pull) * unless_last - pull / count);
+        if (count > 1) drop_[slot] += rise - least_added(i, handed_on) - pull_[i] * load[c] / count;
       }
     }
   }
@@ -206,14 +217,10 @@ RobustState::Change RobustState::swapped(std::uint32_t slot, std::uint32_t other
   const std::uint32_t from = device_of_[slot];
   const std::uint32_t to = device_of_[other];
   const auto& devices = goal_.cluster->devices;
-  const double* load_a = a == kEmptySlot ? nullptr : &load_of_expert_[static_cast<std::size_t>(a) * cases_];
-  const double* load_b = b == kEmptySlot ? nullptr : &load_of_expert_[static_cast<std::size_t>(b) * cases_];
-  const double part_a = a == kEmptySlot ? 0 : 1.0 / replicas(a);
-  const double part_b = b == kEmptySlot ? 0 : 1.0 / replicas(b);
   Change out;
   for (std::uint32_t c = 0; c < cases_; ++c) {
     if (slope_[c] <= 0) continue;
-    const double moved = (load_a != nullptr ? load_a[c] * part_a : 0) - (load_b != nullptr ? load_b[c] * part_b : 0);
+    const double moved = part_[slot * cases_ + c] - part_[other * cases_ + c];
     const std::size_t i = from * cases_ + c;
     const std::size_t j = to * cases_ + c;
     const double now = power(std::max(0.0, load_[i] - moved / devices[from].speed) / reference_[c]) +
@@ -221,13 +228,11 @@ RobustState::Change RobustState::swapped(std::uint32_t slot, std::uint32_t other
     out.value += slope_[c] * (now - powered_[i] - powered_[j]);
   }
   if (!home_.empty()) {
-    const auto crossing = [&](std::int32_t expert, double part, std::uint32_t leaves, std::uint32_t enters) {
-      if (expert == kEmptySlot) return 0.0;
-      const std::uint32_t home = home_[static_cast<std::size_t>(expert)];
-      if (home == kNoHome) return 0.0;
-      return share_[static_cast<std::size_t>(expert)] * part * ((devices[enters].node != home ? 1 : 0) - (devices[leaves].node != home ? 1 : 0));
+    const auto crossing = [&](std::uint32_t of, std::uint32_t leaves, std::uint32_t enters) {
+      if (slot_home_[of] == kNoHome) return 0.0;
+      return part_cost_[of] * ((node_of_[enters] != slot_home_[of] ? 1 : 0) - (node_of_[leaves] != slot_home_[of] ? 1 : 0));
     };
-    out.value += goal_.affinity_weight * (crossing(a, part_a, from, to) + crossing(b, part_b, to, from));
+    out.value += crossing(slot, from, to) + crossing(other, to, from);
   }
   if (a != kEmptySlot && replicas(a) > 1) out.faults += faults_with(static_cast<std::uint32_t>(a), slot, to) - fault_[static_cast<std::size_t>(a)];
   if (b != kEmptySlot && replicas(b) > 1) out.faults += faults_with(static_cast<std::uint32_t>(b), other, from) - fault_[static_cast<std::size_t>(b)];
@@ -249,10 +254,9 @@ RobustState::Change RobustState::replaced(std::uint32_t slot, std::int32_t exper
       delta_[device * cases_ + c] += scale * load_of_expert_[static_cast<std::size_t>(of) * cases_ + c];
   };
   const std::uint32_t device = device_of_[slot];
-  const auto& devices = goal_.cluster->devices;
   double crossing = 0;
   const auto crosses = [&](std::int32_t of, std::uint32_t at) {
-    return !home_.empty() && home_[static_cast<std::size_t>(of)] != kNoHome && devices[at].node != home_[static_cast<std::size_t>(of)];
+    return !home_.empty() && home_[static_cast<std::size_t>(of)] != kNoHome && node_of_[at] != home_[static_cast<std::size_t>(of)];
   };
   const auto visit = [&](std::uint32_t at, std::int32_t of, double part) {
     add(at, of, part);

@@ -85,7 +85,13 @@ class RobustState {
   void release(std::uint32_t expert, std::uint32_t slot);
   void refresh();
   void refresh_tangents();
-  [[nodiscard]] std::uint32_t node_of(std::uint32_t device) const { return goal_.cluster->devices[device].node; }
+  /// Of the value at the least, when `load` is added to a device in a case: the power lies above its tangents, here that
+  /// at the device's own load and that at the largest.
+  [[nodiscard]] double least_added(std::size_t device_case, double load) const {
+    const double top = top_[device_case] + top_pull_[device_case] * load;
+    const double own = pull_[device_case] * load;
+    return top > own ? top : own;
+  }
 
   const RobustGoal& goal_;
   std::uint32_t experts_;
@@ -96,6 +102,7 @@ class RobustState {
   double loaded_weight_ = 0;            // of the cases that have load in this layer
   std::vector<std::uint32_t> first_slot_;
   std::vector<std::uint32_t> device_of_;
+  std::vector<std::uint32_t> node_of_;  // per device
   std::vector<double> load_of_expert_;  // [expert][case]
   std::vector<double> share_;
   std::vector<bool> has_load_;          // per case
@@ -108,6 +115,8 @@ class RobustState {
   std::vector<double> slope_;           // per case: of the value by a change of its sum of powers
   // What least_swapped() and least_replaced() read.
   std::vector<double> pull_;            // [device][case]: of the value by a change of the device's load before its speed
+  std::vector<double> top_;             // [device][case]: from the power to the tangent at the largest load
+  std::vector<double> top_pull_;        // [device][case]: that tangent's
   std::vector<double> part_;            // [slot][case]: the load of one replica
   std::vector<double> part_cost_;       // [slot]: of that replica away from home
   std::vector<std::uint32_t> slot_home_;// [slot]
@@ -130,11 +139,13 @@ inline double RobustState::least_swapped(std::uint32_t slot, std::uint32_t other
   const std::uint32_t from = device_of_[slot];
   const std::uint32_t to = device_of_[other];
   double out = 0;
-  for (std::uint32_t c = 0; c < cases_; ++c)
-    out += (part_[slot * cases_ + c] - part_[other * cases_ + c]) * (pull_[to * cases_ + c] - pull_[from * cases_ + c]);
+  for (std::uint32_t c = 0; c < cases_; ++c) {
+    const double moved = part_[slot * cases_ + c] - part_[other * cases_ + c];
+    out += least_added(to * cases_ + c, moved) + least_added(from * cases_ + c, -moved);
+  }
   if (!home_.empty()) {
-    const std::uint32_t leaves = node_of(from);
-    const std::uint32_t enters = node_of(to);
+    const std::uint32_t leaves = node_of_[from];
+    const std::uint32_t enters = node_of_[to];
     if (slot_home_[slot] == leaves) out += leaves == enters ? 0 : part_cost_[slot];
     else if (slot_home_[slot] == enters) out -= part_cost_[slot];
     if (slot_home_[other] == enters) out += leaves == enters ? 0 : part_cost_[other];
@@ -144,10 +155,14 @@ inline double RobustState::least_swapped(std::uint32_t slot, std::uint32_t other
 }
 
 inline double RobustState::least_replaced(std::uint32_t slot, std::uint32_t expert) const {
-  const std::uint32_t device = device_of_[slot];
   double out = drop_[slot] - relief_[expert];
-  for (std::uint32_t c = 0; c < cases_; ++c) out += joined_[expert * cases_ + c] * pull_[device * cases_ + c];
-  if (!home_.empty() && home_[expert] != kNoHome && home_[expert] != node_of(device))
+  const std::uint32_t device = device_of_[slot];
+  for (std::uint32_t c = 0; c < cases_; ++c) {
+    const double gone = part_[slot * cases_ + c];
+    // drop_ holds the tangent of what goes: here it is that of the difference.
+    out += least_added(device * cases_ + c, joined_[expert * cases_ + c] - gone) + pull_[device * cases_ + c] * gone;
+  }
+  if (!home_.empty() && home_[expert] != kNoHome && home_[expert] != node_of_[device])
     out += goal_.affinity_weight * share_[expert] / static_cast<double>(holders_[expert].size() + 1);
   return out;
 }
