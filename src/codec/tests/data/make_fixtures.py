@@ -1,5 +1,5 @@
-"""Writes the genuine .pt and .npy files beside it: needs torch and numpy (Debian 12: apt-get install python3-torch).
-The tests know the values; run it again only to add a file."""
+"""Writes genuine .pt and .npy files: needs torch and numpy. The tests know the values; run it again only to add a file.
+This folder: torch 1.13, numpy 1.24 (Debian 12: apt-get install python3-torch). torch_2: some of them by torch 2.15."""
 import collections
 import sys
 
@@ -38,6 +38,20 @@ save("views", {"base": base, "transposed": base.t(), "column": base[:, 2], "corn
 save("protocol_4", {"logical_count": torch.tensor([[1.5, 2.5]])}, pickle_protocol=4)
 save("nested_module", torch.nn.Linear(1, 1))
 save("legacy", {"logical_count": torch.tensor([[1, 2]])}, _use_new_zipfile_serialization=False)
+
+if hasattr(torch, "uint16"):
+    save("unsigned", {"two": torch.tensor([1, 65535], dtype=torch.uint16), "four": torch.tensor([4294967295], dtype=torch.uint32)})
+
+
+class Attack:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+save("attack", {"logical_count": Attack()})
+# As a GPU's tensors are saved: only the device's name differs.
+torch.serialization.register_package(0, lambda storage: "cuda:0", lambda storage, location: None)
+save("cuda_dump", dict(rank=0, logical_count=torch.arange(24, dtype=torch.int32).reshape(2, 3, 4), average_utilization_rate_over_window=0.75))
 
 for name, array in dict(
         int64=numpy.arange(6, dtype="<i8").reshape(2, 3), big_endian=numpy.arange(6, dtype=">i4").reshape(2, 3),
