@@ -8,6 +8,9 @@ namespace {
 
 /// A step must take at least this off the busiest device, in units of the mean: less is rounding.
 constexpr double kLeastRelief = 1e-9;
+/// Steps after one that made things worse within which they must be better than before.
+constexpr int kHumpSteps = 12;
+constexpr double kForever = 1e300;
 
 }  // namespace
 
@@ -164,12 +167,6 @@ bool IncrementalLayer::place_missing() {
   return true;
 }
 
-void IncrementalLayer::write(SlotWrite change) {
-  lift(change.slot);
-  put(change.slot, change.expert);
-  writes_.push_back(change);
-}
-
 void IncrementalLayer::note_point() {
   points_.push_back({static_cast<std::uint32_t>(writes_.size()), changed_, load_.empty() ? 0 : load_[busiest()]});
 }
@@ -180,33 +177,81 @@ void IncrementalLayer::improve(double threshold, std::uint32_t most_changed) {
   points_.clear();
   if (!std::equal(row_.begin(), row_.end(), first_row_.begin())) {
     reset_to(first_row_);
-    changed_ = 0;
-    for (std::size_t i = 0; i < held_.size(); ++i) changed_ += held_[i] > held_at_start_[i] ? held_[i] - held_at_start_[i] : 0U;
+    count_changed();
   }
   note_point();
   if (!(mean_ > 0)) return;
-  while (changed_ < most_changed) {
-    const std::uint32_t top = busiest();
-    best_ = {};
-    open_.clear();
-    for (std::uint32_t slot = 0; slot < row_.size(); ++slot)
-      if (devices_.alive[devices_.device_of[slot]] && (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] > 1)) open_.push_back(slot);
-    try_swaps(top);
-    try_replacing_on(top);
-    try_replicating_from(top);
-    if (best_.size == 0) return;
-    // A swap lifts both first: neither expert is ever twice on a device, nor its share that of one replica more.
-    if (best_.size == 2) {
-      lift(best_.writes[0].slot);
-      lift(best_.writes[1].slot);
-      for (const SlotWrite& w : best_.writes) {
-        put(w.slot, w.expert);
-        writes_.push_back(w);
+  while (changed_ < most_changed && (step() || pass_hump())) note_point();
+}
+
+bool IncrementalLayer::step() {
+  const std::uint32_t top = busiest();
+  best_ = {};
+  limit_ = load_[top] - kLeastRelief;
+  find_open_slots();
+  try_swaps(top);
+  try_replacing_on(top);
+  for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) try_replicating(slot);
+  if (best_.size == 0) return false;
+  carry_out(best_);
+  return true;
+}
+
+bool IncrementalLayer::pass_hump() {
+  const double goal = points_.back().max_load;
+  const std::size_t writes = writes_.size();
+  best_ = {};
+  best_.score = -kForever;
+  limit_ = kForever;
+  find_open_slots();
+  const std::uint32_t top = busiest();
+  std::uint32_t heaviest = devices_.first[top];
+  const auto relief = [this](std::uint32_t slot) {
+    return row_[slot] == kEmptySlot ? 0 : share_[static_cast<std::uint32_t>(row_[slot])] - share_more_[static_cast<std::uint32_t>(row_[slot])];
+  };
+  for (std::uint32_t slot = heaviest; slot < devices_.first[top + 1]; ++slot)
+    if (relief(slot) > relief(heaviest)) heaviest = slot;
+  try_replicating(heaviest);
+  if (best_.size > 0) {
+    carry_out(best_);
+    kept_ = best_.writes[0].slot;
+    for (int steps = 0; steps < kHumpSteps; ++steps) {
+      if (load_[busiest()] < goal - kLeastRelief) {
+        kept_ = kNoSlot;
+        return true;
       }
-    } else {
-      write(best_.writes[0]);
+      if (!step()) break;
     }
-    note_point();
+  }
+  kept_ = kNoSlot;
+  writes_.resize(writes);
+  reset_to(first_row_);
+  for (const SlotWrite& w : writes_) row_[w.slot] = w.expert;
+  const std::vector<std::int32_t> row = row_;
+  reset_to(row);
+  count_changed();
+  return false;
+}
+
+void IncrementalLayer::count_changed() {
+  changed_ = 0;
+  for (std::size_t i = 0; i < held_.size(); ++i) changed_ += held_[i] > held_at_start_[i] ? held_[i] - held_at_start_[i] : 0U;
+}
+
+void IncrementalLayer::find_open_slots() {
+  open_.clear();
+  for (std::uint32_t slot = 0; slot < row_.size(); ++slot)
+    if (devices_.alive[devices_.device_of[slot]] && slot != kept_ &&
+        (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] > 1))
+      open_.push_back(slot);
+}
+
+void IncrementalLayer::carry_out(const Step& step) {
+  // A swap lifts both first: neither expert is ever twice on a device, nor its share that of one replica more.
+  for (std::uint32_t i = 0; i < step.size; ++i) lift(step.writes[i].slot);
+  for (std::uint32_t i = 0; i < step.size; ++i) {
+    put(step.writes[i].slot, step.writes[i].expert);
+    writes_.push_back(step.writes[i]);
   }
 }
 
@@ -233,7 +278,7 @@ void IncrementalLayer::try_swaps(std::uint32_t top) {
         const double shift = share_[mine] - share_[theirs];
         const double new_high = high - shift * inverse_top;
         const double new_low = low + shift * inverse;
-        if (new_high > high - kLeastRelief || new_low > high - kLeastRelief) continue;
+        if (new_high > limit_ || new_low > limit_) continue;
         const double gain = high_excess + low_excess - excess(new_high) - excess(new_low);
         if (2 * gain <= best_.score || held(top, theirs) > 0 || held(d, mine) > 0) continue;
         const int cost = change_by_leaving(top, row_[slot]) + change_by_coming(d, row_[slot]) + change_by_leaving(d, row_[other]) +
@@ -250,7 +295,7 @@ void IncrementalLayer::try_replacing_on(std::uint32_t top) {
   const double high = load_[top];
   const std::vector<double> loads = load_;
   for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) {
-    if (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] < 2) continue;
+    if (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] < 2 || slot == kept_) continue;
     const auto mine = static_cast<std::uint32_t>(row_[slot]);
     double without = 0;
     bool fits = true;
@@ -259,7 +304,7 @@ void IncrementalLayer::try_replacing_on(std::uint32_t top) {
       if (static_cast<std::uint32_t>(s) == slot) continue;
       const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
       load_[at] += (share_fewer_[mine] - share_[mine]) * devices_.inverse_speed[at];
-      fits = fits && load_[at] <= high - kLeastRelief;
+      fits = fits && load_[at] <= limit_;
     }
     if (fits) {
       for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
@@ -275,7 +320,7 @@ void IncrementalLayer::try_replacing_on(std::uint32_t top) {
       for (std::uint32_t e = 0; e < experts_; ++e) {
         if (e == mine || held(top, e) > 0) continue;
         const double new_high = load_[top] + share_more_[e] * devices_.inverse_speed[top];
-        if (new_high > high - kLeastRelief) continue;
+        if (new_high > limit_) continue;
         double gain = without + excess(high) - excess(new_high);
         const double less = share_[e] - share_more_[e];
         for (std::int32_t s = first_of_[e]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
@@ -294,54 +339,48 @@ void IncrementalLayer::try_replacing_on(std::uint32_t top) {
   }
 }
 
-/// An expert of the busiest device gets one more replica, elsewhere, in place of a replica or in an empty slot.
-void IncrementalLayer::try_replicating_from(std::uint32_t top) {
-  const double high = load_[top];
-  const std::vector<double> loads = load_;
-  for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) {
-    if (row_[slot] == kEmptySlot) continue;
-    const auto mine = static_cast<std::uint32_t>(row_[slot]);
-    const double less = share_[mine] - share_more_[mine];
-    double with = 0;
-    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
-      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-      const double now = load_[at] - less * devices_.inverse_speed[at];
-      with += excess(load_[at]) - excess(now);
-      load_[at] = now;
-    }
-    for (const std::uint32_t open : open_) {
-      const std::uint32_t d = devices_.device_of[open];
-      if (held(d, mine) > 0) continue;
-      const std::int32_t holds = row_[open];
-      const double gone = holds == kEmptySlot ? 0 : share_[static_cast<std::uint32_t>(holds)];
-      const double now = load_[d] + (share_more_[mine] - gone) * devices_.inverse_speed[d];
-      if (now > high - kLeastRelief) continue;
-      double gain = with + excess(load_[d]) - excess(now);
-      bool fits = true;
-      if (holds != kEmptySlot) {
-        const auto e = static_cast<std::uint32_t>(holds);
-        const double more = share_fewer_[e] - share_[e];
-        for (std::int32_t s = first_of_[e]; s >= 0 && fits; s = next_[static_cast<std::uint32_t>(s)]) {
-          if (static_cast<std::uint32_t>(s) == open) continue;
-          const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-          // Twins on one device would add up to more than what is compared here.
-          if (at == d || held(at, e) > 1) {
-            fits = false;
-            break;
-          }
-          const double then = load_[at] + more * devices_.inverse_speed[at];
-          gain += excess(load_[at]) - excess(then);
-          fits = then <= high - kLeastRelief;
-        }
-      }
-      if (!fits || 2 * gain <= best_.score) continue;
-      offer(gain, change_by_leaving(d, holds) + change_by_coming(d, row_[slot]), {open, row_[slot]});
-    }
-    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
-      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-      load_[at] = loads[at];
-    }
+/// The slot's expert gets one more replica, elsewhere, in place of a replica or in an empty slot.
+void IncrementalLayer::try_replicating(std::uint32_t slot) {
+  if (row_[slot] == kEmptySlot) return;
+  const auto mine = static_cast<std::uint32_t>(row_[slot]);
+  const double less = share_[mine] - share_more_[mine];
+  double with = 0;
+  saved_ = load_;
+  for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
+    const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+    const double now = load_[at] - less * devices_.inverse_speed[at];
+    with += excess(load_[at]) - excess(now);
+    load_[at] = now;
   }
+  for (const std::uint32_t open : open_) {
+    const std::uint32_t d = devices_.device_of[open];
+    if (held(d, mine) > 0) continue;
+    const std::int32_t holds = row_[open];
+    const double gone = holds == kEmptySlot ? 0 : share_[static_cast<std::uint32_t>(holds)];
+    const double now = load_[d] + (share_more_[mine] - gone) * devices_.inverse_speed[d];
+    if (now > limit_) continue;
+    double gain = with + excess(load_[d]) - excess(now);
+    bool fits = true;
+    if (holds != kEmptySlot) {
+      const auto e = static_cast<std::uint32_t>(holds);
+      const double more = share_fewer_[e] - share_[e];
+      for (std::int32_t s = first_of_[e]; s >= 0 && fits; s = next_[static_cast<std::uint32_t>(s)]) {
+        if (static_cast<std::uint32_t>(s) == open) continue;
+        const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
+        // Twins on one device would add up to more than what is compared here.
+        if (at == d || held(at, e) > 1) {
+          fits = false;
+          break;
+        }
+        const double then = load_[at] + more * devices_.inverse_speed[at];
+        gain += excess(load_[at]) - excess(then);
+        fits = then <= limit_;
+      }
+    }
+    if (!fits || 2 * gain <= best_.score) continue;
+    offer(gain, change_by_leaving(d, holds) + change_by_coming(d, row_[slot]), {open, row_[slot]});
+  }
+  load_ = saved_;
 }
 
 }  // namespace flexpert::placement

@@ -61,6 +61,7 @@ class IncrementalLayer {
   [[nodiscard]] std::span<const std::int32_t> row() const { return row_; }
 
  private:
+  static constexpr std::uint32_t kNoSlot = UINT32_MAX;
   struct Step {
     double score = 0;
     std::uint32_t size = 0;
@@ -81,16 +82,24 @@ class IncrementalLayer {
   void set_replicas(std::uint32_t expert, std::uint32_t replicas);
   void lift(std::uint32_t slot);
   void put(std::uint32_t slot, std::int32_t expert);
-  void write(SlotWrite change);
+  void carry_out(const Step& step);
+  void count_changed();
+  void find_open_slots();
+  [[nodiscard]] bool step();
+  /// Where no step helps: gives an expert of the busiest device one more replica whatever that does to the device it goes
+  /// to, and goes on from there. Takes all back if that does not get below what was reached before.
+  [[nodiscard]] bool pass_hump();
   void note_point();
   void try_swaps(std::uint32_t busiest);
   void try_replacing_on(std::uint32_t busiest);
-  void try_replicating_from(std::uint32_t busiest);
+  void try_replicating(std::uint32_t slot);
   [[nodiscard]] std::uint32_t busiest() const;
 
   const DeviceTable& devices_;
   std::uint32_t experts_;
   double threshold_ = 1;
+  double limit_ = 0;  // that no device which a step touches may exceed
+  std::uint32_t kept_ = kNoSlot;  // that a step over a hump must not take back
   double mean_ = 0;
   std::uint32_t changed_ = 0;
   std::vector<double> weight_;         // per expert, in units of the mean device load
@@ -103,6 +112,7 @@ class IncrementalLayer {
   std::vector<std::int32_t> first_of_;  // per expert: its first slot, then next_ along
   std::vector<std::int32_t> next_;
   std::vector<double> load_;            // per device, over speed
+  std::vector<double> saved_;           // load_ while something is tried
   std::vector<std::uint8_t> held_;
   std::vector<std::uint8_t> held_at_start_;
   std::vector<std::uint32_t> open_;     // slots that may lose what they hold
