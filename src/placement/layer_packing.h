@@ -12,13 +12,19 @@ namespace flexpert::placement {
 
 /// When the search in a layer ends.
 struct PackingEffort {
-  double tolerance = 0.0015;     ///< over the lower bound: good enough
-  std::uint32_t changes = 2000;  ///< of the layout, at most
+  double tolerance = 0.0005;            ///< over the lower bound: good enough
+  double recount_tolerance = 0.003;     ///< replica counts are reconsidered only beyond this
+  std::uint64_t comparisons = 400'000;  ///< of exchanges, at most about so many; 100,000 take some 0.2 ms
 };
 
 /// Places the replicas of one layer on the devices of a cluster: from scratch, or better than they are. For many layers
 /// one after the other: memory is allocated once. Dead devices and slots beyond one of each expert stay empty. Loads of
-/// an expert are split evenly over its replicas. Deterministic.
+/// an expert are split evenly over its replicas. Deterministic. One thread.
+///
+/// How: replicas go one by one to the expert with the largest share; shares in descending order to the least loaded device
+/// that has room and has not the expert; then, until the busiest device is close enough to the lower bound, one of its
+/// replicas is exchanged with one of another device so that the larger of both loads gets as small as can be. Where no
+/// exchange helps, an expert gets a replica at another's expense, exchanges follow, and the result stays if it is better.
 class LayerPacking {
  public:
   /// Precondition: validate(cluster); plan() needs a living slot for every expert.
@@ -31,8 +37,9 @@ class LayerPacking {
   /// `experts` to room(). Precondition: finite loads >= 0, one an expert. Returns the largest device load.
   double plan(std::span<const double> loads, std::uint32_t replicas, std::span<std::int32_t> slots, const PackingEffort& effort = {});
 
-  /// Exchanges and replaces replicas until nothing better is found; no device gets an expert that it has. Never worse
-  /// than before. Precondition: each expert in a living slot, none in a dead one. Returns the largest device load.
+  /// Makes a layout better, and experts that are twice on a device separate, whatever that costs; without such ones it gets
+  /// never worse. Empty slots may be used by moving a replica there, but no replica is added. Precondition: each expert in
+  /// a living slot, none in a dead one, no device with more slots than experts in use. Returns the largest device load.
   double improve(std::span<const double> loads, std::span<std::int32_t> slots, const PackingEffort& effort = {});
 
   /// The lower bound of the newest loads.
@@ -45,47 +52,66 @@ class LayerPacking {
     std::uint32_t room = 0;   ///< places: min(slots, experts)
     double per_speed = 1;
   };
+  /// What the search changes.
+  struct State {
+    std::vector<std::uint32_t> copies;    ///< per expert
+    std::vector<double> share;            ///< load / copies
+    std::vector<std::int32_t> expert_at;  ///< per place, kEmptySlot or expert
+    std::vector<double> level;            ///< per device, load / speed
+    std::vector<std::uint64_t> holds;     ///< [expert][device] bits
+  };
   struct Exchange {
     double worse = 0;  ///< the larger load of both devices afterwards
     std::uint32_t device = 0;
-    std::uint32_t out = 0;  ///< place of the busiest device
+    std::uint32_t out = 0;  ///< place of the one device
     std::uint32_t in = 0;   ///< place of the other
   };
 
+  // layer_packing.cc: from loads to a first layout.
   void take(std::span<const double> loads);
   void choose_counts(std::uint32_t replicas);
   void deal();
   void settle(std::uint32_t expert);
+  void separate();
+  void separate(std::uint32_t device, std::uint32_t place);
+  void write(std::span<std::int32_t> slots) const;
+
+  // layer_search.cc: from a layout to a better one.
   void search(const PackingEffort& effort);
-  [[nodiscard]] std::uint32_t busiest() const;
+  void exchange_all(double goal, std::uint64_t comparisons);
   bool exchange_with_any(std::uint32_t a, double goal);
   void find_exchange(std::uint32_t a, std::uint32_t b, Exchange& best);
-  [[nodiscard]] bool holds(std::uint32_t device, std::int32_t expert) const {
-    return expert >= 0 && (holds_[static_cast<std::size_t>(expert) * words_ + device / 64] >> (device % 64) & 1) != 0;
-  }
-  [[nodiscard]] double share_at(std::uint32_t place) const { return expert_at_[place] < 0 ? 0.0 : share_[static_cast<std::size_t>(expert_at_[place])]; }
+  bool recount(double goal, const PackingEffort& effort);
+  bool try_recount(std::uint32_t gains, std::uint32_t loses, std::uint32_t device, double goal, std::uint64_t comparisons);
+  void set_copies(std::uint32_t expert, std::uint32_t copies);
   void put(std::uint32_t device, std::uint32_t place, std::int32_t expert);
-  void clear();
-  void write(std::span<std::int32_t> slots) const;
+  [[nodiscard]] std::uint32_t busiest() const;
+  [[nodiscard]] bool holds(std::uint32_t device, std::int32_t expert) const {
+    return expert >= 0 && (now_.holds[static_cast<std::size_t>(expert) * words_ + device / 64] >> (device % 64) & 1) != 0;
+  }
+  [[nodiscard]] double share_at(std::uint32_t place) const {
+    return now_.expert_at[place] < 0 ? 0.0 : now_.share[static_cast<std::size_t>(now_.expert_at[place])];
+  }
 
   std::uint32_t experts_;
   std::uint32_t room_ = 0;
-  std::uint32_t words_ = 0;              // of a row of holds_
-  std::vector<Device> devices_;          // those that live and have slots
+  std::uint32_t words_ = 0;  // of a row of State::holds
+  std::vector<Device> devices_;  // those that live and have slots
   MaxLoadBound bound_of_;
   double bound_ = 0;
-  std::vector<double> loads_;            // per expert
-  std::vector<std::uint32_t> copies_;
-  std::vector<double> share_;            // load / copies
-  std::vector<std::int32_t> expert_at_;  // per place, kEmptySlot or expert
-  std::vector<double> level_;            // per device, load / speed
-  std::vector<std::uint32_t> used_;      // per device, places filled by deal()
-  std::vector<std::uint64_t> holds_;     // [expert][device] bits
+  std::vector<double> loads_;
+  State now_;
+  State saved_;
+  std::uint64_t compared_ = 0;
+  // Memory that is kept from layer to layer.
+  std::vector<std::uint32_t> used_;  // per device, places filled by deal()
   std::vector<std::uint64_t> keys_;
   std::vector<std::uint32_t> taken_;
   std::vector<std::uint32_t> unsettled_;
   std::vector<double> in_shares_;
   std::vector<std::uint32_t> in_places_;
+  std::vector<std::uint32_t> gaining_;
+  std::vector<std::uint32_t> losing_;
   Tournament heaviest_;
   Tournament lightest_;
 };
