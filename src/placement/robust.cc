@@ -6,6 +6,7 @@
 
 #include "placement/affinity.h"
 #include "placement/balance.h"
+#include "placement/layout_check.h"
 #include "placement/moves.h"
 #include "placement/robust_search.h"
 #include "placement/robust_start.h"
@@ -20,33 +21,10 @@ struct Candidate {
   int faults = 0;
 };
 
+/// What a layer must gain for its slots to change.
+constexpr double kWorthMoving = 5e-4;
 /// What a fresh layer must be better by than one that grew out of the layout in force.
 constexpr double kWorthStartingAfresh = 1e-3;
-
-Result<void> check_current(const RobustProblem& problem) {
-  const ExpertLayout& current = *problem.current;
-  const ExpertGeometry geometry = problem.cases.front().counts.geometry;
-  if (current.geometry != geometry)
-    return fail(ErrorCode::kInvalidArgument, "the layout in force has {} layers x {} experts, the counts {} x {}", current.geometry.layers,
-                current.geometry.experts, geometry.layers, geometry.experts);
-  if (current.devices() != problem.cluster.devices.size())
-    return fail(ErrorCode::kInvalidArgument, "the layout in force has {} devices, the cluster {}", current.devices(), problem.cluster.devices.size());
-  for (std::size_t d = 0; d < current.devices(); ++d)
-    if (current.slots_of_device[d] != problem.cluster.devices[d].slots)
-      return fail(ErrorCode::kInvalidArgument, "device {} has {} slots in the layout in force, {} in the cluster", d, current.slots_of_device[d],
-                  problem.cluster.devices[d].slots);
-  const std::size_t slots = current.slots();
-  if (current.expert_of_slot.size() != slots * geometry.layers)
-    return fail(ErrorCode::kInvalidArgument, "the layout in force needs {} layers x {} slots: {} entries given", geometry.layers, slots,
-                current.expert_of_slot.size());
-  for (std::size_t i = 0; i < current.expert_of_slot.size(); ++i) {
-    const std::int32_t expert = current.expert_of_slot[i];
-    if (expert != kEmptySlot && (expert < 0 || static_cast<std::uint32_t>(expert) >= geometry.experts))
-      return fail(ErrorCode::kInvalidArgument, "the layout in force: layer {} slot {}: no expert {}: the model has 0 to {}", i / slots, i % slots, expert,
-                  geometry.experts - 1);
-  }
-  return {};
-}
 
 Result<void> check(const RobustProblem& problem) {
   if (problem.cases.empty()) return fail(ErrorCode::kInvalidArgument, "robust plan: needs at least one load case");
@@ -74,7 +52,7 @@ Result<void> check(const RobustProblem& problem) {
     if (!std::isfinite(affinity.weight) || affinity.weight < 0)
       return fail(ErrorCode::kInvalidArgument, "affinity: weight must be a number of 0 or more: {}", affinity.weight);
   }
-  if (problem.current) FLEXPERT_TRY(check_current(problem));
+  if (problem.current) FLEXPERT_TRY(check_in_force(*problem.current, problem.cluster, geometry));
   return {};
 }
 
@@ -113,7 +91,11 @@ class RobustPlanner {
     std::optional<Candidate> best;
     if (problem_.current) {
       begin(problem_.affinity ? homes_of(problem_.current->layer(index), combined_.layer(index), problem_.cluster, groups()) : Homes{});
-      best = search(repaired_start(state_, problem_.current->layer(index)), {.first_log2 = 6, .last_log2 = 8, .least_gain = 1e-5, .steps = 0});
+      const std::vector<std::int32_t> start = repaired_start(state_, problem_.current->layer(index));
+      state_.place(start);
+      best = Candidate{start, state_.value(), state_.faults()};
+      Candidate moved = search(start, {.first_log2 = 6, .last_log2 = 8, .least_gain = 2e-5, .steps = 0});
+      if (moved.faults < best->faults || moved.value > best->value + kWorthMoving) best = std::move(moved);
     }
     const Homes homes = problem_.affinity ? packed_homes(index) : Homes{};
     begin(homes);
@@ -132,7 +114,13 @@ class RobustPlanner {
   using Homes = std::vector<std::uint32_t>;
 
   static RobustGoal goal_of(const RobustProblem& problem) {
-    RobustGoal goal{&problem.cluster, {}, problem.objective, problem.spread_hosts, problem.affinity ? problem.affinity->weight : 0};
+    RobustGoal goal{&problem.cluster, {}, problem.objective, problem.spread_hosts, problem.affinity ? problem.affinity->weight : 0, false};
+    const ExpertDevice* first = nullptr;
+    for (const ExpertDevice& device : problem.cluster.devices) {
+      if (!device.alive) continue;
+      if (first == nullptr) first = &device;
+      goal.may_leave_empty |= device.slots != first->slots || device.speed != first->speed;
+    }
     double weights = 0;
     for (const LoadCase& load : problem.cases) weights += load.weight;
     for (const LoadCase& load : problem.cases) goal.case_weight.push_back(load.weight / weights);

@@ -115,6 +115,7 @@ class LayerSearch {
           consider_replacement(best, other, expert);
       }
       if (expert != kEmptySlot && state_.replicas(expert) < 2) continue;
+      if (state_.goal().may_leave_empty && state_.least_dropped(slot) < best.change.value) consider_replacement(best, slot, kEmptySlot);
       for (std::uint32_t by = 0; by < state_.experts(); ++by)
         if (state_.least_replaced(slot, by) < best.change.value) consider_replacement(best, slot, static_cast<std::int32_t>(by));
     }

@@ -262,9 +262,11 @@ RobustState::Change RobustState::replaced(std::uint32_t slot, std::int32_t exper
     add(at, of, part);
     if (crosses(of, at)) crossing += share_[static_cast<std::size_t>(of)] * part;
   };
-  const double had = replicas(expert);
-  for (const std::uint32_t holder : holders_[static_cast<std::size_t>(expert)]) visit(device_of_[holder], expert, 1 / (had + 1) - 1 / had);
-  visit(device, expert, 1 / (had + 1));
+  if (expert != kEmptySlot) {
+    const double had = replicas(expert);
+    for (const std::uint32_t holder : holders_[static_cast<std::size_t>(expert)]) visit(device_of_[holder], expert, 1 / (had + 1) - 1 / had);
+    visit(device, expert, 1 / (had + 1));
+  }
   if (old != kEmptySlot) {
     const double before = replicas(old);
     for (const std::uint32_t holder : holders_[static_cast<std::size_t>(old)])
@@ -281,7 +283,7 @@ RobustState::Change RobustState::replaced(std::uint32_t slot, std::int32_t exper
       out.value += slope_[c] * (power(std::max(0.0, load_[i] + delta_[i]) / reference_[c]) - powered_[i]);
     }
   }
-  out.faults = faults_with(static_cast<std::uint32_t>(expert), kNone, device) - fault_[static_cast<std::size_t>(expert)];
+  if (expert != kEmptySlot) out.faults = faults_with(static_cast<std::uint32_t>(expert), kNone, device) - fault_[static_cast<std::size_t>(expert)];
   if (old != kEmptySlot) out.faults += faults_with(static_cast<std::uint32_t>(old), slot, kNone) - fault_[static_cast<std::size_t>(old)];
   return out;
 }
@@ -311,7 +313,7 @@ void RobustState::replace(std::uint32_t slot, std::int32_t expert) {
   if (old == expert) return;
   if (old != kEmptySlot) release(static_cast<std::uint32_t>(old), slot);
   row_[slot] = expert;
-  hold(static_cast<std::uint32_t>(expert), slot);
+  if (expert != kEmptySlot) hold(static_cast<std::uint32_t>(expert), slot);
   for (const std::int32_t e : {old, expert}) {
     if (e == kEmptySlot) continue;
     const auto changed = static_cast<std::uint32_t>(e);

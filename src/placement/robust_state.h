@@ -17,6 +17,7 @@ struct RobustGoal {
   CaseObjective objective = CaseObjective::kWeightedMean;
   bool spread_hosts = true;
   double affinity_weight = 0;
+  bool may_leave_empty = false;            ///< a slot too many on a slow or large device is better left empty
 };
 
 /// One layer's slots, and per case the load of each device, kept up to date as slots change. Loads are normalised: in
@@ -41,11 +42,12 @@ class RobustState {
 
   /// The experts of two slots of different living devices change places.
   [[nodiscard]] Change swapped(std::uint32_t slot, std::uint32_t other) const;
-  /// `slot`, on a living device, gets `expert` instead of what it has, which must have another slot.
+  /// `slot`, on a living device, gets `expert` (or kEmptySlot) instead of what it has, which must have another slot.
   [[nodiscard]] Change replaced(std::uint32_t slot, std::int32_t expert);
   /// Return what the value falls to at the least, cheaply: sums of powers are convex, so their tangent is below them.
   [[nodiscard]] double least_swapped(std::uint32_t slot, std::uint32_t other) const;
   [[nodiscard]] double least_replaced(std::uint32_t slot, std::uint32_t expert) const;
+  [[nodiscard]] double least_dropped(std::uint32_t slot) const { return drop_[slot]; }
   void swap(std::uint32_t slot, std::uint32_t other);
   void replace(std::uint32_t slot, std::int32_t expert);
 
