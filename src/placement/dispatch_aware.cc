@@ -79,8 +79,8 @@ Result<DispatchAwarePlan> plan_dispatch_aware(std::span<const ExpertCounts> wind
     living += device.alive ? device.slots : 0;
   }
   if (living < geometry.experts)
-    return fail(ErrorCode::kInvalidArgument, "the living devices have fewer slots than the model experts, add devices or slots: {} < {}", living,
-                geometry.experts);
+    return fail(ErrorCode::kInvalidArgument, "the living devices have fewer slots than the model experts, add devices or slots: {} < {}",
+                living, geometry.experts);
   std::vector<ExpertCounts> seen;
   const std::size_t count = std::min<std::size_t>(windows.size(), std::max(1U, options.most_windows));
   for (std::size_t i = 0; i < count; ++i) seen.push_back(windows[i * windows.size() / count]);

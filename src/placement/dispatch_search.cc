@@ -31,7 +31,8 @@ std::vector<std::uint16_t> holders_of(std::span<const std::int32_t> row, const E
 
 }  // namespace
 
-DispatchSearch::DispatchSearch(std::vector<std::int32_t> row, const ExpertCluster& cluster, std::uint32_t experts, std::vector<double> loads)
+DispatchSearch::DispatchSearch(std::vector<std::int32_t> row, const ExpertCluster& cluster, std::uint32_t experts,
+                               std::vector<double> loads)
     : cluster_(cluster),
       experts_(experts),
       loads_(std::move(loads)),

@@ -40,10 +40,9 @@ std::vector<std::int32_t> level_start(std::span<const double> loads, const Exper
     const double share = loads[e] / replicas[e];
     for (std::uint32_t i = 0; i < replicas[e]; ++i) {
       std::size_t best = load.size();
-      for (std::size_t d = 0; d < load.size(); ++d) {
-        if (next[d] == end[d] || holds[d]) continue;
-        if (best == load.size() || (load[d] + share) / cluster.devices[d].speed < (load[best] + share) / cluster.devices[best].speed) best = d;
-      }
+      const auto after = [&](std::size_t d) { return (load[d] + share) / cluster.devices[d].speed; };
+      for (std::size_t d = 0; d < load.size(); ++d)
+        if (next[d] < end[d] && !holds[d] && (best == load.size() || after(d) < after(best))) best = d;
       if (best == load.size()) break;
       row[next[best]++] = static_cast<std::int32_t>(e);
       load[best] += share;

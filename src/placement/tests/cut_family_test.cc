@@ -41,7 +41,8 @@ double ideal_cost(const Sample& sample, const CutFamily& family) {
 }
 
 ReplicaChange draw_change(Rng& rng, const CutFamily& family, std::uint32_t devices) {
-  ReplicaChange change{static_cast<std::uint32_t>(rng.below(kExperts)), ReplicaChange::kNoDevice, static_cast<std::uint32_t>(rng.below(devices))};
+  ReplicaChange change{static_cast<std::uint32_t>(rng.below(kExperts)), ReplicaChange::kNoDevice,
+                       static_cast<std::uint32_t>(rng.below(devices))};
   for (std::uint32_t d = 0; d < devices && rng.below(2) == 0; ++d)
     if (d != change.to && family.replicas_on(change.expert, d) > 0) change.from = d;
   return change;
