@@ -40,7 +40,11 @@ Result<std::vector<ExpertCounts>> count_steps(const NumberArray& array, std::str
     return fail(ErrorCode::kInvalidArgument, "{}: {}layer {} expert {}: a count must be a finite number >= 0, is {}", what, step, slot.layer,
                 slot.expert, array.values[i]);
   }
+  constexpr std::size_t kMaxSteps = std::size_t{1} << 20;
+  if (elements / geometry.size() > kMaxSteps)
+    return fail(ErrorCode::kResourceExhausted, "{}: {} steps; at most {} are read; add some of them up", what, elements / geometry.size(), kMaxSteps);
   std::vector<ExpertCounts> steps;
+  steps.reserve(elements / geometry.size());
   const auto step_size = static_cast<std::ptrdiff_t>(geometry.size());
   for (auto at = array.values.begin(); at != array.values.end(); at += step_size)
     steps.push_back({geometry, std::vector<double>(at, at + step_size), 0});
