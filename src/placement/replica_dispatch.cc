@@ -34,21 +34,68 @@ std::span<const DispatchPiece> ReplicaDispatch::assign(std::span<const ReplicaLo
     if (a_bound != b_bound) return a_bound;
     return groups[a].rows != groups[b].rows ? groups[a].rows > groups[b].rows : a < b;
   });
-  for (const std::uint32_t g : order_) assign_group(endpoints, g, groups[g]);
+  for (const std::uint32_t g : order_) {
+    collect(endpoints, groups[g]);
+    switch (policy_) {
+      case DispatchPolicy::kStatic: fix(endpoints, groups[g]); break;
+      case DispatchPolicy::kRandom:
+      case DispatchPolicy::kRoundRobin: deal(groups[g]); break;
+      case DispatchPolicy::kLeastLoaded:
+      case DispatchPolicy::kLeastActivatedExperts:
+      case DispatchPolicy::kLocalityFirst: by_finish(g, groups[g]); continue;
+    }
+    give_counted(g);
+  }
   std::sort(pieces_.begin(), pieces_.end(),
             [](const DispatchPiece& a, const DispatchPiece& b) { return a.group != b.group ? a.group < b.group : a.first < b.first; });
   return pieces_;
 }
 
-void ReplicaDispatch::assign_group(std::span<const ReplicaLoad> endpoints, std::uint32_t index, const DispatchGroup& group) {
+/// Collects the replicas that may get rows of the group.
+void ReplicaDispatch::collect(std::span<const ReplicaLoad> endpoints, const DispatchGroup& group) {
   candidates_.clear();
+  const auto alive = [&](std::uint16_t e) { return e < endpoints.size() && endpoints[e].alive; };
+  const bool only_near = policy_ == DispatchPolicy::kLocalityFirst &&
+                         std::ranges::any_of(group.replicas, [&](std::uint16_t e) { return alive(e) && endpoints[e].near; });
   for (const std::uint16_t e : group.replicas) {
-    if (e >= endpoints.size() || !endpoints[e].alive) continue;
+    if (!alive(e) || (only_near && !endpoints[e].near)) continue;
     const double message_ns = used_[e] != 0 ? 0 : endpoints[e].ns_per_batch;
     const std::size_t rank = (e + endpoints.size() - turn_ % endpoints.size()) % endpoints.size();
     const double ready_ns = finish_ns_[e] + message_ns + endpoints[e].ns_per_expert;
     candidates_.push_back({e, rank, ready_ns, message_ns, std::max(endpoints[e].ns_per_row, 1.0), 0});
   }
+}
+
+/// Row by row over the candidates: at random or in turns. Rows of an expert are alike, so only their numbers matter.
+void ReplicaDispatch::deal(const DispatchGroup& group) {
+  if (policy_ == DispatchPolicy::kRandom) {
+    for (std::uint32_t row = 0; row < group.rows; ++row) ++candidates_[rng_.below(candidates_.size())].rows;
+    return;
+  }
+  if (group.key >= next_.size()) next_.resize(group.key + std::size_t{1}, 0);
+  const auto count = static_cast<std::uint32_t>(candidates_.size());
+  const std::uint32_t first = next_[group.key] % count;
+  for (std::uint32_t i = 0; i < count; ++i)
+    candidates_[(first + i) % count].rows = group.rows / count + (i < group.rows % count ? 1 : 0);
+  next_[group.key] = (first + group.rows) % count;
+}
+
+void ReplicaDispatch::fix(std::span<const ReplicaLoad> endpoints, const DispatchGroup& group) {
+  std::size_t i = (seed_ + group.key) % group.replicas.size();
+  while (group.replicas[i] >= endpoints.size() || !endpoints[group.replicas[i]].alive) i = (i + 1) % group.replicas.size();
+  std::ranges::find(candidates_, group.replicas[i], &Candidate::endpoint)->rows = group.rows;
+}
+
+void ReplicaDispatch::give_counted(std::uint32_t index) {
+  std::uint32_t first = 0;
+  for (const Candidate& c : candidates_) {
+    if (c.rows == 0) continue;
+    give(index, c, first, c.rows);
+    first += c.rows;
+  }
+}
+
+void ReplicaDispatch::by_finish(std::uint32_t index, const DispatchGroup& group) {
   const double rows = group.rows;
   const auto alone = [&](const Candidate& c) { return c.ready_ns + rows * c.ns_per_row; };
   const auto best = std::min_element(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
@@ -56,6 +103,10 @@ void ReplicaDispatch::assign_group(std::span<const ReplicaLoad> endpoints, std::
   });
   const double alone_ns = alone(*best);
   const Candidate chosen = *best;
+  if (policy_ == DispatchPolicy::kLeastActivatedExperts) {
+    give(index, chosen, 0, group.rows);
+    return;
+  }
 
   // Water-filling: the level at which the first k candidates (by readiness) end together.
   std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
@@ -104,13 +155,7 @@ void ReplicaDispatch::assign_group(std::span<const ReplicaLoad> endpoints, std::
     give(index, chosen, 0, group.rows);
     return;
   }
-  std::uint32_t first = 0;
-  for (std::size_t i = 0; i < used; ++i) {
-    const Candidate& c = candidates_[i];
-    if (c.rows == 0) continue;
-    give(index, c, first, c.rows);
-    first += c.rows;
-  }
+  give_counted(index);
 }
 
 void ReplicaDispatch::give(std::uint32_t group, const Candidate& to, std::uint32_t first, std::uint32_t rows) {

@@ -4,6 +4,9 @@
 #include <span>
 #include <vector>
 
+#include "base/rng.h"
+#include "placement/dispatch_policy.h"
+
 namespace flexpert::placement {
 
 /// What an expert server is expected to need, and how much is in front of it.
@@ -13,12 +16,14 @@ struct ReplicaLoad {
   double ns_per_row = 1000;
   double ns_per_expert = 0;   ///< once for every distinct expert of a batch: reading its weights
   double ns_per_batch = 0;    ///< what one more message costs the sender: an endpoint without rows must be better by this
+  bool near = false;          ///< on the sender's host
 };
 
 /// The rows that one expert has to compute, and which endpoints hold a replica of it.
 struct DispatchGroup {
   std::uint32_t rows = 0;
   std::span<const std::uint16_t> replicas;
+  std::uint32_t key = 0;  ///< of the expert, the same in every batch; static and round robin go by it
 };
 
 /// A run of a group's rows, given to one endpoint.
@@ -31,11 +36,20 @@ struct DispatchPiece {
   auto operator<=>(const DispatchPiece&) const = default;
 };
 
-/// Gives each group of a layer to the replicas that are expected to complete it first. Large groups are split by rows
-/// over several replicas when that ends sooner by more than reading the weights again costs. Groups without a choice
-/// go first, then the larger ones. Deterministic; allocation-free once its buffers have grown.
+/// Chooses the replicas that compute each group of a layer. By policy:
+/// - least_loaded: those that are expected to complete the group first. Large groups are split by rows over several
+///   replicas when that ends sooner by more than reading the weights again costs.
+/// - least_activated_experts: the same without splitting: every expert's weights are read on one server only.
+/// - locality_first: the same as least_loaded, among the replicas on the sender's host if there is one.
+/// - static: always the same replica, chosen by the expert's key and the seed; the next one while it is not alive.
+/// - random, round_robin: row by row over the living replicas, whatever they have to do.
+/// Groups without a choice go first, then the larger ones. Deterministic; allocation-free once its buffers have grown.
 class ReplicaDispatch {
  public:
+  /// `seed`: of random; senders with different ones use different replicas under static.
+  explicit ReplicaDispatch(DispatchPolicy policy = DispatchPolicy::kLeastLoaded, std::uint64_t seed = 0)
+      : policy_(policy), seed_(seed), rng_(seed) {}
+
   /// Returns the pieces, by group and first row; a group without a live replica has none. Valid until the next call.
   /// `turn` chooses among endpoints that are equally good: count it up, so that none of them gets all the small batches.
   std::span<const DispatchPiece> assign(std::span<const ReplicaLoad> endpoints, std::span<const DispatchGroup> groups,
@@ -52,8 +66,16 @@ class ReplicaDispatch {
   };
 
   void give(std::uint32_t group, const Candidate& to, std::uint32_t first, std::uint32_t rows);
-  void assign_group(std::span<const ReplicaLoad> endpoints, std::uint32_t index, const DispatchGroup& group);
+  void collect(std::span<const ReplicaLoad> endpoints, const DispatchGroup& group);
+  void by_finish(std::uint32_t index, const DispatchGroup& group);
+  void deal(const DispatchGroup& group);
+  void fix(std::span<const ReplicaLoad> endpoints, const DispatchGroup& group);
+  void give_counted(std::uint32_t index);
 
+  DispatchPolicy policy_;
+  std::uint64_t seed_;
+  Rng rng_;
+  std::vector<std::uint32_t> next_;  ///< by key: rows dealt so far, round robin
   std::uint64_t turn_ = 0;
   std::vector<double> finish_ns_;
   std::vector<std::uint8_t> used_;  ///< endpoints that have rows already

@@ -73,20 +73,27 @@ TEST(ReplicaDispatch, GroupsThatHaveAChoiceMakeRoomForThoseThatHaveNone) {
   EXPECT_EQ(pieces, (std::vector<DispatchPiece>{{0, 1, 0, 10}, {1, 0, 0, 10}}));
 }
 
+constexpr DispatchPolicy kPolicies[] = {DispatchPolicy::kStatic,      DispatchPolicy::kRandom,
+                                        DispatchPolicy::kRoundRobin,  DispatchPolicy::kLeastLoaded,
+                                        DispatchPolicy::kLeastActivatedExperts, DispatchPolicy::kLocalityFirst};
+
 /// Every row of every group with a live replica is given away once, to a live replica of that group.
 TEST(ReplicaDispatch, EveryRowGoesToExactlyOneReplica) {
   Rng rng(11);
-  ReplicaDispatch dispatch;
+  std::vector<ReplicaDispatch> dispatches;
+  for (const DispatchPolicy policy : kPolicies) dispatches.emplace_back(policy, 3);
   for (int round = 0; round < 3000; ++round) {
+    ReplicaDispatch& dispatch = dispatches[static_cast<std::size_t>(round) % dispatches.size()];
     std::vector<ReplicaLoad> endpoints(1 + rng.below(8));
     for (auto& e : endpoints)
-      e = {rng.below(4) != 0, static_cast<double>(rng.below(200)), 1 + rng.uniform() * 5000, rng.uniform() * 50000 * rng.below(2)};
+      e = {rng.below(4) != 0,  static_cast<double>(rng.below(200)), 1 + rng.uniform() * 5000, rng.uniform() * 50000 * rng.below(2), 0,
+           rng.below(2) != 0};
     std::vector<std::vector<std::uint16_t>> replicas(1 + rng.below(20));
     std::vector<DispatchGroup> groups;
     for (auto& list : replicas) {
       for (std::uint16_t e = 0; e < endpoints.size(); ++e)
         if (rng.below(2) != 0) list.push_back(e);
-      groups.push_back({1 + static_cast<std::uint32_t>(rng.below(200)), list});
+      groups.push_back({1 + static_cast<std::uint32_t>(rng.below(200)), list, static_cast<std::uint32_t>(groups.size())});
     }
     const auto pieces = dispatch.assign(endpoints, groups);
     std::vector<std::uint32_t> next(groups.size(), 0);
@@ -104,6 +111,57 @@ TEST(ReplicaDispatch, EveryRowGoesToExactlyOneReplica) {
       EXPECT_EQ(next[g], alive ? groups[g].rows : 0U);
     }
   }
+}
+
+TEST(ReplicaDispatch, StaticKeepsItsReplicaWhileItLives) {
+  ReplicaDispatch dispatch(DispatchPolicy::kStatic, 1);
+  std::vector<ReplicaLoad> endpoints(3, {.alive = true, .queue_rows = 1000});
+  const std::vector<std::uint16_t> all{0, 1, 2};
+  const std::vector<DispatchGroup> groups{{9, all, 7}, {9, all, 8}};
+  for (std::uint64_t turn = 0; turn < 3; ++turn) {
+    const auto pieces = dispatch.assign(endpoints, groups, turn);
+    EXPECT_TRUE(std::ranges::equal(pieces, std::vector<DispatchPiece>{{0, 2, 0, 9}, {1, 0, 0, 9}}));
+  }
+  endpoints[2].alive = false;
+  EXPECT_EQ(dispatch.assign(endpoints, groups)[0].endpoint, 0);
+  EXPECT_EQ(ReplicaDispatch(DispatchPolicy::kStatic, 2).assign(endpoints, groups)[1].endpoint, 1);
+}
+
+TEST(ReplicaDispatch, RoundRobinDealsRowsInTurnsForEachExpert) {
+  ReplicaDispatch dispatch(DispatchPolicy::kRoundRobin);
+  const std::vector<ReplicaLoad> endpoints{{.alive = true, .queue_rows = 1000}, {.alive = true}};
+  const std::vector<DispatchGroup> groups{{3, kBoth, 4}};
+  EXPECT_TRUE(std::ranges::equal(dispatch.assign(endpoints, groups), std::vector<DispatchPiece>{{0, 0, 0, 2}, {0, 1, 2, 1}}));
+  EXPECT_TRUE(std::ranges::equal(dispatch.assign(endpoints, groups), std::vector<DispatchPiece>{{0, 0, 0, 1}, {0, 1, 1, 2}}));
+  const std::vector<DispatchGroup> other{{1, kBoth, 0}};
+  EXPECT_EQ(dispatch.assign(endpoints, other)[0].endpoint, 0);
+}
+
+TEST(ReplicaDispatch, RandomUsesAllAlikeAndTheSameSeedAlike) {
+  ReplicaDispatch first(DispatchPolicy::kRandom, 5);
+  ReplicaDispatch second(DispatchPolicy::kRandom, 5);
+  const std::vector<ReplicaLoad> endpoints(2, {.alive = true});
+  const std::vector<DispatchGroup> groups{{4000, kBoth}};
+  const auto pieces = first.assign(endpoints, groups);
+  EXPECT_TRUE(std::ranges::equal(pieces, second.assign(endpoints, groups)));
+  EXPECT_NEAR(pieces[0].count, 2000, 150);
+}
+
+TEST(ReplicaDispatch, LeastActivatedNeverReadsAnExpertTwice) {
+  ReplicaDispatch dispatch(DispatchPolicy::kLeastActivatedExperts);
+  const std::vector<ReplicaLoad> endpoints(2, {.alive = true});
+  const std::vector<DispatchGroup> groups{{100, kBoth}, {60, kBoth}, {50, kBoth}};
+  const std::vector<DispatchPiece> whole{{0, 0, 0, 100}, {1, 1, 0, 60}, {2, 1, 0, 50}};
+  EXPECT_TRUE(std::ranges::equal(dispatch.assign(endpoints, groups), whole));
+}
+
+TEST(ReplicaDispatch, LocalityTakesOtherHostsOnlyWithoutAReplicaHere) {
+  ReplicaDispatch dispatch(DispatchPolicy::kLocalityFirst);
+  std::vector<ReplicaLoad> endpoints{{.alive = true}, {.alive = true, .queue_rows = 1000, .near = true}};
+  const std::vector<DispatchGroup> groups{{10, kBoth}};
+  EXPECT_TRUE(std::ranges::equal(dispatch.assign(endpoints, groups), std::vector<DispatchPiece>{{0, 1, 0, 10}}));
+  endpoints[1].alive = false;
+  EXPECT_TRUE(std::ranges::equal(dispatch.assign(endpoints, groups), std::vector<DispatchPiece>{{0, 0, 0, 10}}));
 }
 
 TEST(ReplicaDispatch, TheSameInputGivesTheSamePieces) {
