@@ -22,10 +22,14 @@ constexpr int kSocketBufferBytes = 4 << 20;
 
 ExpertLink::ExpertLink(ExpertEndpoint endpoint, const wire::Hello& hello, Duration connect_timeout)
     : endpoint_(std::move(endpoint)), hello_(hello), connect_timeout_(connect_timeout) {
-  if (auto address = net::Address::parse(endpoint_.address))
-    address_ = std::move(*address);
-  else
+  auto address = net::Address::parse(endpoint_.address);
+  if (!address) {
     refusal_ = address.error().message;
+    return;
+  }
+  const std::string& host = address->host_or_path;
+  on_this_host_ = address->is_unix || host == "localhost" || host == "::1" || host.starts_with("127.");
+  address_ = std::move(*address);
 }
 
 short ExpertLink::wanted_events() const {

@@ -24,6 +24,8 @@ class ExpertLink {
   ExpertLink(ExpertEndpoint endpoint, const expert_protocol::Hello& hello, Duration connect_timeout);
 
   [[nodiscard]] const ExpertEndpoint& endpoint() const { return endpoint_; }
+  /// Tells whether the address is of this host: a Unix socket or the loopback.
+  [[nodiscard]] bool on_this_host() const { return on_this_host_; }
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] bool live() const { return state_ == State::kLive; }
   /// Descriptor and POLL* events to wait for; -1 while down.
@@ -63,6 +65,7 @@ class ExpertLink {
   const expert_protocol::Hello& hello_;
   Duration connect_timeout_;
   std::optional<net::Address> address_;
+  bool on_this_host_ = false;
   net::UniqueFd fd_;
   State state_ = State::kDown;
   expert_protocol::FrameDecoder decoder_;

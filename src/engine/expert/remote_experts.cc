@@ -20,7 +20,8 @@ constexpr Duration kConnectStall = Milliseconds(1);
 RemoteExperts::Impl::Impl(std::shared_ptr<const PackFile> its_pack, ComputePool& pool, RemoteExpertsOptions its_options,
                           telemetry::Registry& registry, const Clock& its_clock)
     : pack(std::move(its_pack)), options(std::move(its_options)), metrics(registry), clock(its_clock), compute(pool),
-      hello{options.model_fingerprint, options.model_epoch, kernel_identity(), pack->hidden_size(), pack->geometry()} {}
+      hello{options.model_fingerprint, options.model_epoch, kernel_identity(), pack->hidden_size(), pack->geometry()},
+      replica_dispatch(options.expert_dispatch, options.dispatch_seed) {}
 
 std::span<const std::uint16_t> RemoteExperts::Impl::replicas_of(ExpertSlot slot) const {
   if (!table) return {};

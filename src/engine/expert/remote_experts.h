@@ -11,6 +11,7 @@
 #include "engine/kernels/compute_pool.h"
 #include "engine/model/expert_executor.h"
 #include "fleet/routing_table.h"
+#include "placement/dispatch_policy.h"
 #include "telemetry/metrics.h"
 
 namespace flexpert::engine {
@@ -23,6 +24,10 @@ struct RemoteExpertsOptions {
   /// A server is never taken for hung before it was silent for this long, nor before eight times what its queue, its
   /// pace and its service times let expect. Then its work is done elsewhere, and it gets no more until it answers.
   Duration least_patience = Milliseconds(200);
+  /// Which servers get which rows of an expert that several have (placement/replica_dispatch.h). Tokens do not depend on
+  /// it. locality_first prefers servers on this host: Unix sockets and loopback addresses.
+  placement::DispatchPolicy expert_dispatch = placement::DispatchPolicy::kLeastLoaded;
+  std::uint64_t dispatch_seed = 0;  ///< of random; model servers with different ones use different replicas under static
 };
 
 /// Computes experts on expert servers as the routing table says, and in this process (from the pack file) whatever they

@@ -48,10 +48,14 @@ void RemoteExperts::Impl::dispatch(const ExpertBatch& batch) {
   const TimePoint now = clock.now();
   loads.clear();
   for (const auto& peer : peers) {
-    loads.push_back({peer->usable(), peer->queue_at(now), peer->cost.ns_per_row(), peer->cost.ns_per_expert(), kMessageNs});
+    loads.push_back({peer->usable(), peer->queue_at(now), peer->cost.ns_per_row(), peer->cost.ns_per_expert(), kMessageNs,
+                     peer->link.on_this_host()});
   }
   dispatch_groups.clear();
-  for (const BatchShare& share : todo) dispatch_groups.push_back({share.count, replicas_of({batch.layer, batch.groups[share.group].expert})});
+  for (const BatchShare& share : todo) {
+    const ExpertSlot slot{batch.layer, batch.groups[share.group].expert};
+    dispatch_groups.push_back({share.count, replicas_of(slot), static_cast<std::uint32_t>(pack->geometry().index(slot))});
+  }
   const auto pieces = replica_dispatch.assign(loads, dispatch_groups, next_correlation);
   auto piece = pieces.begin();
   for (std::uint32_t i = 0; i < todo.size(); ++i) {
