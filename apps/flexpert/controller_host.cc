@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "engine/expert/pack_file.h"
+#include "engine/kernels/kernels.h"
 
 namespace flexpert::app {
 
@@ -16,10 +17,9 @@ Result<std::string> own_program() {
 namespace {
 
 /// Returns the bytes of one expert's weights as the pack holds them, its share of the page padding with it.
-Result<std::uint64_t> bytes_per_expert(const std::string& pack_file) {
-  FLEXPERT_ASSIGN(const auto pack, engine::PackFile::open(pack_file));
+Result<std::uint64_t> bytes_per_expert(const engine::PackFile& pack, const std::string& pack_file) {
   std::uint64_t experts = 0;
-  for (std::size_t i = 0; i < pack->geometry().size(); ++i) experts += pack->expert(pack->geometry().slot(i)) != nullptr;
+  for (std::size_t i = 0; i < pack.geometry().size(); ++i) experts += pack.expert(pack.geometry().slot(i)) != nullptr;
   std::error_code error;
   const std::uintmax_t bytes = std::filesystem::file_size(pack_file, error);
   if (error || experts == 0) return fail(ErrorCode::kInvalidArgument, "pack file has no experts or cannot be measured: {}", pack_file);
@@ -43,7 +43,13 @@ Result<std::unique_ptr<ControllerHost>> ControllerHost::start(net::EventLoop& lo
   options.program = program;
   options.runtime_dir = runtime_dir;
   options.pack_file = pack_file;
-  FLEXPERT_ASSIGN(options.bytes_per_replica, bytes_per_expert(pack_file));
+  FLEXPERT_ASSIGN(const auto pack, engine::PackFile::open(pack_file));
+  FLEXPERT_ASSIGN(options.bytes_per_replica, bytes_per_expert(*pack, pack_file));
+  options.hello = expert_protocol::Hello{.model_fingerprint = pack->model_fingerprint(),
+                                         .model_epoch = 0,
+                                         .kernel_identity = engine::kernel_identity(),
+                                         .hidden = pack->hidden_size(),
+                                         .geometry = pack->geometry()};
   FLEXPERT_ASSIGN(host->controller_, controller::Controller::create(loop, std::move(options), host->processes_, host->clock_, host->metrics_));
   return host;
 }

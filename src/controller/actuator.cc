@@ -27,8 +27,6 @@ Actuator::Actuator(const ControllerOptions& options, platform::Orchestrator& orc
       on_settled_(std::move(on_settled)),
       on_failure_(std::move(on_failure)) {}
 
-std::string Actuator::metrics_of(const InstanceId& id) const { return fmt::format("unix:{}/{}.metrics.sock", options_.runtime_dir, id); }
-
 Result<InstanceId> Actuator::launch_model_server() {
   const config::ModelConfig& model = *options_.config.model;
   const InstanceId id{fmt::format("serve-{}", book_.free_number(InstanceRole::kModelServer))};
@@ -51,7 +49,7 @@ Result<InstanceId> Actuator::launch_expert_server() {
   platform::LaunchSpec spec;
   spec.id = id;
   spec.argv = {options_.program, "expert", "--pack", options_.pack_file, "--listen", address, "--threads", fmt::to_string(servers.threads),
-               "--id", id.value, "--metrics", metrics_of(id)};
+               "--id", id.value, "--metrics", fmt::format("unix:{}/{}.metrics.sock", options_.runtime_dir, id)};
   if (servers.pace_rows_per_s > 0) {
     spec.argv.emplace_back("--pace");
     spec.argv.push_back(fmt::format("{}", servers.pace_rows_per_s));
@@ -68,10 +66,7 @@ Result<InstanceId> Actuator::launch(InstanceRole role, platform::LaunchSpec spec
   member.status.role = role;
   member.status.model = options_.config.model->name;
   member.status.address = address;
-  if (role == InstanceRole::kExpertServer) {
-    member.status.pace_rows_per_s = options_.config.model->expert_servers.pace_rows_per_s;
-    FLEXPERT_ASSIGN(member.metrics, net::Address::parse(metrics_of(spec.id)));
-  }
+  if (role == InstanceRole::kExpertServer) member.status.pace_rows_per_s = options_.config.model->expert_servers.pace_rows_per_s;
   const InstanceId id = spec.id;
   const std::uint32_t number = book_.free_number(role);
   FLEXPERT_TRY(orchestrator_.launch(std::move(spec)));

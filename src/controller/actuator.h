@@ -31,7 +31,6 @@ class Actuator {
   [[nodiscard]] bool settled() const;
 
  private:
-  [[nodiscard]] std::string metrics_of(const InstanceId& id) const;
   Result<InstanceId> launch(InstanceRole role, platform::LaunchSpec spec, const std::string& address);
   void send_to(Member& member);
   void answered(const InstanceId& id, std::int64_t pid, std::uint64_t sent, Result<std::string> answer);

@@ -7,10 +7,13 @@
 namespace flexpert::controller {
 
 void Controller::Impl::measure_servers() {
+  if (!server_rows) return;
   std::vector<ServerRows::Target> targets;
   for (const Member* member : book.of(InstanceRole::kExpertServer))
-    if (member->status.state == InstanceState::kReady && member->metrics) targets.push_back({member->status.id, *member->metrics});
-  server_rows.poll(targets, [this](const InstanceId& id, std::uint64_t rows) { keeper.observe_server(id, rows); });
+    if (member->status.state == InstanceState::kReady) targets.push_back({member->status.id, member->address});
+  server_rows->poll(targets, [this](const InstanceId& id, const std::vector<expert_protocol::SlotRows>& rows) {
+    if (geometry.size() > 0) keeper.observe_server(id, geometry, rows);
+  });
 }
 
 /// Looks at the balance when it is due: at the end of a window, on drift or after the interval.
@@ -97,8 +100,7 @@ void Controller::Impl::update_placement_metrics() {
   metric.expected.set(figures.expected ? figures.expected->balancedness : 0);
   metric.bound.set(figures.expected ? figures.expected->bound : 0);
   metric.measured.set(figures.measured ? figures.measured->balancedness : 0);
-  metric.expected_servers.set(figures.expected_servers.value_or(0));
-  metric.measured_servers.set(figures.measured_servers.value_or(0));
+  metric.even_split.set(figures.even_split ? figures.even_split->balancedness : 0);
 }
 
 }  // namespace flexpert::controller

@@ -53,7 +53,6 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
       caller(event_loop),
       sensors(caller),
       capacity_probe(caller),
-      server_rows(caller),
       actuator(
           options, port, book, caller, [this] { settle_drains(); },
           [this](const Error& error) {
@@ -62,6 +61,7 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
           }),
       scaling_options(scaling_options_of(options)),
       keeper(rebalance_policy_of(options)) {
+  if (options.hello) server_rows.emplace(loop, *options.hello);
   metric.cycles = registry.counter("flexpert_controller_cycles_total", "Decision cycles run");
   metric.decisions = registry.counter("flexpert_controller_decisions_total", "Decisions with actions, as journalled");
   metric.poll_failures = registry.counter("flexpert_controller_poll_failures_total", "Model server polls that failed");
@@ -77,12 +77,10 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
   metric.placement_age = registry.gauge("flexpert_placement_plan_age_seconds", "Since the placement in force took effect; 0 before the first");
   metric.expected = registry.gauge("flexpert_placement_expected_balancedness",
                                    "Mean over layers of mean / max server load, of the placement in force under the loads it was made for");
-  metric.measured = registry.gauge("flexpert_placement_measured_balancedness", "The same under the loads measured since it is in force; 0 before");
+  metric.measured = registry.gauge("flexpert_placement_measured_balancedness", "The same by the rows that expert servers computed since it is in force; 0 before");
+  metric.even_split = registry.gauge("flexpert_placement_even_split_balancedness",
+                                     "The same if the replicas of an expert had shared its rows since then evenly; 0 before");
   metric.bound = registry.gauge("flexpert_placement_bound_balancedness", "The most balancedness that any placement could have had under those loads");
-  metric.expected_servers = registry.gauge("flexpert_placement_servers_balancedness", "Mean / max of what servers do in all layers together",
-                                           {{"kind", "expected"}});
-  metric.measured_servers = registry.gauge("flexpert_placement_servers_balancedness", "Mean / max of what servers do in all layers together",
-                                           {{"kind", "measured"}});
   metric.plan_s = registry.histogram("flexpert_placement_plan_seconds", "Time to plan a rebalance",
                                      {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1});
   metric.rebalance_s = registry.histogram("flexpert_placement_rebalance_duration_seconds",
@@ -125,7 +123,7 @@ Result<void> Controller::Impl::start() {
   }
   api = std::make_unique<Api>(loop, Api::Sources{[this] { return snapshot(); }, [this] { return extras(); }, journal.get(), &registry,
                                                   [this](bool dry_run) { return asked_rebalance(dry_run); }, [this] { return placement_view(); },
-                                                  [this] { update_metrics(); }});
+                                                  [this] { update_placement_metrics(); }});
   FLEXPERT_ASSIGN(const net::Address listen, net::Address::parse(options.config.controller.listen));
   FLEXPERT_TRY(api->listen(listen));
 

@@ -2,10 +2,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "codec/expert_protocol.h"
 #include "config/fleet_config.h"
 #include "fleet/fleet_snapshot.h"
 #include "net/address.h"
@@ -21,6 +23,8 @@ struct ControllerOptions {
   std::string runtime_dir;                   ///< an existing folder for sockets and the journal; absolute
   std::string pack_file;                     ///< the model's pack; default: config.model->pack
   std::uint64_t bytes_per_replica = 0;       ///< of an expert's weights, to count what moves; 0 = not counted
+  /// How to greet an expert server of the model; without it the rows that servers computed are not asked for.
+  std::optional<expert_protocol::Hello> hello;
   Duration longest_window = Seconds(5);      ///< after it a window of measurement closes with few tokens, too
   Duration first_table_wait = Seconds(10);   ///< after it the first table does with fewer than `min` expert servers
   Duration ready_timeout = Seconds(300);     ///< for a model server to load its model

@@ -84,7 +84,7 @@ struct Controller::Impl {
   JsonCaller caller;
   Sensors sensors;
   CapacityProbe capacity_probe;
-  ServerRows server_rows;
+  std::optional<ServerRows> server_rows;  ///< only with options.hello
   Actuator actuator;
   std::unique_ptr<store::Journal> journal;
   std::unique_ptr<Api> api;
@@ -119,7 +119,7 @@ struct Controller::Impl {
     telemetry::Gauge epoch, replicas, capacity, imbalance, dry_run;
     std::map<std::string, telemetry::Gauge> servers;  ///< expert servers by state
     telemetry::Histogram settle_s;
-    telemetry::Gauge placement_age, expected, measured, bound, expected_servers, measured_servers;
+    telemetry::Gauge placement_age, expected, measured, even_split, bound;
     telemetry::Histogram plan_s, rebalance_s;
     std::map<std::string, telemetry::Counter> moved_slots, moved_bytes, outcomes;  ///< by cause, by cause, by outcome
   } metric;

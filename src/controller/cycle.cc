@@ -255,7 +255,6 @@ void Controller::Impl::update_metrics() {
   metric.capacity.set(capacity());
   if (table.epoch > 0)
     metric.imbalance.set(placement::imbalance_of(table.geometry, table.replicas, loads.rows_per_s, static_cast<std::uint32_t>(table.endpoints.size())));
-  update_placement_metrics();
   std::map<std::string, double> servers;
   for (const Member* member : book.of(InstanceRole::kExpertServer)) ++servers[name_of(member->status.state)];
   for (auto& [state, gauge] : metric.servers) gauge.set(servers[state]);

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +15,6 @@ namespace flexpert::controller {
 struct Member {
   InstanceStatus status;
   net::Address address;
-  std::optional<net::Address> metrics;  ///< expert servers: where they count their rows
   std::uint32_t number = 0;       ///< the K of expert-K, serve-K
   bool stopping = false;          ///< asked to go for good
   bool leaving_table = false;     ///< drained as soon as every model server works without it

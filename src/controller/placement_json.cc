@@ -51,8 +51,9 @@ std::string encode(const PlacementView& view) {
   out["age_s"] = number_or_null(view.figures.age_s);
   out["expected"] = balance_or_null(view.figures.expected);
   out["measured"] = balance_or_null(view.figures.measured);
+  out["even_split"] = balance_or_null(view.figures.even_split);
+  out["measured_rows"] = view.figures.measured_rows;
   out["measured_tokens"] = view.figures.measured_tokens;
-  out["servers"] = {{"expected", number_or_null(view.figures.expected_servers)}, {"measured", number_or_null(view.figures.measured_servers)}};
   out["policy"] = {{"rebalance_interval_s", to_seconds(view.policy.interval)},
                    {"threshold", view.policy.threshold},
                    {"drift", view.policy.drift},

@@ -27,11 +27,17 @@ bool PlacementKeeper::observe(const scaling::CumulativeLoads& total, std::uint64
   return true;
 }
 
-void PlacementKeeper::observe_server(const InstanceId& id, std::uint64_t rows) {
-  ServerRows& server = servers_[id];
-  server.total += rows >= server.last ? rows - server.last : rows;
-  server.last = rows;
-  if (!server.at_plan && in_force_at_ && !waiting_) server.at_plan = server.total;
+void PlacementKeeper::observe_server(const InstanceId& id, const ExpertGeometry& geometry, const std::vector<expert_protocol::SlotRows>& rows) {
+  Server& server = servers_[id];
+  std::vector<std::uint64_t> now(geometry.layers, 0);
+  for (const expert_protocol::SlotRows& one : rows)
+    if (geometry.contains(one.slot)) now[one.slot.layer] += one.rows;
+  server.last.resize(now.size(), 0);
+  server.total.resize(now.size(), 0);
+  const bool restarted = std::accumulate(now.begin(), now.end(), std::uint64_t{0}) < std::accumulate(server.last.begin(), server.last.end(), std::uint64_t{0});
+  for (std::size_t layer = 0; layer < now.size(); ++layer) server.total[layer] += restarted ? now[layer] : now[layer] - server.last[layer];
+  server.last = std::move(now);
+  if (server.at_plan.empty() && in_force_at_ && !waiting_) server.at_plan = server.total;
 }
 
 void PlacementKeeper::close_window() {
@@ -52,11 +58,9 @@ void PlacementKeeper::close_window() {
 void PlacementKeeper::planned(const RoutingTable& table) {
   waiting_ = true;
   expected_.reset();
-  expected_servers_.reset();
   drift_base_.reset();
   if (loads_.size() != table.geometry.size() || table.endpoints.empty()) return;
   expected_ = balance_of(table, loads_);
-  expected_servers_ = server_balancedness(table, loads_);
   drift_base_ = expected_->balancedness;
 }
 
@@ -65,7 +69,7 @@ void PlacementKeeper::in_force(TimePoint now) {
   in_force_at_ = now;
   // What was counted before the next news may still be the old table's.
   plan_start_.reset();
-  for (auto& [id, server] : servers_) server.at_plan.reset();
+  for (auto& [id, server] : servers_) server.at_plan.clear();
 }
 
 void PlacementKeeper::looked(TimePoint now, double balancedness) {
@@ -106,20 +110,20 @@ PlacementFigures PlacementKeeper::figures(const RoutingTable& table, TimePoint n
   PlacementFigures out;
   if (in_force_at_) out.age_s = std::max(0.0, to_seconds(now - *in_force_at_));
   out.expected = expected_;
-  out.expected_servers = expected_servers_;
   if (waiting_ || !plan_start_ || !newest_ || table.endpoints.empty()) return out;
   out.measured_tokens = newest_->tokens - plan_start_->tokens;
-  if (out.measured_tokens >= kFewestTokens) out.measured = balance_of(table, rows_since(*plan_start_, *newest_));
-  double sum = 0;
-  double most = 0;
+  if (out.measured_tokens < kFewestTokens) return out;
+  out.even_split = balance_of(table, rows_since(*plan_start_, *newest_));
+  std::vector<std::vector<double>> rows(table.geometry.layers);  // [layer][server]
   for (const ExpertEndpoint& endpoint : table.endpoints) {
     const auto server = servers_.find(endpoint.id);
-    if (server == servers_.end() || !server->second.at_plan) return out;
-    const auto rows = static_cast<double>(server->second.total - *server->second.at_plan);
-    sum += rows;
-    most = std::max(most, rows);
+    if (server == servers_.end() || server->second.at_plan.size() != rows.size()) return out;
+    for (std::size_t layer = 0; layer < rows.size(); ++layer) {
+      rows[layer].push_back(static_cast<double>(server->second.total[layer] - server->second.at_plan[layer]));
+      out.measured_rows += server->second.total[layer] - server->second.at_plan[layer];
+    }
   }
-  if (most > 0 && out.measured_tokens >= kFewestTokens) out.measured_servers = sum / static_cast<double>(table.endpoints.size()) / most;
+  if (out.measured_rows > 0) out.measured = balance_of_rows(rows);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "codec/expert_protocol.h"
 #include "controller/rebalance.h"
 #include "fleet/routing_table.h"
 #include "scaling/load_accumulator.h"
@@ -30,10 +31,10 @@ struct RebalancePolicy {
 struct PlacementFigures {
   std::optional<double> age_s;                 ///< since the newest change of the table
   std::optional<Balance> expected;             ///< of the table in force, under the loads it was made for
-  std::optional<Balance> measured;             ///< under what tokens chose since it is in force
-  std::optional<double> expected_servers;      ///< mean / max over servers, all layers together
-  std::optional<double> measured_servers;      ///< the same by the rows that the servers themselves counted since
-  std::uint64_t measured_tokens = 0;
+  std::optional<Balance> measured;             ///< by the rows that each server computed since it is in force
+  std::optional<Balance> even_split;           ///< under what tokens chose since then, had replicas shared it evenly
+  std::uint64_t measured_rows = 0;             ///< that the servers of the table computed since then
+  std::uint64_t measured_tokens = 0;           ///< that model servers routed since then
 };
 
 /// Remembers what placement goes by: what tokens chose lately, what a plan expected and since when it is in force. A
@@ -44,8 +45,8 @@ class PlacementKeeper {
 
   /// Takes the newest counters. Closes the window when it holds enough tokens, and tells whether it did.
   bool observe(const scaling::CumulativeLoads& total, std::uint64_t steps);
-  /// Takes the rows that an expert server has computed since it started.
-  void observe_server(const InstanceId& id, std::uint64_t rows);
+  /// Takes the rows that an expert server has computed since it started, of the slots that it was used for.
+  void observe_server(const InstanceId& id, const ExpertGeometry& geometry, const std::vector<expert_protocol::SlotRows>& rows);
   /// Takes what came since the newest window as one, however little, so that a plan is made for what is now.
   void close_window();
 
@@ -66,10 +67,11 @@ class PlacementKeeper {
   [[nodiscard]] const RebalancePolicy& policy() const { return policy_; }
 
  private:
-  struct ServerRows {
-    std::uint64_t last = 0;
-    std::uint64_t total = 0;     ///< also over restarts
-    std::optional<std::uint64_t> at_plan;
+  /// Rows per layer.
+  struct Server {
+    std::vector<std::uint64_t> last;
+    std::vector<std::uint64_t> total;    ///< also over restarts
+    std::vector<std::uint64_t> at_plan;  ///< empty: not heard of since
   };
 
   RebalancePolicy policy_;
@@ -82,12 +84,11 @@ class PlacementKeeper {
   double steps_per_s_ = 0;
   std::vector<double> loads_;
   std::vector<double> newest_window_;
-  std::map<InstanceId, ServerRows> servers_;
+  std::map<InstanceId, Server> servers_;
   bool waiting_ = false;  ///< a table was sent and is not in force yet
   std::optional<TimePoint> in_force_at_;
   std::optional<TimePoint> looked_at_;
   std::optional<Balance> expected_;
-  std::optional<double> expected_servers_;
   std::optional<double> drift_base_;
 };
 

@@ -3,34 +3,39 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
-#include "controller/json_caller.h"
+#include "codec/expert_protocol.h"
+#include "net/address.h"
+#include "net/event_loop.h"
 
 namespace flexpert::controller {
 
-/// Reads `flexpert_expert_server_rows_total` out of a Prometheus text; nothing if it is not there or not a count.
-std::optional<std::uint64_t> rows_of_metrics(std::string_view text);
-
-/// Asks expert servers how many rows they have computed (GET /metrics). Belongs to the loop's thread.
+/// Asks expert servers, in their own protocol, how many rows they have computed of every (layer, expert). Belongs to the
+/// loop's thread; destroying it forgets what is under way.
 class ServerRows {
  public:
   struct Target {
     InstanceId id;
     net::Address address;
   };
-  using OnRows = std::function<void(const InstanceId&, std::uint64_t)>;
+  /// Rows since the server started, of the slots that it was used for.
+  using OnRows = std::function<void(const InstanceId&, const std::vector<expert_protocol::SlotRows>&)>;
 
-  explicit ServerRows(JsonCaller& caller) : caller_(caller) {}
-  /// Calls `on_rows` for each server that answers. While a round is under way another is not begun.
+  ServerRows(net::EventLoop& loop, expert_protocol::Hello hello);
+  ~ServerRows();
+  /// Calls `on_rows` for each server that answers within a second. A server that is still being asked is not asked again.
   void poll(const std::vector<Target>& targets, const OnRows& on_rows);
 
  private:
-  JsonCaller& caller_;
-  std::size_t missing_ = 0;
+  class Inquiry;
+  void over(Inquiry* inquiry);
+
+  net::EventLoop& loop_;
+  expert_protocol::Hello hello_;
+  std::vector<std::unique_ptr<Inquiry>> inquiries_;
 };
 
 }  // namespace flexpert::controller

@@ -1,7 +1,6 @@
 #include "controller/table_balance.h"
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include "placement/balance.h"
@@ -65,12 +64,18 @@ Balance balance_of(const RoutingTable& table, std::span<const double> loads) {
   return placement::balance_of(layout, cluster, counts);
 }
 
-double server_balancedness(const RoutingTable& table, std::span<const double> loads) {
-  std::vector<double> server(table.endpoints.size(), 0.0);
-  for (std::size_t slot = 0; slot < std::min(loads.size(), table.replicas.size()); ++slot)
-    for (const std::uint16_t e : table.replicas[slot]) server[e] += loads[slot] / static_cast<double>(table.replicas[slot].size());
-  const double most = server.empty() ? 0 : *std::max_element(server.begin(), server.end());
-  return most > 0 ? std::accumulate(server.begin(), server.end(), 0.0) / static_cast<double>(server.size()) / most : 1.0;
+Balance balance_of_rows(const std::vector<std::vector<double>>& rows) {
+  // Every server as a device with one slot, and on it an expert of its own.
+  ExpertLayout layout;
+  ExpertCluster cluster;
+  ExpertCounts counts;
+  const auto servers = static_cast<std::uint32_t>(rows.empty() ? 0 : rows[0].size());
+  if (servers == 0) return {};
+  cluster = ExpertCluster::uniform(servers, 1, 1);
+  layout = trivial_layout({static_cast<std::uint32_t>(rows.size()), servers}, std::vector<std::uint32_t>(servers, 1));
+  counts.geometry = layout.geometry;
+  for (const auto& layer : rows) counts.count.insert(counts.count.end(), layer.begin(), layer.end());
+  return placement::balance_of(layout, cluster, counts);
 }
 
 }  // namespace flexpert::controller

@@ -35,7 +35,7 @@ ExpertLayout layout_of(const RoutingTable& table);
 /// What the model server computes itself, for want of a replica, does not count.
 Balance balance_of(const RoutingTable& table, std::span<const double> loads);
 
-/// Returns mean / max of what the servers of the table do in all layers together; 1 without load.
-double server_balancedness(const RoutingTable& table, std::span<const double> loads);
+/// Returns how even the rows are that servers computed: `rows` is [layer][server].
+Balance balance_of_rows(const std::vector<std::vector<double>>& rows);
 
 }  // namespace flexpert::controller

@@ -133,8 +133,14 @@ TEST(TableBalance, WhatTheModelServerComputesItselfDoesNotCount) {
   std::vector<double> loads = skewed();
   for (int i = 0; i < 3; ++i) table.replicas[static_cast<std::size_t>(i)].clear();
   EXPECT_NEAR(balance_of(table, loads).layers[0].balancedness(), (13.0 / 2) / 9, 1e-9);
-  EXPECT_NEAR(server_balancedness(table, loads), (29.0 / 2) / 17, 1e-9);
   EXPECT_EQ(balance_of(RoutingTable{}, loads).layers.size(), 0U);
+}
+
+TEST(TableBalance, RowsThatServersComputedAreComparedPerLayer) {
+  const Balance balance = balance_of_rows({{10, 30}, {20, 20}, {0, 0}});
+  EXPECT_NEAR(balance.balancedness, (20.0 / 30 + 1) / 2, 1e-9);
+  EXPECT_EQ(balance.worst_layer, 0U);
+  EXPECT_EQ(balance_of_rows({}).layers.size(), 0U);
 }
 
 }  // namespace
