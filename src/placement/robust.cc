@@ -6,6 +6,7 @@
 
 #include "placement/affinity.h"
 #include "placement/balance.h"
+#include "placement/layer_packing.h"
 #include "placement/layout_check.h"
 #include "placement/moves.h"
 #include "placement/robust_search.h"
@@ -21,6 +22,10 @@ struct Candidate {
   int faults = 0;
 };
 
+/// A layer of this value needs no second start.
+constexpr double kEvenEnough = 0.97;
+/// The search looks at every pair of slots, and LayerPacking keeps experts x devices bits.
+constexpr std::uint32_t kMostExperts = 4096;
 /// What a layer must gain for its slots to change.
 constexpr double kWorthMoving = 5e-4;
 /// What a fresh layer must be better by than one that grew out of the layout in force.
@@ -38,6 +43,8 @@ Result<void> check(const RobustProblem& problem) {
     if (!std::isfinite(load.weight) || load.weight <= 0)
       return fail(ErrorCode::kInvalidArgument, "load case \"{}\": weight must be a number over 0: {}", load.name, load.weight);
   }
+  if (geometry.experts > kMostExperts)
+    return fail(ErrorCode::kInvalidArgument, "robust plan: at most {} experts a layer: {}", kMostExperts, geometry.experts);
   std::uint64_t living = 0;
   for (const ExpertDevice& device : problem.cluster.devices)
     if (device.alive) living += device.slots;
@@ -84,6 +91,7 @@ class RobustPlanner {
         combined_(combined),
         goal_(goal_of(problem)),
         state_(goal_, combined.geometry.experts),
+        packing_(problem.cluster, combined.geometry.experts),
         loads_(problem.cases.size()) {}
 
   std::vector<std::int32_t> layer(std::uint32_t index) {
@@ -94,19 +102,28 @@ class RobustPlanner {
       const std::vector<std::int32_t> start = repaired_start(state_, problem_.current->layer(index));
       state_.place(start);
       best = Candidate{start, state_.value(), state_.faults()};
-      Candidate moved = search(start, {.first_log2 = 6, .last_log2 = 8, .least_gain = 2e-5, .steps = 0});
+      Candidate moved = search(start, {.first_log2 = 6, .least_gain = 2e-5});
       if (moved.faults < best->faults || moved.value > best->value + kWorthMoving) best = std::move(moved);
     }
     const Homes homes = problem_.affinity ? packed_homes(index) : Homes{};
     begin(homes);
     const auto offer = [&](const std::vector<std::int32_t>& start) {
-      Candidate found = search(start, {});
+      // A packing of the mean of the cases is where one case's search ends, but for its hosts.
+      Candidate found = search(start, {.first_log2 = problem_.cases.size() == 1 && goal_.affinity_weight <= 0 && !goal_.may_leave_empty ? 6 : 4});
       const double worth = best && problem_.current ? kWorthStartingAfresh : 1e-9;
       if (!best || found.faults < best->faults || (found.faults == best->faults && found.value > best->value + worth)) best = std::move(found);
     };
     std::vector<std::int32_t> start;
     if (goal_.affinity_weight > 0) start = home_start(state_, by_expert(homes));
-    offer(start.empty() ? spread_start(state_) : start);
+    if (!start.empty()) offer(start);
+    // Where one group is most of a layer's load, no small step leads out of its node: a start without homes does.
+    const std::uint32_t experts = combined_.geometry.experts;
+    if (start.empty() || best->value < kEvenEnough) offer(packed_start(index, packing_.room()));
+    // On unlike devices a large or slow one may be better off with slots empty.
+    for (std::uint32_t left = packing_.room() - experts; goal_.may_leave_empty && best->value < kEvenEnough && left > 0;) {
+      left /= 2;
+      offer(packed_start(index, experts + left));
+    }
     return std::move(best->row);
   }
 
@@ -143,6 +160,12 @@ class RobustPlanner {
     return out;
   }
 
+  std::vector<std::int32_t> packed_start(std::uint32_t index, std::uint32_t replicas) {
+    std::vector<std::int32_t> out(state_.slots());
+    packing_.plan(combined_.layer(index), replicas, out);
+    return out;
+  }
+
   void begin(const Homes& homes) { state_.begin(loads_, by_expert(homes)); }
 
   Candidate search(const std::vector<std::int32_t>& start, const RobustEffort& effort) {
@@ -155,6 +178,7 @@ class RobustPlanner {
   const ExpertCounts& combined_;
   RobustGoal goal_;
   RobustState state_;
+  LayerPacking packing_;
   std::vector<std::span<const double>> loads_;
 };
 

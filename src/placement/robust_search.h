@@ -8,8 +8,9 @@ namespace flexpert::placement {
 struct RobustEffort {
   int first_log2 = 4;        ///< of the norm's exponent: the search begins with 2^first_log2
   int last_log2 = 8;         ///< and ends with 2^last_log2, in steps of 2
-  double least_gain = 2e-5;  ///< of the objective, for a step to be taken
+  double least_gain = 5e-6;  ///< of the objective, for a step to be taken
   std::uint32_t steps = 0;   ///< at most in each stage; 0: four for each slot
+  std::uint64_t candidates = 40'000'000;  ///< steps looked at in each stage, about so many at most; 58 layers of 288 slots need a tenth
 };
 
 /// Improves a layer by single steps (two slots change places, or a spare replica becomes one of another expert), always the

@@ -1,7 +1,6 @@
 #include "placement/robust_start.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 #include <queue>
 
@@ -86,22 +85,14 @@ class StartPacking {
   std::vector<double> load_;
 };
 
-std::vector<std::uint32_t> living_devices(const RobustState& state, const std::function<bool(std::uint32_t)>& wanted) {
+std::vector<std::uint32_t> devices_of(const RobustState& state, std::uint32_t node) {
   std::vector<std::uint32_t> out;
   for (std::uint32_t d = 0; d < state.devices(); ++d)
-    if (state.alive(d) && state.first_slot(d) < state.first_slot(d + 1) && wanted(d)) out.push_back(d);
+    if (state.alive(d) && state.first_slot(d) < state.first_slot(d + 1) && state.goal().cluster->devices[d].node == node) out.push_back(d);
   return out;
 }
 
 }  // namespace
-
-std::vector<std::int32_t> spread_start(const RobustState& state) {
-  StartPacking packing(state);
-  std::vector<std::uint32_t> experts(state.experts());
-  std::iota(experts.begin(), experts.end(), 0U);
-  packing.pack(experts, living_devices(state, [](std::uint32_t) { return true; }));
-  return std::move(packing).row();
-}
 
 std::vector<std::int32_t> home_start(const RobustState& state, std::span<const std::uint32_t> home) {
   StartPacking packing(state);
@@ -110,7 +101,7 @@ std::vector<std::int32_t> home_start(const RobustState& state, std::span<const s
     for (std::uint32_t e = 0; e < home.size(); ++e)
       if (home[e] == node) experts.push_back(e);
     if (experts.empty()) continue;
-    const auto devices = living_devices(state, [&](std::uint32_t d) { return state.goal().cluster->devices[d].node == node; });
+    const auto devices = devices_of(state, node);
     std::size_t room = 0;
     for (const std::uint32_t d : devices) room += state.first_slot(d + 1) - state.first_slot(d);
     if (room < experts.size()) return {};

@@ -8,11 +8,9 @@
 
 namespace flexpert::placement {
 
-/// Returns a first row of slots: the next replica to the expert with the largest share/replicas until the living slots are
-/// used, the replicas in descending order each to the device that is left with the least, on another host if one has room.
-std::vector<std::int32_t> spread_start(const RobustState& state);
-
-/// Returns the same within each node for the experts at home there; nothing if a node cannot hold its experts.
+/// Returns a first row of slots for experts with homes. Within each node the next replica goes to the expert at home there
+/// with the largest share/replicas until its slots are used; the replicas in descending order each to the device that is
+/// left with the least, on another host if one has room. Empty if a node cannot hold its experts.
 std::vector<std::int32_t> home_start(const RobustState& state, std::span<const std::uint32_t> home);
 
 /// Returns `row` with the slots of dead devices empty, and an expert that has no slot then in the place of the replica

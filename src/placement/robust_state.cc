@@ -329,6 +329,13 @@ double RobustState::pressure(std::uint32_t device) const {
   return out;
 }
 
+bool RobustState::holds_away(std::uint32_t device) const {
+  if (goal_.affinity_weight <= 0 || home_.empty()) return false;
+  for (std::uint32_t slot = first_slot_[device]; slot < first_slot_[device + 1]; ++slot)
+    if (slot_home_[slot] != kNoHome && slot_home_[slot] != node_of_[device] && part_cost_[slot] > 0) return true;
+  return false;
+}
+
 double RobustState::value() const {
   double mean = 0;
   double weights = 0;

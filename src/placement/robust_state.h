@@ -58,6 +58,8 @@ class RobustState {
   [[nodiscard]] int faults_of(std::uint32_t expert) const { return fault_[expert]; }
   /// Returns how much a device counts for the largest load, over all devices 1 per case at most.
   [[nodiscard]] double pressure(std::uint32_t device) const;
+  /// Returns whether the device has a replica away from its group's home, which costs something.
+  [[nodiscard]] bool holds_away(std::uint32_t device) const;
   /// Returns the weighted mean over the cases of the load served outside its home node.
   [[nodiscard]] double cross_share() const { return cross_; }
 
