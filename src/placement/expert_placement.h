@@ -6,13 +6,11 @@
 #include "base/result.h"
 #include "fleet/decision.h"
 #include "fleet/expert_slot.h"
+#include "placement/fixed_replicas.h"
 
 /// Which server holds which replica of which expert. A layer is finished when its slowest server is, so load is
 /// balanced within every layer first, and over the whole model second.
 namespace flexpert::placement {
-
-/// Per slot, the indices of the servers that hold it, ascending.
-using Positions = std::vector<std::vector<std::uint16_t>>;
 
 struct ExpertPlacementInput {
   ExpertGeometry geometry;
@@ -40,14 +38,11 @@ struct ExpertPlacement {
   std::uint32_t removed = 0;  ///< without those moved
   std::uint32_t moved = 0;    ///< replicas that changed their server
   double imbalance = 1;       ///< mean over the layers of busiest server / mean server, by load
+  double bound = 1;           ///< proven: no placement of these replicas has a smaller imbalance
 };
 
-/// Places replicas. Promises: no slot twice on a server, no server over its slots, the counts wanted except for
-/// `trimmed`, current positions kept except for removals and at most `max_moves` moves (and those that a full server
-/// forces). The same input gives the same result. Errors: sizes that do not fit together, an index in `current` out of range.
+/// Lowers the counts until they fit the servers, then place_fixed_replicas(): the counts wanted except for `trimmed`, and
+/// its promises. Errors: sizes that do not fit together, an index in `current` out of range.
 Result<ExpertPlacement> place_experts(const ExpertPlacementInput& input);
-
-/// Returns the mean over the layers with load of busiest server / mean server; 1 is perfect.
-double imbalance_of(const ExpertGeometry& geometry, const Positions& positions, const std::vector<double>& rows_per_s, std::uint32_t servers);
 
 }  // namespace flexpert::placement

@@ -15,8 +15,8 @@ namespace {
 
 /// A saving under this share of a step is within what the cost table can tell.
 constexpr double kFreeShare = 0.01;
-/// What the search of a layer takes for too much, in units of the mean load: near the goal, every device over it counts.
-constexpr double kThresholds[] = {1.0};
+/// What the search of a layer takes for too much, in units of the mean load.
+constexpr double kThreshold = 1;
 
 Result<void> check(const ExpertCounts& counts, const ExpertCluster& cluster, const ExpertLayout& current, const std::optional<Worth>& worth) {
   FLEXPERT_TRY(validate(counts));
@@ -157,17 +157,11 @@ class IncrementalPlanner {
     for (std::uint32_t layer = 0; layer < counts_.geometry.layers; ++layer) {
       search.start(counts_.layer(layer), start_.layer(layer));
       Curve& curve = curves_[layer];
-      for (const double threshold : kThresholds) {
-        search.improve(threshold, most);
-        curve.writes.assign(search.writes().begin(), search.writes().end());
-        for (const LayerPoint& point : search.points()) {
-          if (!curve.choices.empty() && point.changed <= curve.choices.back().changed && point.changed > 0) {
-            // The same slots or fewer for less load.
-            while (curve.choices.size() > 1 && curve.choices.back().changed >= point.changed) curve.choices.pop_back(), curve.length.pop_back();
-          }
-          curve.choices.push_back({point.changed, value_of(point.max_load)});
-          curve.length.push_back(point.writes);
-        }
+      search.improve(kThreshold, most);
+      curve.writes.assign(search.writes().begin(), search.writes().end());
+      for (const LayerPoint& point : search.points()) {
+        curve.choices.push_back({point.changed, value_of(point.max_load)});
+        curve.length.push_back(point.writes);
       }
     }
   }
@@ -180,7 +174,7 @@ class IncrementalPlanner {
   Candidate candidate(std::uint64_t budget) {
     std::vector<std::vector<BudgetChoice>> choices;
     for (const Curve& curve : curves_) choices.push_back(curve.choices);
-    const std::vector<std::uint32_t> chosen = spend_budget(choices, budget - must_);
+    const std::vector<std::uint32_t> chosen = spend_budget(choices, static_cast<std::int64_t>(std::min<std::uint64_t>(budget - must_, INT64_MAX)));
     Candidate out{.layout = start_, .balance = {}, .moves = {}};
     for (std::uint32_t layer = 0; layer < curves_.size(); ++layer) {
       const auto row = out.layout.layer(layer);
@@ -222,7 +216,7 @@ class IncrementalPlanner {
                                                              plan_.before.balancedness, best.balance.balancedness),
                                                  std::move(numbers)});
     std::uint64_t wanted = 0;
-    for (const Curve& curve : curves_) wanted += curve.choices.back().changed;
+    for (const Curve& curve : curves_) wanted += static_cast<std::uint64_t>(curve.choices.back().changed);
     if (must_ + wanted > allowed_)
       reason("budget_spent", fmt::format("{} of {} moves that would each help were within the budget", best.moves.changed(), must_ + wanted),
              {{"moves", moves}, {"helpful", static_cast<double>(must_ + wanted)}, {"budget", static_cast<double>(allowed_)}});
