@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <utility>
 
 #include "placement/balance.h"
+#include "placement/dispatch_aware.h"
 #include "placement/ideal_split.h"
 #include "placement/incremental_worth.h"
 #include "placement/moves.h"
@@ -33,6 +35,16 @@ Result<void> check_fit(const ExpertLayout& layout, const ExpertCluster& cluster)
   return {};
 }
 
+/// Precondition: a load or more.
+ExpertCounts sum_of(std::span<const ExpertCounts> loads) {
+  ExpertCounts sum = loads.front();
+  for (const ExpertCounts& load : loads.subspan(1)) {
+    std::ranges::transform(sum.count, load.count, sum.count.begin(), std::plus{});
+    sum.tokens += load.tokens;
+  }
+  return sum;
+}
+
 }  // namespace
 
 Result<void> validate(const RebalanceOptions& options) {
@@ -49,25 +61,27 @@ Result<void> validate(const RebalanceOptions& options) {
   return {};
 }
 
-Balance dispatched_balance(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts) {
-  Balance balance = balance_of(layout, cluster, counts);
+Balance dispatched_balance(const ExpertLayout& layout, const ExpertCluster& cluster, std::span<const ExpertCounts> loads) {
+  Balance balance = balance_of(layout, cluster, sum_of(loads));
+  balance.worst = 1;
+  balance.worst_layer = 0;
   double sum = 0;
   double gap = 0;
   std::uint32_t loaded = 0;
-  balance.worst = 1;
-  balance.worst_layer = 0;
   for (std::uint32_t l = 0; l < layout.geometry.layers; ++l) {
     LayerBalance& layer = balance.layers[l];
     if (!(layer.max_load > 0)) continue;
-    layer.max_load = std::max(ideal_max_load(counts.layer(l), layout.layer(l), cluster), layer.mean_load);
+    IdealSplit split(layout.layer(l), layout.geometry.experts, cluster);
+    layer.max_load = 0;
+    for (const ExpertCounts& load : loads) layer.max_load += split.max_load(load.layer(l));
+    layer.max_load = std::max(layer.max_load, layer.mean_load);
     layer.lower_bound = layer.mean_load;
     ++loaded;
     sum += layer.balancedness();
     gap += layer.max_load / layer.mean_load - 1;
-    if (layer.balancedness() < balance.worst) {
-      balance.worst = layer.balancedness();
-      balance.worst_layer = l;
-    }
+    if (layer.balancedness() >= balance.worst) continue;
+    balance.worst = layer.balancedness();
+    balance.worst_layer = l;
   }
   balance.balancedness = loaded > 0 ? sum / loaded : 1;
   balance.gap = loaded > 0 ? gap / loaded : 0;
@@ -101,20 +115,25 @@ Result<void> Rebalancer::set_cluster(const ExpertCluster& cluster) {
 }
 
 /// Adds a window to those that had too few tokens; returns whether they have enough together.
-bool Rebalancer::gather(const ExpertCounts& window, std::uint64_t steps) {
+bool Rebalancer::gather(const RecordedWindow& window, std::uint64_t steps) {
   steps_ += steps;
-  if (gathered_.count.empty())
+  if (gathered_.counts.count.empty()) {
     gathered_ = window;
-  else {
-    gathered_.tokens += window.tokens;
-    std::ranges::transform(gathered_.count, window.count, gathered_.count.begin(), std::plus{});
+  } else {
+    gathered_.counts.tokens += window.counts.tokens;
+    std::ranges::transform(gathered_.counts.count, window.counts.count, gathered_.counts.count.begin(), std::plus{});
+    gathered_.parts.insert(gathered_.parts.end(), window.parts.begin(), window.parts.end());
   }
-  const double choices = std::accumulate(gathered_.count.begin(), gathered_.count.end(), 0.0);
-  return choices > 0 && gathered_.tokens >= options_.least_tokens;
+  const double choices = std::accumulate(gathered_.counts.count.begin(), gathered_.counts.count.end(), 0.0);
+  return choices > 0 && gathered_.counts.tokens >= options_.least_tokens;
 }
 
-Balance Rebalancer::balance(const ExpertLayout& layout, const ExpertCounts& counts) const {
-  return options_.splits_freely ? dispatched_balance(layout, cluster_, counts) : balance_of(layout, cluster_, counts);
+Balance Rebalancer::balance(const ExpertLayout& layout, std::span<const ExpertCounts> loads) const {
+  return options_.splits_freely ? dispatched_balance(layout, cluster_, loads) : balance_of(layout, cluster_, sum_of(loads));
+}
+
+bool Rebalancer::searches() const {
+  return options_.splits_freely && static_cast<std::uint64_t>(layout_.slots()) * layout_.devices() <= options_.most_searched;
 }
 
 std::uint64_t Rebalancer::budget(bool large) const {
@@ -140,27 +159,38 @@ bool Rebalancer::serves_all() const {
 
 /// Plans for the loads expected next.
 Result<PlacementPlan> Rebalancer::plan(std::uint64_t slots) {
-  const std::vector<WeightedLoad> loads = history_.expected(detector_.usual());
-  reference_ = mean_load(loads);
-  ExpertLayout start = layout_;
-  if (!options_.splits_freely || !serves_all()) {
-    // What is not served at all comes first, whatever the budget says.
-    const std::uint64_t allowed = serves_all() ? slots : UINT64_MAX;
-    FLEXPERT_ASSIGN(PlacementPlan even, plan_incremental(*reference_, cluster_, layout_, {.slots = allowed}));
-    start = std::move(even.layout);
-  }
+  const std::vector<WeightedWindow> windows = history_.expected(detector_.usual());
+  reference_ = mean_load(windows);
+  const std::vector<ExpertCounts> samples = samples_of(windows, options_.history.parts);
+  const bool serves = serves_all();
   PlacementPlan plan;
   plan.mode = "incremental";
-  plan.layout = start;
-  if (options_.splits_freely) {
-    Refinement refined = refine_for_dispatch(start, cluster_, loads, {.slots = slots, .least_gain = options_.least_gain});
-    plan.layout = std::move(refined.layout);
-    if (refined.budget_spent) plan.reasons.push_back(reason("budget_spent", "more moves would have gained enough"));
+  plan.layout = layout_;
+  if (!searches() || !serves) {
+    // What is not served at all comes first, whatever the budget says.
+    FLEXPERT_ASSIGN(PlacementPlan even, plan_incremental(*reference_, cluster_, layout_, {.slots = serves ? slots : UINT64_MAX}));
+    plan.layout = std::move(even.layout);
+    plan.reasons = std::move(even.reasons);
   }
-  plan.balance = balance(plan.layout, *reference_);
-  plan.before = balance(layout_, *reference_);
+  if (searches()) FLEXPERT_TRY(plan_for_dispatch(plan, samples, slots));
+  plan.balance = balance(plan.layout, samples);
+  plan.before = balance(layout_, samples);
   plan.moves = moves_between(layout_, plan.layout, cluster_, options_.bytes_per_expert);
   return plan;
+}
+
+/// Improves the plan's layout for free splits of the samples.
+Result<void> Rebalancer::plan_for_dispatch(PlacementPlan& plan, std::span<const ExpertCounts> samples, std::uint64_t slots) const {
+  DispatchAwareOptions search;
+  search.most_windows = static_cast<std::uint32_t>(samples.size());
+  search.current = plan.layout;
+  // A search without a limit would not ask what a slot gains.
+  search.slots = std::min<std::uint64_t>(slots, plan.layout.expert_of_slot.size() - 1);
+  search.least_gain = options_.least_gain;
+  FLEXPERT_ASSIGN(DispatchAwarePlan found, plan_dispatch_aware(samples, cluster_, search));
+  plan.layout = std::move(found.plan.layout);
+  plan.reasons.insert(plan.reasons.end(), found.plan.reasons.begin(), found.plan.reasons.end());
+  return {};
 }
 
 /// Tells whether the plan saves more step time than its moves take, and notes the numbers.
@@ -178,18 +208,23 @@ bool Rebalancer::pays(PlacementPlan& plan) const {
   return plan.worthwhile;
 }
 
-Result<RebalanceDecision> Rebalancer::observe(const ExpertCounts& window, std::uint64_t steps) {
-  FLEXPERT_TRY(validate(window));
-  if (window.geometry != layout_.geometry)
-    return fail(ErrorCode::kInvalidArgument, "rebalance: the counts are of {} layers x {} experts, the model has {} x {}",
-                window.geometry.layers, window.geometry.experts, layout_.geometry.layers, layout_.geometry.experts);
+Result<void> Rebalancer::check_window(const ExpertCounts& counts) const {
+  FLEXPERT_TRY(validate(counts));
+  if (counts.geometry == layout_.geometry) return {};
+  return fail(ErrorCode::kInvalidArgument, "rebalance: the counts are of {} layers x {} experts, the model has {} x {}",
+              counts.geometry.layers, counts.geometry.experts, layout_.geometry.layers, layout_.geometry.experts);
+}
+
+Result<RebalanceDecision> Rebalancer::observe(const RecordedWindow& window, std::uint64_t steps) {
+  FLEXPERT_TRY(check_window(window.counts));
+  for (const ExpertCounts& part : window.parts) FLEXPERT_TRY(check_window(part));
   RebalanceDecision decision;
   decision.reason = reason("too_few_tokens", "the window waits for more tokens");
   if (!gather(window, steps)) return decision;
-  const ExpertCounts counts = std::exchange(gathered_, {});
-  history_.add(counts);
-  decision.utilisation = balance(layout_, counts).balancedness;
-  if (reference_) decision.drift = detector_.observe(counts, *reference_);
+  history_.add(std::exchange(gathered_, {}));
+  const RecordedWindow& newest = history_.newest();
+  decision.utilisation = balance(layout_, newest.parts.empty() ? std::span(&newest.counts, 1) : std::span(newest.parts)).balancedness;
+  if (reference_) decision.drift = detector_.observe(newest.counts, *reference_);
   const bool first = !reference_.has_value();
   const bool due = first || cluster_changed_ || decision.drift.drifted || steps_ >= options_.interval_steps;
   const auto note = [&](const char* code, const char* text) {
@@ -204,7 +239,7 @@ Result<RebalanceDecision> Rebalancer::observe(const ExpertCounts& window, std::u
     note("interval_not_over", "no plan before the interval is over");
     return decision;
   }
-  if (!cluster_changed_ && decision.utilisation >= options_.least_utilisation) {
+  if (!cluster_changed_ && decision.utilisation > options_.least_utilisation) {
     note("balanced", "the layout in force is balanced enough");
     reference_ = mean_load(history_.expected(detector_.usual()));
     steps_ = 0;

@@ -38,20 +38,24 @@ Result<RecorderMode> parse_recorder_mode(std::string_view name) {
 
 Result<void> validate(const RecorderOptions& options, const ExpertGeometry& geometry) {
   if (geometry.layers == 0 || geometry.experts == 0)
-    return fail(ErrorCode::kInvalidArgument, "a recorder needs layers and experts: got {} layers, {} experts", geometry.layers, geometry.experts);
+    return fail(ErrorCode::kInvalidArgument, "a recorder needs layers and experts: got {} layers, {} experts", geometry.layers,
+                geometry.experts);
   if (geometry.experts >= kNoExpert)
     return fail(ErrorCode::kInvalidArgument, "a recorder takes fewer than {} experts a layer: got {}", kNoExpert, geometry.experts);
   if (options.sample_every == 0)
     return fail(ErrorCode::kInvalidArgument, "sample_every must be at least 1 (every step is counted): got 0");
   if (options.mode == RecorderMode::kPerToken && options.max_tokens == 0)
     return fail(ErrorCode::kInvalidArgument, "max_tokens must be at least 1 in mode per_token: got 0");
+  if (options.part_tokens > 0 && (options.parts == 0 || options.parts > 4096))
+    return fail(ErrorCode::kInvalidArgument, "parts of a window must be from 1 to 4096: got {}", options.parts);
   const std::uint64_t steps = options.mode == RecorderMode::kStat || options.mode == RecorderMode::kStatApprox ? steps_in_ring(options)
                                                                                                                 : options.buffer_steps;
   const std::uint64_t step_bytes = geometry.size() * sizeof(std::uint32_t);
   if (steps > kMaxBufferBytes / step_bytes)
     return fail(ErrorCode::kInvalidArgument,
                 "a buffer of {} steps would take over 1 GiB at {} layers x {} experts; at most {} steps fit", options.buffer_steps,
-                geometry.layers, geometry.experts, kMaxBufferBytes / step_bytes * (options.mode == RecorderMode::kStatApprox ? options.sample_every : 1));
+                geometry.layers, geometry.experts,
+                kMaxBufferBytes / step_bytes * (options.mode == RecorderMode::kStatApprox ? options.sample_every : 1));
   return {};
 }
 
@@ -59,6 +63,7 @@ Recorder::Recorder(ExpertGeometry geometry, RecorderOptions options)
     : geometry_(geometry), options_(options), rng_(options.seed), step_count_(geometry.size()), layer_tokens_(geometry.layers) {
   if (options_.mode == RecorderMode::kPerToken) layer_experts_.resize(geometry_.layers);
   ring_capacity_ = steps_in_ring(options_);
+  if (options_.part_tokens > 0) part_count_.resize(geometry_.size());
 }
 
 void Recorder::start() {
@@ -75,6 +80,9 @@ void Recorder::start() {
   ring_next_ = 0;
   steps_.clear();
   kept_tokens_ = 0;
+  std::ranges::fill(part_count_, 0);
+  part_tokens_ = 0;
+  parts_seen_ = 0;
 }
 
 void Recorder::stop() {
@@ -134,11 +142,30 @@ void Recorder::count_step(std::uint32_t tokens) {
     for (std::size_t i = 0; i < step_count_.size(); ++i) sum->count[i] += step_count_[i];
     sum->counted_tokens += tokens;
   }
+  if (options_.part_tokens > 0) add_to_part(tokens);
   const StepTokens step{.seen = std::exchange(passed_over_, 0) + tokens, .counted = tokens};
   if (options_.mode == RecorderMode::kPerPass || options_.mode == RecorderMode::kPerToken)
     keep_step(tokens);
   else if (ring_capacity_ > 0)
     keep_in_ring(step);
+}
+
+/// Adds the step to the part begun; a part that is whole takes its place in a uniform sample of the window's (reservoir).
+void Recorder::add_to_part(std::uint32_t tokens) {
+  for (std::size_t i = 0; i < step_count_.size(); ++i) part_count_[i] += step_count_[i];
+  part_tokens_ += tokens;
+  if (part_tokens_ < options_.part_tokens) return;
+  const std::uint64_t place = parts_seen_ < options_.parts ? parts_seen_ : rng_.below(parts_seen_ + 1);
+  ++parts_seen_;
+  if (place == parts_.size()) {
+    parts_.push_back(part_count_);
+    parts_tokens_.push_back(part_tokens_);
+  } else if (place < options_.parts) {
+    std::ranges::copy(part_count_, parts_[place].begin());
+    parts_tokens_[place] = part_tokens_;
+  }
+  std::ranges::fill(part_count_, 0);
+  part_tokens_ = 0;
 }
 
 void Recorder::keep_in_ring(StepTokens tokens) {
@@ -210,6 +237,19 @@ void Recorder::take_window(ExpertCounts& counts) {
   write(window_, counts);
   std::ranges::fill(window_.count, 0);
   window_.steps = window_.seen_tokens = window_.counted_tokens = 0;
+  std::ranges::fill(part_count_, 0);
+  part_tokens_ = 0;
+  parts_seen_ = 0;
+}
+
+void Recorder::take_window(RecordedWindow& window) {
+  window.parts.resize(std::min<std::uint64_t>(parts_seen_, options_.parts));
+  for (std::size_t i = 0; i < window.parts.size(); ++i) {
+    window.parts[i].geometry = geometry_;
+    window.parts[i].tokens = parts_tokens_[i];
+    window.parts[i].count.assign(parts_[i].begin(), parts_[i].end());
+  }
+  take_window(window.counts);
 }
 
 }  // namespace flexpert::placement

@@ -30,7 +30,9 @@ struct RecorderOptions {
   std::uint32_t buffer_steps = 1000;      ///< the newest steps kept; 0 = all since start()
   std::uint32_t sample_every = 8;         ///< kStatApprox: one of so many steps is counted, at random among them
   std::uint32_t max_tokens = 1 << 20;     ///< kPerToken: newest tokens kept; the newest step is kept whole
-  std::uint64_t seed = 1;                 ///< of the sample
+  std::uint32_t part_tokens = 0;          ///< a part of a window is whole steps with at least so many tokens; 0: no parts
+  std::uint32_t parts = 32;               ///< of a window, at most; chosen at random among all of its parts
+  std::uint64_t seed = 1;                 ///< of the samples
 };
 
 /// Checks that the sizes make sense and that a full buffer takes at most 1 GiB; the message says what to lower.
@@ -46,6 +48,12 @@ struct RecordedStep {
   std::uint32_t top_k = 0;
   std::vector<std::uint32_t> count;       ///< [layers][experts]
   std::vector<std::uint16_t> experts;     ///< kPerToken: [layers][tokens][top_k]
+};
+
+/// The counts of some consecutive steps, and those of short parts of them: what a dispatch sees at once.
+struct RecordedWindow {
+  ExpertCounts counts;
+  std::vector<ExpertCounts> parts;  ///< in no particular order; empty: not recorded
 };
 
 /// Counts which experts tokens choose. Fed by one thread, layer by layer within a step; no clock, no lock. Once the buffer
@@ -71,6 +79,8 @@ class Recorder {
   [[nodiscard]] ExpertCounts counts() const;
   /// Writes the counts since start() or the last take_window() into `counts`, and begins a new window.
   void take_window(ExpertCounts& counts);
+  /// The same with the window's parts (`part_tokens`); steps at its end that make no whole part are in the counts only.
+  void take_window(RecordedWindow& window);
   [[nodiscard]] std::uint64_t window_steps() const { return window_.steps; }
   [[nodiscard]] std::uint64_t window_tokens() const { return window_.seen_tokens; }
   /// Returns the newest steps, oldest first (kPerPass, kPerToken).
@@ -95,6 +105,7 @@ class Recorder {
   void write(const Sum& sum, ExpertCounts& counts) const;
   void choose_sampled_step();
   void count_step(std::uint32_t tokens);
+  void add_to_part(std::uint32_t tokens);
   void keep_in_ring(StepTokens tokens);
   void keep_step(std::uint32_t tokens);
   void drop_oldest_step();
@@ -117,6 +128,11 @@ class Recorder {
   std::vector<std::vector<std::uint16_t>> layer_experts_;  // [layers] of the open step, kPerToken
   Sum buffer_;
   Sum window_;
+  std::vector<std::uint32_t> part_count_;              // [layers][experts] of the part begun
+  std::uint64_t part_tokens_ = 0;                        // of it
+  std::uint64_t parts_seen_ = 0;                         // of the window
+  std::vector<std::vector<std::uint32_t>> parts_;        // kept, [options.parts][layers][experts]
+  std::vector<std::uint64_t> parts_tokens_;
   std::size_t ring_capacity_ = 0;      // steps; 0: no ring
   std::size_t ring_next_ = 0;
   std::vector<std::uint32_t> ring_;    // [steps kept][layers][experts], kStat and kStatApprox

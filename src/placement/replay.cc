@@ -32,7 +32,7 @@ class Replay {
       : trace_(trace),
         options_(options),
         rebalancer_(std::move(rebalancer)),
-        recorder_(trace.geometry, {.buffer_steps = 0}),
+        recorder_(trace.geometry, {.buffer_steps = 0, .part_tokens = options.part_tokens, .parts = 2 * options.rebalance.history.parts}),
         bare_(bare_layout(trace.geometry, options.devices)),
         bare_cluster_(cluster_of(bare_)),
         replanned_(trivial_layout(trace.geometry, rebalancer_.layout().slots_of_device)) {
@@ -57,7 +57,7 @@ class Replay {
  private:
   Result<void> take(const WindowTokens& window) {
     record(window);
-    recorder_.take_window(counts_);
+    recorder_.take_window(window_);
     ReplayWindow result;
     result.topic = window.topic();
     result.tokens = window.tokens;
@@ -71,7 +71,7 @@ class Replay {
     result.balancedness = result.ours_by.window;
     result.none = result.none_by.window;
     result.replanned = result.replanned_by.window;
-    result.ideal = dispatched_balance(rebalancer_.layout(), rebalancer_.cluster(), counts_).balancedness;
+    result.ideal = dispatched_balance(rebalancer_.layout(), rebalancer_.cluster(), std::span(&window_.counts, 1)).balancedness;
     result.moves = decision_.plan ? decision_.plan->moves.changed() : 0;
     result.replan_moves = replan_moves_;
     result.drift = decision_.drift.distance.chance > 0 ? decision_.drift.distance.ratio() : 0;
@@ -126,10 +126,10 @@ class Replay {
   }
 
   Result<void> plan_next(const WindowTokens& window) {
-    FLEXPERT_ASSIGN(decision_, rebalancer_.observe(counts_, window.steps.size()));
+    FLEXPERT_ASSIGN(decision_, rebalancer_.observe(window_, window.steps.size()));
     if (decision_.plan) FLEXPERT_TRY(rebalancer_.adopt(decision_.plan->layout));
     const EplbShape shape{.replicas = options_.devices * options_.slots_per_device, .devices = options_.devices};
-    FLEXPERT_ASSIGN(ExpertLayout scratch, plan_eplb(counts_, shape));
+    FLEXPERT_ASSIGN(ExpertLayout scratch, plan_eplb(window_.counts, shape));
     replan_moves_ = 0;
     for (std::size_t i = 0; i < scratch.expert_of_slot.size(); ++i)
       replan_moves_ += scratch.expert_of_slot[i] != replanned_.expert_of_slot[i] ? 1 : 0;
@@ -146,7 +146,7 @@ class Replay {
   ExpertLayout replanned_;
   std::uint64_t replan_moves_ = 0;
   RebalanceDecision decision_;  // on the window before
-  ExpertCounts counts_;
+  RecordedWindow window_;
   ReplayReport report_;
 };
 

@@ -20,6 +20,7 @@ struct ReplayOptions {
   std::uint32_t slots_per_device = 5;
   std::uint32_t window_tokens = 2048; ///< a window ends with the step that reaches them
   std::uint32_t concurrent = 32;      ///< requests of a topic that decode together, a token each per step
+  std::uint32_t part_tokens = 32;     ///< of the parts of windows that plans are made for
   DispatchPolicy dispatch = DispatchPolicy::kLeastLoaded;
   RebalanceOptions rebalance = every_window();
 };

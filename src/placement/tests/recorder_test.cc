@@ -90,7 +90,8 @@ TEST(Recorder, ASampleOfTheStepsIsScaledToAllTokens) {
   const ExpertCounts sampled = recorder.counts();
   const ExpertCounts all = exact.counts();
   EXPECT_EQ(sampled.tokens, all.tokens);
-  EXPECT_NEAR(std::accumulate(sampled.count.begin(), sampled.count.end(), 0.0), std::accumulate(all.count.begin(), all.count.end(), 0.0), 1e-6);
+  EXPECT_NEAR(std::accumulate(sampled.count.begin(), sampled.count.end(), 0.0),
+              std::accumulate(all.count.begin(), all.count.end(), 0.0), 1e-6);
   for (std::size_t i = 0; i < all.count.size(); ++i) EXPECT_NEAR(sampled.count[i] / all.count[i], 1, 0.1);
 }
 
@@ -152,6 +153,39 @@ TEST(Recorder, WindowsFollowEachOtherWithoutLossOrOverlap) {
   }
   EXPECT_EQ(recorder.window_steps(), 0u);
   EXPECT_EQ(std::accumulate(sum.begin(), sum.end(), 0.0), 40 * 5 * 2 * 2);
+}
+
+TEST(Recorder, PartsAreWholeStepsOfTheWindow) {
+  Recorder recorder(kGeometry, {.part_tokens = 4, .parts = 3});
+  recorder.start();
+  Rng rng(4);
+  RecordedWindow window;
+  for (std::uint64_t step = 0; step < 5; ++step) feed_random(recorder, step, rng, 2);
+  recorder.take_window(window);
+  ASSERT_EQ(window.parts.size(), 2u);
+  for (const ExpertCounts& part : window.parts) {
+    EXPECT_EQ(part.tokens, 4u);
+    EXPECT_EQ(std::accumulate(part.count.begin(), part.count.end(), 0.0), 4 * 2 * 2);
+  }
+  EXPECT_EQ(window.counts.tokens, 10u);
+  for (std::uint64_t step = 0; step < 100; ++step) feed_random(recorder, step, rng, 2);
+  recorder.take_window(window);
+  EXPECT_EQ(window.parts.size(), 3u);
+  recorder.take_window(window);
+  EXPECT_TRUE(window.parts.empty());
+}
+
+TEST(Recorder, PartsAreAFairSample) {
+  Recorder recorder(kGeometry, {.part_tokens = 1, .parts = 10});
+  recorder.start();
+  RecordedWindow window;
+  double late = 0;
+  for (int i = 0; i < 200; ++i) {
+    for (std::uint16_t step = 0; step < 100; ++step) feed(recorder, step, {static_cast<std::uint16_t>(step / 50), 3}, {0, 1});
+    recorder.take_window(window);
+    for (const ExpertCounts& part : window.parts) late += part.count[1] / 2000;
+  }
+  EXPECT_NEAR(late, 0.5, 0.04);
 }
 
 TEST(Recorder, AStepBrokenOffCountsNowhere) {

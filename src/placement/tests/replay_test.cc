@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/rng.h"
+#include "placement/replay_start.h"
 #include "placement/replay_stream.h"
 
 namespace flexpert::placement {
@@ -106,6 +107,23 @@ TEST(Replay, RefusesWhatCannotBePlayed) {
   RoutingTrace wrong = trace;
   wrong.requests[0].tokens = 1000;
   EXPECT_FALSE(replay(wrong, small()));
+}
+
+TEST(RingLayout, IsNowhereWorseThanNoBalancing) {
+  Rng rng(4);
+  for (int i = 0; i < 50; ++i) {
+    const auto devices = static_cast<std::uint32_t>(2 + rng.below(7));
+    const ExpertGeometry geometry{.layers = 2, .experts = devices + static_cast<std::uint32_t>(rng.below(20))};
+    const std::uint32_t slots = (geometry.experts + devices - 1) / devices + static_cast<std::uint32_t>(rng.below(3));
+    const ExpertCluster cluster = ExpertCluster::uniform(devices, 1, slots);
+    ExpertCounts counts{.geometry = geometry, .count = {}, .tokens = 1000};
+    for (std::size_t k = 0; k < geometry.size(); ++k) counts.count.push_back(rng.exponential(100));
+    const ExpertLayout ring = ring_layout(geometry, cluster);
+    const ExpertLayout bare = bare_layout(geometry, devices);
+    ASSERT_TRUE(validate(ring)) << validate(ring).error().message;
+    EXPECT_GE(dispatched_balance(ring, cluster, std::span(&counts, 1)).balancedness,
+              dispatched_balance(bare, cluster_of(bare), std::span(&counts, 1)).balancedness - 1e-9);
+  }
 }
 
 TEST(ReplaySummary, CountsRecoveryFromTheChange) {
