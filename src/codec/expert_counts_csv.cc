@@ -85,7 +85,8 @@ class Lines {
 Result<double> count_of(std::string_view field, std::size_t line, std::size_t layer, std::size_t expert) {
   const auto value = number(field);
   if (!value || !std::isfinite(*value) || *value < 0)
-    return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} expert {}: a count must be a finite number >= 0, is '{}'", line, layer, expert, shown(field));
+    return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} expert {}: a count must be a finite number >= 0, is '{}'", line, layer,
+                expert, shown(field));
   return *value;
 }
 
@@ -93,7 +94,8 @@ Result<std::uint32_t> index_of(std::string_view field, std::size_t line, const c
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
   if (error != std::errc{} || end != field.data() + field.size() || value >= kMaxExtent)
-    return fail(ErrorCode::kInvalidArgument, "csv: line {}: {} must be a whole number from 0 to {}, is '{}'", line, column, kMaxExtent - 1, shown(field));
+    return fail(ErrorCode::kInvalidArgument, "csv: line {}: {} must be a whole number from 0 to {}, is '{}'", line, column, kMaxExtent - 1,
+                shown(field));
   return value;
 }
 
@@ -114,7 +116,8 @@ Result<ExpertCounts> parse_list(Lines& lines) {
   ExpertGeometry geometry;
   while (lines.next()) {
     if (lines.fields().size() != columns)
-      return fail(ErrorCode::kInvalidArgument, "csv: line {}: has {} fields, the first line has {}", lines.number(), lines.fields().size(), columns);
+      return fail(ErrorCode::kInvalidArgument, "csv: line {}: has {} fields, the first line has {}", lines.number(), lines.fields().size(),
+                  columns);
     FLEXPERT_ASSIGN(const std::uint32_t layer, index_of(lines.fields()[layer_at], lines.number(), "layer"));
     FLEXPERT_ASSIGN(const std::uint32_t expert, index_of(lines.fields()[expert_at], lines.number(), "expert"));
     FLEXPERT_ASSIGN(const double count, count_of(lines.fields()[count_at], lines.number(), layer, expert));
@@ -124,12 +127,15 @@ Result<ExpertCounts> parse_list(Lines& lines) {
   if (rows.empty()) return fail(ErrorCode::kInvalidArgument, "csv: has no counts after its first line");
   // A list is mostly full; two far-off numbers must not fill the memory.
   if (geometry.size() > kMaxArrayElements || geometry.size() / 64 > rows.size() + 1024)
-    return fail(ErrorCode::kResourceExhausted, "csv: {} layers x {} experts, but only {} counts listed", geometry.layers, geometry.experts, rows.size());
+    return fail(ErrorCode::kResourceExhausted, "csv: {} layers x {} experts, but only {} counts listed", geometry.layers, geometry.experts,
+                rows.size());
   ExpertCounts counts{geometry, std::vector<double>(geometry.size(), 0), 0};
   std::vector<bool> seen(geometry.size(), false);
   for (const Row& row : rows) {
     const std::size_t index = geometry.index(row.slot);
-    if (seen[index]) return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} expert {} is there twice", row.line, row.slot.layer, row.slot.expert);
+    if (seen[index])
+      return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} expert {} is there twice", row.line, row.slot.layer,
+                  row.slot.expert);
     seen[index] = true;
     counts.count[index] = row.count;
   }
@@ -141,23 +147,27 @@ Result<ExpertCounts> parse_table(Lines& lines, bool names, bool layer_column) {
   const std::size_t columns = lines.fields().size();
   const std::size_t first = layer_column ? 1 : 0;
   if (columns <= first) return fail(ErrorCode::kInvalidArgument, "csv: line {}: has no column of counts", lines.number());
-  if (columns - first > kMaxExtent) return fail(ErrorCode::kResourceExhausted, "csv: {} experts; at most {} are read", columns - first, kMaxExtent);
+  if (columns - first > kMaxExtent)
+    return fail(ErrorCode::kResourceExhausted, "csv: {} experts; at most {} are read", columns - first, kMaxExtent);
   counts.geometry.experts = static_cast<std::uint32_t>(columns - first);
   if (names && !lines.next()) return fail(ErrorCode::kInvalidArgument, "csv: has no counts after its first line");
   do {
     const auto& fields = lines.fields();
     const std::uint32_t layer = counts.geometry.layers;
     if (fields.size() != columns)
-      return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {}: ragged: has {} fields, the first line has {}", lines.number(), layer, fields.size(), columns);
+      return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {}: ragged: has {} fields, the first line has {}", lines.number(),
+                  layer, fields.size(), columns);
     if (layer_column) {
       FLEXPERT_ASSIGN(const std::uint32_t named, index_of(fields[0], lines.number(), "layer"));
-      if (named != layer) return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} must come next, is {}", lines.number(), layer, named);
+      if (named != layer)
+        return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} must come next, is {}", lines.number(), layer, named);
     }
     for (std::size_t i = first; i < columns; ++i) {
       FLEXPERT_ASSIGN(const double count, count_of(fields[i], lines.number(), layer, i - first));
       counts.count.push_back(count);
     }
-    if (counts.count.size() > kMaxArrayElements) return fail(ErrorCode::kResourceExhausted, "csv: too large: more than {} numbers", kMaxArrayElements);
+    if (counts.count.size() > kMaxArrayElements)
+      return fail(ErrorCode::kResourceExhausted, "csv: too large: more than {} numbers", kMaxArrayElements);
     ++counts.geometry.layers;
   } while (lines.next());
   return counts;
@@ -172,7 +182,8 @@ Result<ExpertCounts> parse_expert_counts_csv(std::string_view text) {
   const auto has = [&](std::string_view name) { return std::find(fields.begin(), fields.end(), name) != fields.end(); };
   if (has("layer") && has("expert") && has("count")) return parse_list(lines);
   const bool layer_column = fields.front() == "layer";
-  const bool names = layer_column || std::none_of(fields.begin(), fields.end(), [](std::string_view field) { return number(field).has_value(); });
+  const bool names =
+      layer_column || std::none_of(fields.begin(), fields.end(), [](std::string_view field) { return number(field).has_value(); });
   return parse_table(lines, names, layer_column);
 }
 

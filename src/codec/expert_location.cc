@@ -19,7 +19,8 @@ std::string_view trimmed(std::string_view text) {
 }
 
 std::unexpected<Error> other_key(std::string_view key) {
-  return fail(ErrorCode::kInvalidArgument, "expert location: unknown key '{}' beside {}: SGLang allows no other; remove it", json_numbers::shown(key), kMapKey);
+  return fail(ErrorCode::kInvalidArgument, "expert location: unknown key '{}' beside {}: SGLang allows no other; remove it",
+              json_numbers::shown(key), kMapKey);
 }
 
 Result<ExpertLocation> parse_json(std::string_view text) {

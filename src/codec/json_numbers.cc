@@ -64,7 +64,8 @@ class Flattener {
       known_[level] = true;
       array_.shape[level] = extent;
     } else if (array_.shape[level] != extent) {
-      return fail(ErrorCode::kInvalidArgument, "{}: ragged: has {} entries, the rows before have {}", place(level), extent, array_.shape[level]);
+      return fail(ErrorCode::kInvalidArgument, "{}: ragged: has {} entries, the rows before have {}", place(level), extent,
+                  array_.shape[level]);
     }
     return {};
   }
@@ -131,8 +132,8 @@ std::string shown(std::string_view key) {
 
 Result<element> parse(simdjson::dom::parser& parser, std::string_view text, std::string_view what) {
   if (text.size() > kMaxTextBytes)
-    return fail(ErrorCode::kResourceExhausted, "{}: the text has {} bytes; at most {} are read as JSON; give it as .npy or .pt", what, text.size(),
-                kMaxTextBytes);
+    return fail(ErrorCode::kResourceExhausted, "{}: the text has {} bytes; at most {} are read as JSON; give it as .npy or .pt", what,
+                text.size(), kMaxTextBytes);
   element root;
   if (const auto error = parser.parse(text.data(), text.size(), true).get(root); error != simdjson::SUCCESS)
     return fail(ErrorCode::kInvalidArgument, "{}: not JSON: {}", what, simdjson::error_message(error));
@@ -168,14 +169,16 @@ Result<element> select(element root, std::string_view path) {
     if (path[begin] == '[') {
       const std::size_t end = path.find(']', begin);
       if (end == std::string_view::npos)
-        return fail(ErrorCode::kInvalidArgument, "select: '{}' has a '[' without ']'; write a path as tasks.law or domains[3]", shown(path));
+        return fail(ErrorCode::kInvalidArgument, "select: '{}' has a '[' without ']'; write a path as tasks.law or domains[3]",
+                    shown(path));
       FLEXPERT_ASSIGN(at, item_at(at, path.substr(begin + 1, end - begin - 1), before));
       begin = end + 1;
       continue;
     }
     if (path[begin] == '.' && begin > 0) ++begin;
     const std::size_t end = std::min(path.find_first_of(".[", begin), path.size());
-    if (end == begin) return fail(ErrorCode::kInvalidArgument, "select: '{}' has an empty step; write a path as tasks.law or domains[3]", shown(path));
+    if (end == begin)
+      return fail(ErrorCode::kInvalidArgument, "select: '{}' has an empty step; write a path as tasks.law or domains[3]", shown(path));
     FLEXPERT_ASSIGN(at, child(at, path.substr(begin, end - begin), before));
     begin = end;
   }

@@ -16,7 +16,8 @@ template <class Unsigned>
 Unsigned load_le(std::string_view bytes, std::size_t at) {
   Unsigned value = 0;
   for (std::size_t i = 0; i < sizeof(Unsigned); ++i)
-    value = static_cast<Unsigned>(value | static_cast<Unsigned>(static_cast<Unsigned>(static_cast<unsigned char>(bytes[at + i])) << (8 * i)));
+    value =
+        static_cast<Unsigned>(value | static_cast<Unsigned>(static_cast<Unsigned>(static_cast<unsigned char>(bytes[at + i])) << (8 * i)));
   return value;
 }
 

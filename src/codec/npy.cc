@@ -60,7 +60,8 @@ class HeaderParser {
 
  private:
   std::unexpected<Error> wrong() const {
-    return fail(ErrorCode::kInvalidArgument, "{}: the header is not numpy's (descr, fortran_order and shape), at its byte {}: {}", what_, at_, shown(text_));
+    return fail(ErrorCode::kInvalidArgument, "{}: the header is not numpy's (descr, fortran_order and shape), at its byte {}: {}", what_,
+                at_, shown(text_));
   }
   void skip_blanks() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
@@ -124,7 +125,9 @@ double load_as(std::string_view data, std::size_t index, bool big_endian) {
   return static_cast<double>(load_element<T>(data, index, big_endian));
 }
 double load_bool(std::string_view data, std::size_t index, bool /*big_endian*/) { return data[index] != 0 ? 1 : 0; }
-double load_half(std::string_view data, std::size_t index, bool big_endian) { return from_float16(load_element<std::uint16_t>(data, index, big_endian)); }
+double load_half(std::string_view data, std::size_t index, bool big_endian) {
+  return from_float16(load_element<std::uint16_t>(data, index, big_endian));
+}
 
 struct Type {
   std::string_view code;
@@ -133,16 +136,26 @@ struct Type {
 };
 
 constexpr Type kTypes[] = {
-    {"b1", 1, load_bool}, {"i1", 1, load_as<std::int8_t>}, {"u1", 1, load_as<std::uint8_t>}, {"i2", 2, load_as<std::int16_t>},
-    {"u2", 2, load_as<std::uint16_t>}, {"i4", 4, load_as<std::int32_t>}, {"u4", 4, load_as<std::uint32_t>}, {"i8", 8, load_as<std::int64_t>},
-    {"u8", 8, load_as<std::uint64_t>}, {"f2", 2, load_half}, {"f4", 4, load_as<float>}, {"f8", 8, load_as<double>},
+    {"b1", 1, load_bool},
+    {"i1", 1, load_as<std::int8_t>},
+    {"u1", 1, load_as<std::uint8_t>},
+    {"i2", 2, load_as<std::int16_t>},
+    {"u2", 2, load_as<std::uint16_t>},
+    {"i4", 4, load_as<std::int32_t>},
+    {"u4", 4, load_as<std::uint32_t>},
+    {"i8", 8, load_as<std::int64_t>},
+    {"u8", 8, load_as<std::uint64_t>},
+    {"f2", 2, load_half},
+    {"f4", 4, load_as<float>},
+    {"f8", 8, load_as<double>},
 };
 
 Result<Type> type_of(std::string_view descr, std::string_view what) {
   if (descr.size() == 3 && std::string_view("<>|=").find(descr[0]) != std::string_view::npos)
     for (const Type& type : kTypes)
       if (type.code == descr.substr(1) && (descr[0] != '|' || type.bytes == 1)) return type;
-  return fail(ErrorCode::kInvalidArgument, "{}: the type '{}' is not read: use a bool, integer or float of at most 8 bytes", what, shown(descr));
+  return fail(ErrorCode::kInvalidArgument, "{}: the type '{}' is not read: use a bool, integer or float of at most 8 bytes", what,
+              shown(descr));
 }
 
 /// Appends every value as a little-endian T; false at the first one that T cannot hold.
@@ -170,19 +183,21 @@ Result<NumberArray> parse_npy(std::string_view bytes, std::string_view what) {
   if (!is_npy(bytes)) return fail(ErrorCode::kInvalidArgument, "{}: does not begin with \\x93NUMPY: it is no .npy file", what);
   if (bytes.size() < 12) return fail(ErrorCode::kDataLoss, "{}: truncated in its header", what);
   const auto version = static_cast<unsigned char>(bytes[6]);
-  if (version < 1 || version > 3 || bytes[7] != 0) return fail(ErrorCode::kInvalidArgument, "{}: format version {} is not read, only 1 to 3", what, version);
+  if (version < 1 || version > 3 || bytes[7] != 0)
+    return fail(ErrorCode::kInvalidArgument, "{}: format version {} is not read, only 1 to 3", what, version);
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   const std::size_t length = version == 1 ? load_le<std::uint16_t>(bytes, 8) : load_le<std::uint32_t>(bytes, 8);
   const std::size_t begin = 8 + length_bytes;
-  if (length > kMaxHeader) return fail(ErrorCode::kResourceExhausted, "{}: a header of {} bytes; at most {} are read", what, length, kMaxHeader);
+  if (length > kMaxHeader)
+    return fail(ErrorCode::kResourceExhausted, "{}: a header of {} bytes; at most {} are read", what, length, kMaxHeader);
   if (length > bytes.size() - begin) return fail(ErrorCode::kDataLoss, "{}: truncated in its header", what);
   FLEXPERT_ASSIGN(Header header, HeaderParser(bytes.substr(begin, length), what).parse());
   FLEXPERT_ASSIGN(const Type type, type_of(header.descr, what));
   FLEXPERT_ASSIGN(const std::size_t elements, element_count(header.shape, what));
   const std::string_view data = bytes.substr(begin + length);
   if (data.size() != elements * type.bytes)
-    return fail(ErrorCode::kDataLoss, "{}: {} of {} needs {} bytes of data, the file has {}", what, shape_text(header.shape), header.descr, elements * type.bytes,
-                data.size());
+    return fail(ErrorCode::kDataLoss, "{}: {} of {} needs {} bytes of data, the file has {}", what, shape_text(header.shape), header.descr,
+                elements * type.bytes, data.size());
   const bool big_endian = header.descr[0] == '>';
   const bool whole = type.code == "i8" || type.code == "u8";
   NumberArray array{std::move(header.shape), {}};
@@ -215,7 +230,8 @@ Result<NumberArray> parse_npz(std::string_view bytes, std::string_view name) {
     std::string names;
     for (std::size_t i = 0; i < std::min<std::size_t>(entries.size(), 20); ++i)
       names += fmt::format(" {}", shown(std::string_view(entries[i].name).substr(0, entries[i].name.rfind(".npy"))));
-    return fail(ErrorCode::kNotFound, "npz: no array '{}'; select one of:{}", name.empty() ? "logical_count" : shown(name), names.empty() ? " nothing" : names);
+    return fail(ErrorCode::kNotFound, "npz: no array '{}'; select one of:{}", name.empty() ? "logical_count" : shown(name),
+                names.empty() ? " nothing" : names);
   }
   FLEXPERT_ASSIGN(const std::string array, archive.read(*entry));
   return parse_npy(array, fmt::format("npz: {}", shown(entry->name)));
@@ -224,7 +240,8 @@ Result<NumberArray> parse_npz(std::string_view bytes, std::string_view name) {
 Result<std::string> write_npy(const NumberArray& array, NpyType type) {
   FLEXPERT_ASSIGN(const std::size_t elements, element_count(array.shape, "npy"));
   if (elements != array.values.size())
-    return fail(ErrorCode::kInvalidArgument, "npy: an array {} needs {} values: {} given", shape_text(array.shape), elements, array.values.size());
+    return fail(ErrorCode::kInvalidArgument, "npy: an array {} needs {} values: {} given", shape_text(array.shape), elements,
+                array.values.size());
   const char* descr = type == NpyType::kInt32 ? "<i4" : type == NpyType::kInt64 ? "<i8" : type == NpyType::kFloat32 ? "<f4" : "<f8";
   std::string shape;
   for (const std::uint64_t extent : array.shape) shape += fmt::format("{}, ", extent);

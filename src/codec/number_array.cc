@@ -26,10 +26,12 @@ std::string shape_text(const std::vector<std::uint64_t>& shape) {
 Result<std::vector<ExpertCounts>> count_steps(const NumberArray& array, std::string_view what) {
   const std::size_t rank = array.shape.size();
   if (rank != 2 && rank != 3)
-    return fail(ErrorCode::kInvalidArgument, "{}: must be [layers][experts] or [steps][layers][experts], is {}", what, shape_text(array.shape));
+    return fail(ErrorCode::kInvalidArgument, "{}: must be [layers][experts] or [steps][layers][experts], is {}", what,
+                shape_text(array.shape));
   FLEXPERT_ASSIGN(const std::size_t elements, element_count(array.shape, what));
   if (elements == 0)
-    return fail(ErrorCode::kInvalidArgument, "{}: has no counts: {}; it needs a step, a layer and an expert at least", what, shape_text(array.shape));
+    return fail(ErrorCode::kInvalidArgument, "{}: has no counts: {}; it needs a step, a layer and an expert at least", what,
+                shape_text(array.shape));
   ExpertGeometry geometry;
   geometry.layers = static_cast<std::uint32_t>(array.shape[rank - 2]);
   geometry.experts = static_cast<std::uint32_t>(array.shape[rank - 1]);
@@ -37,12 +39,13 @@ Result<std::vector<ExpertCounts>> count_steps(const NumberArray& array, std::str
     if (std::isfinite(array.values[i]) && array.values[i] >= 0) continue;
     const ExpertSlot slot = geometry.slot(i % geometry.size());
     const std::string step = rank == 3 ? fmt::format("step {} ", i / geometry.size()) : "";
-    return fail(ErrorCode::kInvalidArgument, "{}: {}layer {} expert {}: a count must be a finite number >= 0, is {}", what, step, slot.layer,
-                slot.expert, array.values[i]);
+    return fail(ErrorCode::kInvalidArgument, "{}: {}layer {} expert {}: a count must be a finite number >= 0, is {}", what, step,
+                slot.layer, slot.expert, array.values[i]);
   }
   constexpr std::size_t kMaxSteps = std::size_t{1} << 20;
   if (elements / geometry.size() > kMaxSteps)
-    return fail(ErrorCode::kResourceExhausted, "{}: {} steps; at most {} are read; add some of them up", what, elements / geometry.size(), kMaxSteps);
+    return fail(ErrorCode::kResourceExhausted, "{}: {} steps; at most {} are read; add some of them up", what, elements / geometry.size(),
+                kMaxSteps);
   std::vector<ExpertCounts> steps;
   steps.reserve(elements / geometry.size());
   const auto step_size = static_cast<std::ptrdiff_t>(geometry.size());

@@ -62,7 +62,8 @@ class Machine {
   Result<Pickle> run() {
     if (bytes_.size() > limits_.bytes)
       return fail(ErrorCode::kResourceExhausted, "pickle: {} bytes; at most {} are read", bytes_.size(), limits_.bytes);
-    if (bytes_.size() < 2 || bytes_[0] != '\x80') return fail(ErrorCode::kInvalidArgument, "pickle: does not begin with a protocol of 2 to 5");
+    if (bytes_.size() < 2 || bytes_[0] != '\x80')
+      return fail(ErrorCode::kInvalidArgument, "pickle: does not begin with a protocol of 2 to 5");
     while (!stopped_) {
       if (at_ == bytes_.size()) return fail(ErrorCode::kDataLoss, "pickle: truncated: ends after {} bytes without STOP", bytes_.size());
       begin_ = at_;
@@ -115,12 +116,15 @@ class Machine {
       case 'Q': return persistent();
       case 'R': return reduce();
       default:
-        return fail(ErrorCode::kPermissionDenied, "pickle: the opcode {} (0x{:02x}) at byte {} is not allowed: only plain data and tensors are read",
+        return fail(ErrorCode::kPermissionDenied,
+                    "pickle: the opcode {} (0x{:02x}) at byte {} is not allowed: only plain data and tensors are read",
                     name_of_opcode(opcode), opcode, begin_);
     }
   }
 
-  std::unexpected<Error> damaged(std::string_view what) const { return fail(ErrorCode::kDataLoss, "pickle: damaged at byte {}: {}", begin_, what); }
+  std::unexpected<Error> damaged(std::string_view what) const {
+    return fail(ErrorCode::kDataLoss, "pickle: damaged at byte {}: {}", begin_, what);
+  }
 
   /// Moves over `count` bytes of the file.
   Result<std::string_view> take(std::uint64_t count) {
@@ -175,7 +179,8 @@ class Machine {
   Result<void> long1() {
     FLEXPERT_ASSIGN(const auto length, number<std::uint8_t>());
     FLEXPERT_ASSIGN(const std::string_view raw, take(length));
-    if (length > 8) return fail(ErrorCode::kInvalidArgument, "pickle: an integer of {} bytes at byte {}: at most 8 are read", length, begin_);
+    if (length > 8)
+      return fail(ErrorCode::kInvalidArgument, "pickle: an integer of {} bytes at byte {}: at most 8 are read", length, begin_);
     std::uint64_t value = 0;
     for (std::size_t i = 0; i < length; ++i) value |= static_cast<std::uint64_t>(static_cast<unsigned char>(raw[i])) << (8 * i);
     if (length > 0 && length < 8 && (static_cast<unsigned char>(raw[length - 1]) & 0x80U) != 0) value |= ~std::uint64_t{0} << (8 * length);
@@ -270,7 +275,8 @@ class Machine {
   Result<void> push_global(std::string_view module, std::string_view name) {
     std::string full = fmt::format("{}.{}", module, name);
     if (std::find(globals_.begin(), globals_.end(), full) == globals_.end())
-      return fail(ErrorCode::kPermissionDenied, "pickle: the global {} at byte {} is not allowed: only plain data and tensors are read", shown(full), begin_);
+      return fail(ErrorCode::kPermissionDenied, "pickle: the global {} at byte {} is not allowed: only plain data and tensors are read",
+                  shown(full), begin_);
     return push_text(PickleKind::kGlobal, std::move(full));
   }
   Result<void> global() {

@@ -110,7 +110,8 @@ ExpertLayout read_layout(placement_json::Reader& reader, const ExpertCluster& cl
     return layout;
   }
   const std::uint32_t slots = layout.slots();
-  if (layout.geometry.experts > slots) reader.set(fmt::format("experts: {} experts need as many slots; the devices have {}", layout.geometry.experts, slots));
+  if (layout.geometry.experts > slots)
+    reader.set(fmt::format("experts: {} experts need as many slots; the devices have {}", layout.geometry.experts, slots));
   for (std::size_t layer = 0; layer < rows.size() && reader.ok(); ++layer) {
     const json::array* row = rows[layer].if_array();
     if (row == nullptr || row->size() != slots) {
@@ -168,13 +169,16 @@ std::string write_placement_json(const PlacementFile& file) {
 
 Result<PlacementFile> parse_placement_json(std::string_view text) {
   constexpr std::size_t kMaxBytes = std::size_t{128} << 20;
-  if (text.size() > kMaxBytes) return fail(ErrorCode::kResourceExhausted, "placement: {} bytes; at most {} are read", text.size(), kMaxBytes);
+  if (text.size() > kMaxBytes)
+    return fail(ErrorCode::kResourceExhausted, "placement: {} bytes; at most {} are read", text.size(), kMaxBytes);
   FLEXPERT_ASSIGN(const json::value value, fleet_json::parse_object(text, "placement"));
   const json::object& object = value.get_object();
   placement_json::Reader reader(object, "");
   if (reader.text("format") != kPlacementFormat) reader.set(fmt::format("format: must be {}", kPlacementFormat));
   if (reader.integer<std::uint32_t>("version") != 1) reader.set("version: must be 1; a newer file needs a newer flexpert");
-  only(reader, object, {"format", "version", "mode", "worthwhile", "provenance", "devices", "balance", "before", "reasons", "moves", "layers", "experts", "expert_of_slot"});
+  only(reader, object,
+       {"format", "version", "mode", "worthwhile", "provenance", "devices", "balance", "before", "reasons", "moves", "layers", "experts",
+        "expert_of_slot"});
   PlacementFile file;
   file.plan.mode = reader.text("mode");
   file.plan.worthwhile = reader.boolean("worthwhile");

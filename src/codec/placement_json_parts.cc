@@ -28,7 +28,8 @@ SlotMove read_move(Reader& reader) {
   move.to_expert = reader.integer<std::int32_t>("to");
   const std::string kind = reader.text("kind");
   bool known = false;
-  for (const MoveKind candidate : {MoveKind::kUnchanged, MoveKind::kSameDevice, MoveKind::kSameNode, MoveKind::kCrossNode, MoveKind::kLoad}) {
+  for (const MoveKind candidate :
+       {MoveKind::kUnchanged, MoveKind::kSameDevice, MoveKind::kSameNode, MoveKind::kCrossNode, MoveKind::kLoad}) {
     if (kind != name_of(candidate)) continue;
     move.kind = candidate;
     known = true;
@@ -107,12 +108,12 @@ void append(std::string& out, const std::vector<Reason>& reasons) {
 }
 
 void append(std::string& out, const MoveList& moves) {
-  out += fmt::format(R"({{"unchanged":{},"same_device":{},"same_node":{},"cross_node":{},"load":{},"bytes":{},"list":[)", moves.unchanged, moves.same_device,
-                     moves.same_node, moves.cross_node, moves.load, moves.bytes);
+  out += fmt::format(R"({{"unchanged":{},"same_device":{},"same_node":{},"cross_node":{},"load":{},"bytes":{},"list":[)", moves.unchanged,
+                     moves.same_device, moves.same_node, moves.cross_node, moves.load, moves.bytes);
   for (std::size_t i = 0; i < moves.moves.size(); ++i) {
     const SlotMove& move = moves.moves[i];
-    out += fmt::format(R"({}{{"layer":{},"slot":{},"from":{},"to":{},"kind":"{}","source_slot":{}}})", i == 0 ? "" : ",", move.layer, move.slot, move.from_expert,
-                       move.to_expert, name_of(move.kind), move.source_slot);
+    out += fmt::format(R"({}{{"layer":{},"slot":{},"from":{},"to":{},"kind":"{}","source_slot":{}}})", i == 0 ? "" : ",", move.layer,
+                       move.slot, move.from_expert, move.to_expert, name_of(move.kind), move.source_slot);
   }
   out += "]}";
 }
@@ -133,7 +134,9 @@ Balance read_balance(Reader& root, std::string_view field) {
   return balance;
 }
 
-std::vector<Reason> read_reasons(Reader& root, std::string_view field) { return fleet_json::read_objects<Reason>(root, field, read_reason); }
+std::vector<Reason> read_reasons(Reader& root, std::string_view field) {
+  return fleet_json::read_objects<Reason>(root, field, read_reason);
+}
 
 MoveList read_moves(Reader& root, std::string_view field) {
   MoveList moves;

@@ -18,7 +18,8 @@ Result<ExpertCounts> logical_counts(const NumberArray& array, const SlotMap& map
   FLEXPERT_ASSIGN(const auto steps, count_steps(array, what));
   const ExpertGeometry& physical = steps.front().geometry;
   if (array.shape.size() != 2 || physical.layers != map.layers || physical.experts != map.slots)
-    return fail(ErrorCode::kInvalidArgument, "{}: is {}, but {} is [{}][{}]", what, shape_text(array.shape), kLastMap, map.layers, map.slots);
+    return fail(ErrorCode::kInvalidArgument, "{}: is {}, but {} is [{}][{}]", what, shape_text(array.shape), kLastMap, map.layers,
+                map.slots);
   ExpertCounts counts{{map.layers, map.experts()}, {}, 0};
   counts.count.resize(counts.geometry.size(), 0);
   for (std::size_t i = 0; i < array.values.size(); ++i) {
@@ -30,7 +31,8 @@ Result<ExpertCounts> logical_counts(const NumberArray& array, const SlotMap& map
 
 Result<RecorderDump> read_records(TorchFile& file, PickleValue records) {
   const Pickle& pickle = file.pickle();
-  if (records.kind != PickleKind::kList) return fail(ErrorCode::kInvalidArgument, "{}: must be a list, is {}", kRecords, name_of(records.kind));
+  if (records.kind != PickleKind::kList)
+    return fail(ErrorCode::kInvalidArgument, "{}: must be a list, is {}", kRecords, name_of(records.kind));
   const auto map_value = pickle.field(file.root(), kLastMap);
   if (!map_value) return fail(ErrorCode::kInvalidArgument, "recorder dump: has {} but no {}", kRecords, kLastMap);
   FLEXPERT_ASSIGN(const NumberArray map_array, file.numbers(*map_value, kLastMap));
@@ -46,7 +48,8 @@ Result<RecorderDump> read_records(TorchFile& file, PickleValue records) {
     FLEXPERT_ASSIGN(const NumberArray array, file.numbers(*value, place));
     total += std::max(array.values.size(), static_cast<std::size_t>(map.layers) * map.experts());
     if (total > kMaxArrayElements)
-      return fail(ErrorCode::kResourceExhausted, "recorder dump: more than {} counts in all; record fewer passes, or in mode stat", kMaxArrayElements);
+      return fail(ErrorCode::kResourceExhausted, "recorder dump: more than {} counts in all; record fewer passes, or in mode stat",
+                  kMaxArrayElements);
     FLEXPERT_ASSIGN(ExpertCounts counts, logical_counts(array, map, place));
     dump.steps.push_back(std::move(counts));
   }
@@ -62,7 +65,8 @@ TorchValue tensor(TorchDtype dtype, std::vector<std::uint64_t> shape, std::vecto
 
 Result<RecorderDump> parse_recorder_dump(std::string_view bytes) {
   FLEXPERT_ASSIGN(TorchFile file, TorchFile::open(bytes));
-  if (file.root().kind != PickleKind::kDict) return fail(ErrorCode::kInvalidArgument, "recorder dump: must be a dict, is {}", name_of(file.root().kind));
+  if (file.root().kind != PickleKind::kDict)
+    return fail(ErrorCode::kInvalidArgument, "recorder dump: must be a dict, is {}", name_of(file.root().kind));
   if (const auto value = file.pickle().field(file.root(), kCount)) {
     FLEXPERT_ASSIGN(const NumberArray array, file.numbers(*value, kCount));
     RecorderDump dump;
@@ -70,17 +74,19 @@ Result<RecorderDump> parse_recorder_dump(std::string_view bytes) {
     return dump;
   }
   if (const auto records = file.pickle().field(file.root(), kRecords)) return read_records(file, *records);
-  return fail(ErrorCode::kInvalidArgument, "recorder dump: has neither {} (modes stat, stat_approx) nor {} (modes per_pass, per_token)", kCount, kRecords);
+  return fail(ErrorCode::kInvalidArgument, "recorder dump: has neither {} (modes stat, stat_approx) nor {} (modes per_pass, per_token)",
+              kCount, kRecords);
 }
 
 Result<std::string> write_stat_dump(const std::vector<ExpertCounts>& steps, std::uint32_t rank) {
   FLEXPERT_ASSIGN(const ExpertCounts sum, sum_of(steps));  // checks the geometries
   NumberArray array{{steps.size(), sum.geometry.layers, sum.geometry.experts}, {}};
   for (const ExpertCounts& step : steps) array.values.insert(array.values.end(), step.count.begin(), step.count.end());
-  const bool whole = std::all_of(array.values.begin(), array.values.end(), [](double value) { return std::trunc(value) == value && value < 0x1p53; });
+  const bool whole =
+      std::all_of(array.values.begin(), array.values.end(), [](double value) { return std::trunc(value) == value && value < 0x1p53; });
   TorchValue::Dict root;
   root.emplace_back("rank", TorchValue{std::int64_t{rank}});
-  root.emplace_back(kCount, TorchValue{TorchTensor{whole ? TorchDtype::kInt64 : TorchDtype::kFloat64, std::move(array)}});
+  root.emplace_back(std::string(kCount), TorchValue{TorchTensor{whole ? TorchDtype::kInt64 : TorchDtype::kFloat64, std::move(array)}});
   root.emplace_back("average_utilization_rate_over_window", TorchValue{});
   return write_torch_file({std::move(root)});
 }
@@ -91,20 +97,21 @@ Result<std::string> write_pass_dump(const std::vector<RecordedPass>& passes, con
     const RecordedPass& pass = passes[i];
     const std::size_t routed = static_cast<std::size_t>(map.layers) * pass.tokens * pass.top_k;
     if (pass.slot_count.size() != map.expert_of_slot.size() || pass.slot_of_token.size() != routed)
-      return fail(ErrorCode::kInvalidArgument, "recorder dump: pass {}: needs {} counts and {} slots of tokens: {} and {} given", i, map.expert_of_slot.size(), routed,
-                  pass.slot_count.size(), pass.slot_of_token.size());
+      return fail(ErrorCode::kInvalidArgument, "recorder dump: pass {}: needs {} counts and {} slots of tokens: {} and {} given", i,
+                  map.expert_of_slot.size(), routed, pass.slot_count.size(), pass.slot_of_token.size());
     TorchValue::Dict record;
     record.emplace_back("forward_pass_id", TorchValue{pass.id});
     record.emplace_back("rank", TorchValue{std::int64_t{rank}});
     record.emplace_back("gatherer_key", TorchValue{std::string("primary")});
     if (pass.tokens > 0)
-      record.emplace_back("topk_ids_of_layer", tensor(TorchDtype::kInt32, {map.layers, pass.tokens, pass.top_k}, {pass.slot_of_token.begin(), pass.slot_of_token.end()}));
-    record.emplace_back(kSlotCount, tensor(TorchDtype::kInt64, {map.layers, map.slots}, {pass.slot_count.begin(), pass.slot_count.end()}));
+      record.emplace_back("topk_ids_of_layer", tensor(TorchDtype::kInt32, {map.layers, pass.tokens, pass.top_k},
+                                                      {pass.slot_of_token.begin(), pass.slot_of_token.end()}));
+    record.emplace_back(std::string(kSlotCount), tensor(TorchDtype::kInt64, {map.layers, map.slots}, {pass.slot_count.begin(), pass.slot_count.end()}));
     records.push_back({std::move(record)});
   }
   TorchValue::Dict root;
-  root.emplace_back(kRecords, TorchValue{std::move(records)});
-  root.emplace_back(kLastMap, TorchValue{TorchTensor{TorchDtype::kInt64, array_of(map)}});
+  root.emplace_back(std::string(kRecords), TorchValue{std::move(records)});
+  root.emplace_back(std::string(kLastMap), TorchValue{TorchTensor{TorchDtype::kInt64, array_of(map)}});
   return write_torch_file({std::move(root)});
 }
 

@@ -14,12 +14,25 @@ namespace {
 constexpr std::string_view kPickleName = "data.pkl";
 constexpr std::uint64_t kMaxUnpacked = std::uint64_t{4} << 30;
 /// A tensor may be larger than its storage (expand()) up to here; a file of some bytes must not fill the memory.
-constexpr std::size_t kMaxExpanded = std::size_t{1} << 20;
+constexpr std::size_t kMaxExpanded = std::size_t{1} << 18;
 
-constexpr std::array<std::string_view, 17> kGlobals = {
-    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3", "torch.storage.UntypedStorage",
-    "torch.BoolStorage", "torch.ByteStorage", "torch.CharStorage", "torch.ShortStorage", "torch.IntStorage", "torch.LongStorage",
-    "torch.HalfStorage", "torch.BFloat16Storage", "torch.FloatStorage", "torch.DoubleStorage", "torch.uint16", "torch.uint32", "torch.uint64"};
+constexpr std::array<std::string_view, 17> kGlobals = {"collections.OrderedDict",
+                                                       "torch._utils._rebuild_tensor_v2",
+                                                       "torch._utils._rebuild_tensor_v3",
+                                                       "torch.storage.UntypedStorage",
+                                                       "torch.BoolStorage",
+                                                       "torch.ByteStorage",
+                                                       "torch.CharStorage",
+                                                       "torch.ShortStorage",
+                                                       "torch.IntStorage",
+                                                       "torch.LongStorage",
+                                                       "torch.HalfStorage",
+                                                       "torch.BFloat16Storage",
+                                                       "torch.FloatStorage",
+                                                       "torch.DoubleStorage",
+                                                       "torch.uint16",
+                                                       "torch.uint32",
+                                                       "torch.uint64"};
 
 struct View {
   const TorchDtypeInfo* dtype = nullptr;
@@ -37,7 +50,8 @@ Result<std::vector<std::uint64_t>> whole_numbers(const Pickle& pickle, PickleVal
       if (item.kind == PickleKind::kInt && item.integer >= 0) numbers.push_back(static_cast<std::uint64_t>(item.integer));
     if (numbers.size() == pickle.items(tuple).size()) return numbers;
   }
-  return fail(ErrorCode::kInvalidArgument, "{}: the tensor's {} must be a tuple of at most {} whole numbers >= 0", what, part, kMaxArrayRank);
+  return fail(ErrorCode::kInvalidArgument, "{}: the tensor's {} must be a tuple of at most {} whole numbers >= 0", what, part,
+              kMaxArrayRank);
 }
 
 /// Reads ("storage", class, key, device, elements).
@@ -45,8 +59,9 @@ Result<void> take_storage(const Pickle& pickle, PickleValue storage, View& view,
   if (storage.kind == PickleKind::kPersistent) {
     const PickleValue id = pickle.items(storage).front();
     const auto parts = id.kind == PickleKind::kTuple ? pickle.items(id) : std::span<const PickleValue>{};
-    if (parts.size() == 5 && parts[0].kind == PickleKind::kString && pickle.text(parts[0]) == "storage" && parts[1].kind == PickleKind::kGlobal &&
-        parts[2].kind == PickleKind::kString && parts[4].kind == PickleKind::kInt && parts[4].integer >= 0) {
+    if (parts.size() == 5 && parts[0].kind == PickleKind::kString && pickle.text(parts[0]) == "storage" &&
+        parts[1].kind == PickleKind::kGlobal && parts[2].kind == PickleKind::kString && parts[4].kind == PickleKind::kInt &&
+        parts[4].integer >= 0) {
       view.key = pickle.text(parts[2]);
       view.elements = static_cast<std::uint64_t>(parts[4].integer);
       const std::string_view type = pickle.text(parts[1]);
@@ -93,7 +108,8 @@ Result<void> check_extent(const View& view, std::string_view what) {
       return fail(ErrorCode::kInvalidArgument, "{}: the tensor's strides do not fit 64 bits", what);
   }
   if (last >= view.elements)
-    return fail(ErrorCode::kDataLoss, "{}: the tensor {} reaches element {} of a storage of {}", what, shape_text(view.shape), last, view.elements);
+    return fail(ErrorCode::kDataLoss, "{}: the tensor {} reaches element {} of a storage of {}", what, shape_text(view.shape), last,
+                view.elements);
   return {};
 }
 
@@ -178,8 +194,8 @@ Result<NumberArray> TorchFile::numbers(PickleValue tensor, std::string_view what
                 shape_text(view.shape), view.elements);
   FLEXPERT_ASSIGN(const std::string_view bytes, storage(view.key));
   if (bytes.size() / view.dtype->bytes < view.elements)
-    return fail(ErrorCode::kDataLoss, "{}: the storage data/{} has {} bytes; {} elements of {} need {}", what, view.key.substr(0, 40), bytes.size(),
-                view.elements, view.dtype->name, view.elements * view.dtype->bytes);
+    return fail(ErrorCode::kDataLoss, "{}: the storage data/{} has {} bytes; {} elements of {} need {}", what, view.key.substr(0, 40),
+                bytes.size(), view.elements, view.dtype->name, view.elements * view.dtype->bytes);
   const bool whole = view.dtype->dtype == TorchDtype::kInt64 || view.dtype->dtype == TorchDtype::kUint64;
   array.values.reserve(elements);
   std::vector<std::uint64_t> at(view.shape.size(), 0);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -56,11 +55,18 @@ struct TorchTensor {
   NumberArray array;
 };
 
+struct TorchField;
+
 /// Plain data to be written. A dict's keys must differ.
 struct TorchValue {
   using List = std::vector<TorchValue>;
-  using Dict = std::vector<std::pair<std::string, TorchValue>>;
+  using Dict = std::vector<TorchField>;
   std::variant<std::monostate, bool, std::int64_t, double, std::string, TorchTensor, List, Dict> value;
+};
+
+struct TorchField {
+  std::string key;
+  TorchValue value;
 };
 
 /// Writes a file that torch.load (also with weights_only) reads. Errors: values that a tensor's type cannot hold (float16

@@ -134,7 +134,8 @@ class Writer {
     FLEXPERT_ASSIGN(const std::size_t elements, element_count(item.array.shape, "torch"));
     const TorchDtypeInfo& info = info_of(item.dtype);
     if (elements != item.array.values.size())
-      return fail(ErrorCode::kInvalidArgument, "torch: a tensor {} needs {} values: {} given", shape_text(item.array.shape), elements, item.array.values.size());
+      return fail(ErrorCode::kInvalidArgument, "torch: a tensor {} needs {} values: {} given", shape_text(item.array.shape), elements,
+                  item.array.values.size());
     std::string& bytes = storages_.emplace_back();
     bytes.reserve(elements * info.bytes);
     if (!append_as(bytes, item.dtype, item.array.values))

@@ -14,7 +14,8 @@ constexpr std::string_view kWhat = "vLLM expert map";
 Result<void> known_keys(simdjson::dom::object object, std::initializer_list<std::string_view> known, std::string_view what) {
   for (const auto field : object)
     if (std::find(known.begin(), known.end(), field.key) == known.end())
-      return fail(ErrorCode::kInvalidArgument, "{}: unknown key '{}'; known are: {}", what, json_numbers::shown(field.key), fmt::join(known, ", "));
+      return fail(ErrorCode::kInvalidArgument, "{}: unknown key '{}'; known are: {}", what, json_numbers::shown(field.key),
+                  fmt::join(known, ", "));
   return {};
 }
 
@@ -30,7 +31,8 @@ Result<void> repeats(const simdjson::dom::object& object, std::string_view key, 
   simdjson::dom::element element;
   if (object.at_key(key).get(element) != simdjson::SUCCESS) return {};
   std::uint64_t value = 0;
-  if (element.get(value) != simdjson::SUCCESS || value != wanted) return fail(ErrorCode::kInvalidArgument, "{}: {} must be {}", what, key, wanted);
+  if (element.get(value) != simdjson::SUCCESS || value != wanted)
+    return fail(ErrorCode::kInvalidArgument, "{}: {} must be {}", what, key, wanted);
   return {};
 }
 
@@ -55,9 +57,11 @@ Result<void> take_layer(simdjson::dom::element item, std::uint64_t layer, Number
     if (numbers.shape.size() != 1) return fail(ErrorCode::kInvalidArgument, "{}: device_expert must be a list of experts", place);
     if (device == 0) slots = numbers.values.size();
     if (numbers.values.size() != slots)
-      return fail(ErrorCode::kInvalidArgument, "{}: has {} experts, device 0 has {}: every device must have as many", place, numbers.values.size(), slots);
+      return fail(ErrorCode::kInvalidArgument, "{}: has {} experts, device 0 has {}: every device must have as many", place,
+                  numbers.values.size(), slots);
     array.values.insert(array.values.end(), numbers.values.begin(), numbers.values.end());
-    if (array.values.size() > kMaxArrayElements) return fail(ErrorCode::kResourceExhausted, "{}: too large: more than {} slots", kWhat, kMaxArrayElements);
+    if (array.values.size() > kMaxArrayElements)
+      return fail(ErrorCode::kResourceExhausted, "{}: too large: more than {} slots", kWhat, kMaxArrayElements);
     ++device;
   }
   FLEXPERT_TRY(repeats(object, "device_count", device, what));
@@ -66,7 +70,8 @@ Result<void> take_layer(simdjson::dom::element item, std::uint64_t layer, Number
     array.shape = {0, device * slots};
   }
   if (device != devices || device * slots != array.shape[1])
-    return fail(ErrorCode::kInvalidArgument, "{}: has {} devices with {} slots, layer 0 has {} with {}", what, device, device * slots, devices, array.shape[1]);
+    return fail(ErrorCode::kInvalidArgument, "{}: has {} devices with {} slots, layer 0 has {} with {}", what, device, device * slots,
+                devices, array.shape[1]);
   ++array.shape[0];
   return {};
 }
@@ -99,7 +104,8 @@ Result<SlotMap> parse_vllm_expert_map(std::string_view text, std::uint32_t layer
       const std::size_t copies = std::max<std::uint32_t>(layers, 1);
       FLEXPERT_TRY(element_count({copies, slots}, kWhat));
       array.values.reserve(copies * slots);
-      for (std::size_t layer = 1; layer < copies; ++layer) array.values.insert(array.values.end(), array.values.begin(), array.values.begin() + static_cast<std::ptrdiff_t>(slots));
+      for (std::size_t layer = 1; layer < copies; ++layer)
+        array.values.insert(array.values.end(), array.values.begin(), array.values.begin() + static_cast<std::ptrdiff_t>(slots));
       array.shape = {copies, slots};
     }
     FLEXPERT_ASSIGN(map, slot_map_of(array, kWhat));

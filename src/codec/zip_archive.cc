@@ -49,7 +49,8 @@ std::optional<std::size_t> find_end(std::string_view bytes) {
   const std::size_t last = bytes.size() - kEndBytes;
   const std::size_t first = last > 0xffff ? last - 0xffff : 0;
   for (std::size_t at = last + 1; at-- > first;)
-    if (load_le<std::uint32_t>(bytes, at) == kEndMagic && load_le<std::uint16_t>(bytes, at + 20) == bytes.size() - at - kEndBytes) return at;
+    if (load_le<std::uint32_t>(bytes, at) == kEndMagic && load_le<std::uint16_t>(bytes, at + 20) == bytes.size() - at - kEndBytes)
+      return at;
   return std::nullopt;
 }
 
@@ -75,8 +76,8 @@ Result<Directory> find_directory(std::string_view bytes) {
     directory.end = record;
   }
   if (directory.begin > directory.end || size != directory.end - directory.begin)
-    return fail(ErrorCode::kDataLoss, "zip: the directory is not right before the end record: begins at {}, {} bytes, ends at {}", directory.begin, size,
-                directory.end);
+    return fail(ErrorCode::kDataLoss, "zip: the directory is not right before the end record: begins at {}, {} bytes, ends at {}",
+                directory.begin, size, directory.end);
   return directory;
 }
 
@@ -117,7 +118,8 @@ Result<Listed> read_listed(std::string_view bytes, std::uint64_t& at, const Dire
   const std::size_t name = load_le<std::uint16_t>(bytes, at + 28);
   const std::size_t extra = load_le<std::uint16_t>(bytes, at + 30);
   const std::size_t comment = load_le<std::uint16_t>(bytes, at + 32);
-  if (directory.end - at - kEntryBytes < name + extra + comment) return fail(ErrorCode::kDataLoss, "zip: the directory is truncated at byte {}", at);
+  if (directory.end - at - kEntryBytes < name + extra + comment)
+    return fail(ErrorCode::kDataLoss, "zip: the directory is truncated at byte {}", at);
   Listed listed;
   listed.entry.name = bytes.substr(at + kEntryBytes, name);
   listed.entry.method = load_le<std::uint16_t>(bytes, at + 10);
@@ -136,11 +138,14 @@ Result<Listed> read_listed(std::string_view bytes, std::uint64_t& at, const Dire
 Result<void> check_sizes(const Listed& listed, const ZipLimits& limits) {
   const ZipEntry& entry = listed.entry;
   if (entry.method != kStored && entry.method != kDeflated)
-    return fail(ErrorCode::kInvalidArgument, "zip: compression method {} is not read, only stored (0) and deflated (8): {}", entry.method, shown(entry.name));
+    return fail(ErrorCode::kInvalidArgument, "zip: compression method {} is not read, only stored (0) and deflated (8): {}", entry.method,
+                shown(entry.name));
   if (entry.size > limits.entry_bytes)
-    return fail(ErrorCode::kResourceExhausted, "zip: the entry {} has {} bytes unpacked; at most {} are read", shown(entry.name), entry.size, limits.entry_bytes);
+    return fail(ErrorCode::kResourceExhausted, "zip: the entry {} has {} bytes unpacked; at most {} are read", shown(entry.name),
+                entry.size, limits.entry_bytes);
   if (entry.method == kStored && entry.size != listed.packed)
-    return fail(ErrorCode::kDataLoss, "zip: the stored entry {} has {} bytes packed and {} unpacked", shown(entry.name), listed.packed, entry.size);
+    return fail(ErrorCode::kDataLoss, "zip: the stored entry {} has {} bytes packed and {} unpacked", shown(entry.name), listed.packed,
+                entry.size);
   if (entry.method == kDeflated && entry.size / kMaxRatio > listed.packed)
     return fail(ErrorCode::kDataLoss, "zip: the entry {} cannot unpack {} bytes into {}", shown(entry.name), listed.packed, entry.size);
   return {};
@@ -153,12 +158,14 @@ Result<void> read_local(std::string_view bytes, Listed& listed, std::uint64_t di
     return fail(ErrorCode::kDataLoss, "zip: no local header at byte {} for {}", at, shown(entry.name));
   const std::size_t name = load_le<std::uint16_t>(bytes, at + 26);
   const std::size_t extra = load_le<std::uint16_t>(bytes, at + 28);
-  if (directory_begin - at - kLocalBytes < name + extra) return fail(ErrorCode::kDataLoss, "zip: the local header is truncated: {}", shown(entry.name));
+  if (directory_begin - at - kLocalBytes < name + extra)
+    return fail(ErrorCode::kDataLoss, "zip: the local header is truncated: {}", shown(entry.name));
   if (bytes.substr(at + kLocalBytes, name) != entry.name || load_le<std::uint16_t>(bytes, at + 8) != entry.method)
     return fail(ErrorCode::kDataLoss, "zip: local header and directory differ: {}", shown(entry.name));
   entry.begin = at + kLocalBytes + name + extra;
   if (listed.packed > directory_begin - entry.begin)
-    return fail(ErrorCode::kDataLoss, "zip: the entry {} reaches into the directory: {} bytes from byte {}", shown(entry.name), listed.packed, entry.begin);
+    return fail(ErrorCode::kDataLoss, "zip: the entry {} reaches into the directory: {} bytes from byte {}", shown(entry.name),
+                listed.packed, entry.begin);
   entry.end = entry.begin + listed.packed;
   return {};
 }
@@ -178,13 +185,16 @@ Result<ZipArchive> ZipArchive::open(std::string_view bytes, const ZipLimits& lim
     FLEXPERT_ASSIGN(Listed listed, read_listed(bytes, at, directory));
     FLEXPERT_TRY(check_sizes(listed, limits));
     FLEXPERT_TRY(read_local(bytes, listed, directory.begin));
-    if (!names.insert(listed.entry.name).second) return fail(ErrorCode::kInvalidArgument, "zip: an entry is there twice: {}", shown(listed.entry.name));
+    if (!names.insert(listed.entry.name).second)
+      return fail(ErrorCode::kInvalidArgument, "zip: an entry is there twice: {}", shown(listed.entry.name));
     total += listed.entry.size;
-    if (total > limits.total_bytes) return fail(ErrorCode::kResourceExhausted, "zip: more than {} bytes unpacked in all", limits.total_bytes);
+    if (total > limits.total_bytes)
+      return fail(ErrorCode::kResourceExhausted, "zip: more than {} bytes unpacked in all", limits.total_bytes);
     extents.emplace_back(listed.header, listed.entry.end);
     archive.entries_.push_back(std::move(listed.entry));
   }
-  if (at != directory.end) return fail(ErrorCode::kDataLoss, "zip: the directory has {} bytes after its {} entries", directory.end - at, directory.entries);
+  if (at != directory.end)
+    return fail(ErrorCode::kDataLoss, "zip: the directory has {} bytes after its {} entries", directory.end - at, directory.entries);
   std::sort(extents.begin(), extents.end());
   for (std::size_t i = 1; i < extents.size(); ++i)
     if (extents[i].first < extents[i - 1].second) return fail(ErrorCode::kDataLoss, "zip: entries overlap at byte {}", extents[i].first);
@@ -208,7 +218,8 @@ Result<std::string> ZipArchive::read(const ZipEntry& entry) const {
   }
   const auto crc = crc32_z(0, reinterpret_cast<const Bytef*>(out.data()), out.size());
   if (crc != entry.crc)
-    return fail(ErrorCode::kDataLoss, "zip: the checksum of {} is wrong: {:08x}, the directory says {:08x}", shown(entry.name), crc, entry.crc);
+    return fail(ErrorCode::kDataLoss, "zip: the checksum of {} is wrong: {:08x}, the directory says {:08x}", shown(entry.name), crc,
+                entry.crc);
   return out;
 }
 
@@ -216,7 +227,8 @@ Result<void> ZipWriter::add(std::string_view name, std::string_view bytes) {
   constexpr std::size_t kAlignment = 64;
   constexpr std::size_t kExtraHeader = 4;
   if (name.size() > 0xff || entries_ == 0xfffe || file_.size() + bytes.size() + directory_.size() > kIn64 - (std::uint32_t{1} << 20))
-    return fail(ErrorCode::kResourceExhausted, "zip: no room for {} of {} bytes: below 4 GiB and 65,535 entries are written", shown(name), bytes.size());
+    return fail(ErrorCode::kResourceExhausted, "zip: no room for {} of {} bytes: below 4 GiB and 65,535 entries are written", shown(name),
+                bytes.size());
   const std::size_t header = file_.size();
   const std::size_t unpadded = header + kLocalBytes + name.size() + kExtraHeader;
   const std::size_t padding = (kAlignment - unpadded % kAlignment) % kAlignment;

@@ -37,22 +37,28 @@ TEST(ExpertCountsJson, AddsStepsUpOrGivesEach) {
 }
 
 TEST(ExpertCountsJson, ErrorsNameLayerAndExpert) {
-  EXPECT_EQ(error_of(R"({"logical_count": [[1, 2], [3, -4]]})"), "logical_count: layer 1 expert 1: a count must be a finite number >= 0, is -4");
+  EXPECT_EQ(error_of(R"({"logical_count": [[1, 2], [3, -4]]})"),
+            "logical_count: layer 1 expert 1: a count must be a finite number >= 0, is -4");
   EXPECT_EQ(error_of(R"({"logical_count": [[1, 2], [3]]})"), "logical_count[1]: ragged: has 1 entries, the rows before have 2");
   EXPECT_EQ(error_of(R"({"logical_count": [[1, 2], [3, "4"]]})"), "logical_count[1][1]: must be a number, is a string");
-  EXPECT_EQ(error_of(R"({"logical_count": [[1, [2]]]})"), "logical_count[0][1]: wrong nesting: an array where the rows before have a number");
-  EXPECT_EQ(error_of(R"({"logical_count": [[[1]], [2]]})"), "logical_count[1][0]: wrong nesting: a number where the rows before have an array");
+  EXPECT_EQ(error_of(R"({"logical_count": [[1, [2]]]})"),
+            "logical_count[0][1]: wrong nesting: an array where the rows before have a number");
+  EXPECT_EQ(error_of(R"({"logical_count": [[[1]], [2]]})"),
+            "logical_count[1][0]: wrong nesting: a number where the rows before have an array");
   EXPECT_EQ(error_of(R"({"logical_count": [1, 2]})"), "logical_count: must be [layers][experts] or [steps][layers][experts], is [2]");
-  EXPECT_EQ(error_of(R"({"logical_count": [[], []]})"), "logical_count: has no counts: [2][0]; it needs a step, a layer and an expert at least");
+  EXPECT_EQ(error_of(R"({"logical_count": [[], []]})"),
+            "logical_count: has no counts: [2][0]; it needs a step, a layer and an expert at least");
   EXPECT_EQ(error_of(R"({"logical_count": []})"), "logical_count: must be [layers][experts] or [steps][layers][experts], is [0]");
   EXPECT_EQ(error_of(R"({"logical_count": null})"), "logical_count: must be nested arrays of numbers, is null");
-  EXPECT_EQ(error_of(R"({"logical_count": [[1]], "logical_count": [[2]]})"), "expert counts: the key 'logical_count' is there twice; keep one");
+  EXPECT_EQ(error_of(R"({"logical_count": [[1]], "logical_count": [[2]]})"),
+            "expert counts: the key 'logical_count' is there twice; keep one");
   EXPECT_TRUE(error_of(R"({"logical_count": [[NaN]]})").starts_with("expert counts: not JSON"));
   EXPECT_TRUE(error_of("").starts_with("expert counts: not JSON"));
 }
 
 TEST(ExpertCountsJson, AWrongPathSaysWhatThereIs) {
-  const std::string text = R"({"tasks": {"law": {"logical_count": [[1]]}, "intent": {"logical_count": [[2]]}}, "domains": [{"logical_count": [[3]]}]})";
+  const std::string text =
+      R"({"tasks": {"law": {"logical_count": [[1]]}, "intent": {"logical_count": [[2]]}}, "domains": [{"logical_count": [[3]]}]})";
   EXPECT_EQ(error_of(text), "expert counts: 'the file' has no logical_count; select one of: tasks.law tasks.intent domains[0]");
   EXPECT_EQ(error_of(text, "tasks.laws"), "select: 'tasks' has no 'laws'; it has: law, intent");
   EXPECT_EQ(error_of(text, "domains[1]"), "select: 'domains' has no [1]; it has 1 entries");

@@ -24,8 +24,9 @@ std::string layout_error(std::string_view bytes, const LayoutShape& shape) {
 }
 
 TEST(ExpertFiles, TellsEveryFormOfCountsByItsContents) {
-  const std::vector<std::string> files{write_expert_counts_json(kCounts), write_expert_counts_csv(kCounts), *write_npy(array_of(kCounts), NpyType::kInt64),
-                                       *write_stat_dump({kCounts}), *gzip(write_expert_counts_json(kCounts)), *gzip(*write_stat_dump({kCounts}))};
+  const std::vector<std::string> files{
+      write_expert_counts_json(kCounts), write_expert_counts_csv(kCounts),         *write_npy(array_of(kCounts), NpyType::kInt64),
+      *write_stat_dump({kCounts}),       *gzip(write_expert_counts_json(kCounts)), *gzip(*write_stat_dump({kCounts}))};
   for (const std::string& file : files) {
     const auto counts = read_counts(file);
     ASSERT_TRUE(counts) << counts.error().message;
@@ -47,8 +48,12 @@ TEST(ExpertFiles, TellsEveryFormOfLayoutsByItsContents) {
   PlacementFile own;
   own.plan.layout = kLayout;
   own.cluster = ExpertCluster::uniform(2, 1, 2);
-  const std::vector<std::string> files{*write_expert_location_json(kLayout), *write_expert_location_pt(kLayout), *write_vllm_expert_map(kLayout),
-                                       *write_ascend_expert_map(kLayout), write_placement_json(own), *gzip(write_placement_json(own)),
+  const std::vector<std::string> files{*write_expert_location_json(kLayout),
+                                       *write_expert_location_pt(kLayout),
+                                       *write_vllm_expert_map(kLayout),
+                                       *write_ascend_expert_map(kLayout),
+                                       write_placement_json(own),
+                                       *gzip(write_placement_json(own)),
                                        *write_npy(array_of(*slot_map_of(kLayout)), NpyType::kInt32)};
   for (const std::string& file : files) {
     const auto layout = read_layout(file, {.devices = 2});
@@ -65,8 +70,10 @@ TEST(ExpertFiles, ALayoutMustHaveTheShapeAskedFor) {
   EXPECT_EQ(layout_error(map, {.devices = 2, .layers = 3}), "layout: has 2 layers, not 3");
   EXPECT_EQ(layout_error(map, {.devices = 2, .slots = 5}), "layout: has 4 slots a layer, not 5");
   EXPECT_EQ(layout_error("trivial", {.devices = 2}), "layout: trivial needs the numbers of layers, experts, slots and devices");
-  EXPECT_EQ(layout_error("trivial", {.devices = 2, .layers = 1, .experts = 5, .slots = 4}), "layout: 4 slots a layer cannot hold the model's 5 experts");
-  EXPECT_EQ(layout_error(write_expert_counts_json(kCounts), {.devices = 2}), "layout: the file has counts, not a map of slots: plan one from them first");
+  EXPECT_EQ(layout_error("trivial", {.devices = 2, .layers = 1, .experts = 5, .slots = 4}),
+            "layout: 4 slots a layer cannot hold the model's 5 experts");
+  EXPECT_EQ(layout_error(write_expert_counts_json(kCounts), {.devices = 2}),
+            "layout: the file has counts, not a map of slots: plan one from them first");
 }
 
 }  // namespace

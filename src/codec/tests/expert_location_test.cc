@@ -43,7 +43,8 @@ TEST(ExpertLocation, ErrorsNameLayerAndSlot) {
             "physical_to_logical_map: layer 0 slot 1: must be an expert, a whole number from 0 to 1 (a layer has 2 slots), is 0.5");
   EXPECT_EQ(error_of(R"({"physical_to_logical_map": [[0,1,2],[2,2,1]]})"),
             "physical_to_logical_map: layer 1: expert 0 is in none of its 3 slots; every expert from 0 to 2 needs one");
-  EXPECT_EQ(error_of(R"({"physical_to_logical_map": [[0,1],[0]]})"), "physical_to_logical_map[1]: ragged: has 1 entries, the rows before have 2");
+  EXPECT_EQ(error_of(R"({"physical_to_logical_map": [[0,1],[0]]})"),
+            "physical_to_logical_map[1]: ragged: has 1 entries, the rows before have 2");
   EXPECT_EQ(error_of(R"({"physical_to_logical_map": [0,1]})"), "physical_to_logical_map: must be [layers][slots], is [2]");
   EXPECT_EQ(error_of(R"({"physical_to_logical_map": [[]]})"), "physical_to_logical_map: has no slots: [1][0]");
   EXPECT_EQ(error_of(R"({"physical_to_logical_map": [[0]], "note": 1})"),
@@ -60,7 +61,8 @@ TEST(ExpertLocation, DevicesMustDivideTheSlots) {
   EXPECT_EQ(layout_of(kMap, 3)->slots_of_device, (std::vector<std::uint32_t>{2, 2, 2}));
   EXPECT_EQ(layout_of(kMap, 3)->geometry, (ExpertGeometry{2, 4}));
   EXPECT_EQ(layout_error(kMap, 4), "expert map: 6 slots a layer do not divide over 4 devices; 3 would");
-  EXPECT_EQ(layout_error({1, 288, 0, std::vector<std::int32_t>(288, 0)}, 7), "expert map: 288 slots a layer do not divide over 7 devices; 6 or 8 would");
+  EXPECT_EQ(layout_error({1, 288, 0, std::vector<std::int32_t>(288, 0)}, 7),
+            "expert map: 288 slots a layer do not divide over 7 devices; 6 or 8 would");
   EXPECT_EQ(layout_error(kMap, 0), "expert map: does not say how many devices its 6 slots are on; give their number");
   EXPECT_EQ(layout_error(kMap, 3, 3), "expert map: layer 0 slot 3: no expert 3: the model has 0 to 2");
   EXPECT_EQ(layout_error(kMap, 3, 5), "expert map: layer 0: expert 4 is in none of its 6 slots; every expert from 0 to 4 needs one");
@@ -85,7 +87,8 @@ TEST(ExpertLocation, AKeyBesideAMapInATorchFileIsRefused) {
   TorchValue::Dict root;
   root.emplace_back("physical_to_logical_map", TorchValue{TorchTensor{TorchDtype::kInt64, {{1, 1}, {0}}}});
   root.emplace_back("rank", TorchValue{std::int64_t{0}});
-  EXPECT_EQ(error_of(*write_torch_file({root})), "expert location: unknown key 'rank' beside physical_to_logical_map: SGLang allows no other; remove it");
+  EXPECT_EQ(error_of(*write_torch_file({root})),
+            "expert location: unknown key 'rank' beside physical_to_logical_map: SGLang allows no other; remove it");
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ TEST(Gzip, RefusesMoreThanAllowed) {
 
 TEST(Gzip, EveryTruncationIsAnError) {
   const std::string file = *gzip(noise(300));
-  for (std::size_t length = 0; length < file.size(); ++length) EXPECT_FALSE(gunzip(std::string_view(file).substr(0, length), kEnough)) << length;
+  for (std::size_t length = 0; length < file.size(); ++length)
+    EXPECT_FALSE(gunzip(std::string_view(file).substr(0, length), kEnough)) << length;
 }
 
 TEST(Gzip, EveryDamagedChecksumByteIsAnError) {

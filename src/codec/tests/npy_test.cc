@@ -65,7 +65,8 @@ TEST(Npy, WritesNumpysBytes) { EXPECT_EQ(*write_npy(kSix, NpyType::kInt64), fixt
 
 TEST(Npy, TruncatedAndSurplusBytesAreErrors) {
   const std::string bytes = fixture("int64.npy");
-  for (std::size_t length = 0; length < bytes.size(); ++length) EXPECT_FALSE(parse_npy(std::string_view(bytes).substr(0, length))) << length;
+  for (std::size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(parse_npy(std::string_view(bytes).substr(0, length))) << length;
   EXPECT_EQ(error_of(bytes + "x"), "npy: [2][3] of <i8 needs 48 bytes of data, the file has 49");
 }
 
@@ -75,11 +76,15 @@ TEST(Npy, WrongHeadersAreErrors) {
             "npy: the type '|O' is not read: use a bool, integer or float of at most 8 bytes");
   EXPECT_EQ(error_of(file_with("{'descr': '|i8', 'fortran_order': False, 'shape': (1,), }", "12345678")),
             "npy: the type '|i8' is not read: use a bool, integer or float of at most 8 bytes");
-  for (const char* header : {"    ", "{}  ", "{'descr': '<i8'}", "{'descr': '<u1', 'fortran_order': 1, 'shape': ()}", "{'descr': '<u1', 'fortran_order': True, 'shape': 3}",
-                             "{'descr': '<u1', 'fortran_order': True, 'shape': (-1,)}", "{'descr': '<u1', 'fortran_order': True, 'shape': (1)} x",
-                             "{'descr': '<u1', 'descr': '<u1', 'fortran_order': True, 'shape': (1)}", "{'descr': '<u1' 'fortran_order': True, 'shape': (1)}"})
-    EXPECT_TRUE(error_of(file_with(header, "1")).starts_with("npy: the header is not numpy's")) << header << ": " << error_of(file_with(header, "1"));
-  EXPECT_EQ(parse_npy(file_with("{'descr':'<u1','fortran_order':False,'shape':(99999999999,0,)}", "")).error().code, ErrorCode::kResourceExhausted);
+  for (const char* header :
+       {"    ", "{}  ", "{'descr': '<i8'}", "{'descr': '<u1', 'fortran_order': 1, 'shape': ()}",
+        "{'descr': '<u1', 'fortran_order': True, 'shape': 3}", "{'descr': '<u1', 'fortran_order': True, 'shape': (-1,)}",
+        "{'descr': '<u1', 'fortran_order': True, 'shape': (1)} x", "{'descr': '<u1', 'descr': '<u1', 'fortran_order': True, 'shape': (1)}",
+        "{'descr': '<u1' 'fortran_order': True, 'shape': (1)}"})
+    EXPECT_TRUE(error_of(file_with(header, "1")).starts_with("npy: the header is not numpy's"))
+        << header << ": " << error_of(file_with(header, "1"));
+  EXPECT_EQ(parse_npy(file_with("{'descr':'<u1','fortran_order':False,'shape':(99999999999,0,)}", "")).error().code,
+            ErrorCode::kResourceExhausted);
   EXPECT_EQ(parse_npy(file_with("{'descr':'<i8','fortran_order':False,'shape':(1,)}", "\xff\xff\xff\xff\xff\xff\xff\x7f")).error().message,
             "npy: element 0 is beyond 2^53: 9.223372036854776e+18");
 }

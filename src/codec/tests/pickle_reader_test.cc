@@ -59,15 +59,38 @@ TEST(PickleReader, OtherNamesAreRefusedByName) {
             "pickle: the global os.system at byte 2 is not allowed: only plain data and tensors are read");
   EXPECT_EQ(error_of("\x80\x04\x8c\2os\x8c\6system\x93."s),
             "pickle: the global os.system at byte 14 is not allowed: only plain data and tensors are read");
-  EXPECT_EQ(error_of("\x80\x02" "cm\nf\n)\x81."s), "pickle: the opcode NEWOBJ (0x81) at byte 8 is not allowed: only plain data and tensors are read");
+  EXPECT_EQ(error_of("\x80\x02"
+                     "cm\nf\n)\x81."s),
+            "pickle: the opcode NEWOBJ (0x81) at byte 8 is not allowed: only plain data and tensors are read");
   EXPECT_EQ(error_of("\x80\x02}}b."s), "pickle: the opcode BUILD (0x62) at byte 4 is not allowed: only plain data and tensors are read");
   EXPECT_EQ(error_of("\x80\x02\xff"s), "pickle: the opcode unknown (0xff) at byte 2 is not allowed: only plain data and tensors are read");
 }
 
 TEST(PickleReader, DamageIsAnError) {
-  for (const std::string& bytes : {"\x80\x02"s, "\x80\x02."s, "\x80\x02NN."s, "\x80\x02(N."s, "\x80\x02N.N"s, "\x80\x02h\0."s, "\x80\x02Nq\5."s, "\x80\x02Na."s,
-                                   "\x80\x02}NN\x88s."s, "\x80\x02}(Nu."s, "\x80\x02X\xff\xff\xff\xff."s, "\x80\x02t."s, "\x80\x02R."s, "\x80\x02NNR."s, "\x80\x02](\x85."s,
-                                   "\x80\x01N."s, "\x80\x06N."s, "N."s, ""s, "\x80\x04\x95\xff\0\0\0\0\0\0\0N."s, "\x80\x02\x8a\x09" "123456789."s, "\x80\x02" "cm"s})
+  for (const std::string& bytes : {"\x80\x02"s,
+                                   "\x80\x02."s,
+                                   "\x80\x02NN."s,
+                                   "\x80\x02(N."s,
+                                   "\x80\x02N.N"s,
+                                   "\x80\x02h\0."s,
+                                   "\x80\x02Nq\5."s,
+                                   "\x80\x02Na."s,
+                                   "\x80\x02}NN\x88s."s,
+                                   "\x80\x02}(Nu."s,
+                                   "\x80\x02X\xff\xff\xff\xff."s,
+                                   "\x80\x02t."s,
+                                   "\x80\x02R."s,
+                                   "\x80\x02NNR."s,
+                                   "\x80\x02](\x85."s,
+                                   "\x80\x01N."s,
+                                   "\x80\x06N."s,
+                                   "N."s,
+                                   ""s,
+                                   "\x80\x04\x95\xff\0\0\0\0\0\0\0N."s,
+                                   "\x80\x02\x8a\x09"
+                                   "123456789."s,
+                                   "\x80\x02"
+                                   "cm"s})
     EXPECT_NE(error_of(bytes), "no error") << testing::PrintToString(bytes);
 }
 

@@ -21,7 +21,8 @@ TorchValue tensor(std::vector<std::uint64_t> shape, std::vector<double> values) 
 
 TorchValue one_record(TorchValue count) {
   TorchValue::Dict record{{"global_physical_count", std::move(count)}};
-  return {TorchValue::Dict{{"records", {TorchValue::List{{std::move(record)}}}}, {"last_physical_to_logical_map", tensor({1, 3}, {0, 1, 0})}}};
+  return {
+      TorchValue::Dict{{"records", {TorchValue::List{{std::move(record)}}}}, {"last_physical_to_logical_map", tensor({1, 3}, {0, 1, 0})}}};
 }
 
 TEST(RecorderDump, ReadsStatDumpsStepByStep) {
@@ -53,14 +54,17 @@ TEST(RecorderDump, ReadsTokenDumpsOfBothVersions) {
 
 TEST(RecorderDump, WhatDoesNotFitIsAnError) {
   EXPECT_EQ(error_of({}), "recorder dump: must be a dict, is None");
-  EXPECT_EQ(error_of({TorchValue::Dict{}}), "recorder dump: has neither logical_count (modes stat, stat_approx) nor records (modes per_pass, per_token)");
+  EXPECT_EQ(error_of({TorchValue::Dict{}}),
+            "recorder dump: has neither logical_count (modes stat, stat_approx) nor records (modes per_pass, per_token)");
   EXPECT_EQ(error_of({TorchValue::Dict{{"logical_count", {}}}}), "logical_count: must be a tensor, is None");
   EXPECT_EQ(error_of({TorchValue::Dict{{"logical_count", tensor({1, 2}, {1, -1})}}}),
             "logical_count: layer 0 expert 1: a count must be a finite number >= 0, is -1");
   EXPECT_EQ(error_of({TorchValue::Dict{{"logical_count", tensor({1, 1, 1}, {std::nan("")})}}}),
             "logical_count: step 0 layer 0 expert 0: a count must be a finite number >= 0, is nan");
-  EXPECT_EQ(error_of({TorchValue::Dict{{"records", {TorchValue::List{}}}}}), "recorder dump: has records but no last_physical_to_logical_map");
-  EXPECT_EQ(error_of(one_record(tensor({1, 2}, {1, 2}))), "records[0].global_physical_count: is [1][2], but last_physical_to_logical_map is [1][3]");
+  EXPECT_EQ(error_of({TorchValue::Dict{{"records", {TorchValue::List{}}}}}),
+            "recorder dump: has records but no last_physical_to_logical_map");
+  EXPECT_EQ(error_of(one_record(tensor({1, 2}, {1, 2}))),
+            "records[0].global_physical_count: is [1][2], but last_physical_to_logical_map is [1][3]");
   EXPECT_EQ(error_of(one_record({})), "records[0].global_physical_count: must be a tensor, is None");
   EXPECT_EQ(error_of(one_record(tensor({1, 3}, {1, 2, 3}))), "no error");
 }

@@ -62,16 +62,19 @@ TEST(TorchFile, ReadsViewsOfASharedStorage) {
 }
 
 TEST(TorchFile, OtherFilesAreRefusedWithTheWayOut) {
-  EXPECT_TRUE(open_error(fixture("legacy.pt")).starts_with("torch: the file is in a format of PyTorch before 1.6, which is not read: save it again"));
+  EXPECT_TRUE(open_error(fixture("legacy.pt"))
+                  .starts_with("torch: the file is in a format of PyTorch before 1.6, which is not read: save it again"));
   EXPECT_EQ(open_error(fixture("stored.npz")), "torch: the zip file has no data.pkl: it was not written by torch.save");
   EXPECT_EQ(open_error("{}"), "torch: the file does not begin with PK: it was not written by torch.save");
-  EXPECT_TRUE(open_error(fixture("nested_module.pt")).starts_with("torch: data.pkl: pickle: the global torch.nn.modules.linear.Linear at byte 2"));
+  EXPECT_TRUE(
+      open_error(fixture("nested_module.pt")).starts_with("torch: data.pkl: pickle: the global torch.nn.modules.linear.Linear at byte 2"));
   EXPECT_TRUE(open_error(fixture("attack.pt")).find("print at byte") != std::string::npos) << open_error(fixture("attack.pt"));
 }
 
 TEST(TorchFile, EveryTruncationIsAnError) {
   const std::string bytes = fixture("stat_dump.pt");
-  for (std::size_t length = 0; length < bytes.size(); ++length) EXPECT_FALSE(TorchFile::open(std::string_view(bytes).substr(0, length))) << length;
+  for (std::size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(TorchFile::open(std::string_view(bytes).substr(0, length))) << length;
 }
 
 /// Makes a file of one int32 storage of three elements with the given description of a tensor.
@@ -79,7 +82,11 @@ std::string file_with(std::string_view offset_shape_strides, std::string_view or
   using namespace std::string_literals;
   ZipWriter zip;
   const std::string pickle = "\x80\x02}X\1\0\0\0tctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\n"s + std::string(type) +
-                             "\nX\1\0\0\0" "0X\3\0\0\0cpuK\3tQ"s + std::string(offset_shape_strides) + "\x89" "ccollections\nOrderedDict\n)RtRs."s;
+                             "\nX\1\0\0\0"
+                             "0X\3\0\0\0cpuK\3tQ"s +
+                             std::string(offset_shape_strides) +
+                             "\x89"
+                             "ccollections\nOrderedDict\n)RtRs."s;
   EXPECT_TRUE(zip.add("x/data.pkl", pickle));
   EXPECT_TRUE(zip.add("x/byteorder", order));
   EXPECT_TRUE(zip.add("x/data/0", "\0\0\1\0\0\0\2\0\0\0\3\0"s));
@@ -95,10 +102,12 @@ TEST(TorchFile, ReadsBothByteOrders) {
 TEST(TorchFile, ViewsOutsideTheirStorageAreErrors) {
   EXPECT_EQ(tensor(file_with("K\1K\3\x85K\1\x85"), "t").error().message, "t: the tensor [3] reaches element 3 of a storage of 3");
   EXPECT_EQ(tensor(file_with("K\1K\2\x85K\1K\1\x86"), "t").error().message, "t: the tensor has 1 extents and 2 strides");
-  EXPECT_EQ(tensor(file_with("J\xff\xff\xff\xffK\2\x85K\1\x85"), "t").error().message, "t: the tensor's offset must be a whole number >= 0");
+  EXPECT_EQ(tensor(file_with("J\xff\xff\xff\xffK\2\x85K\1\x85"), "t").error().message,
+            "t: the tensor's offset must be a whole number >= 0");
   EXPECT_EQ(tensor(file_with("K\1K\2\x85J\xff\xff\xff\xff\x85"), "t").error().message,
             "t: the tensor's strides must be a tuple of at most 8 whole numbers >= 0");
-  EXPECT_TRUE(tensor(file_with("K\1K\3\x85K\1\x85", "little", "LongStorage"), "t").error().message.starts_with("t: the tensor [3] reaches"));
+  EXPECT_TRUE(
+      tensor(file_with("K\1K\3\x85K\1\x85", "little", "LongStorage"), "t").error().message.starts_with("t: the tensor [3] reaches"));
   EXPECT_EQ(tensor(file_with("K\1K\1\x85K\1\x85", "little", "LongStorage"), "t").error().message,
             "t: the storage data/0 has 12 bytes; 3 elements of int64 need 24");
 }
@@ -114,12 +123,13 @@ TEST(TorchFileWriter, WritesWhatTheReaderReads) {
   fields.emplace_back("rank", TorchValue{std::int64_t{3}});
   fields.emplace_back("none", TorchValue{});
   fields.emplace_back("rate", TorchValue{0.25});
-  for (const TorchDtype dtype : {TorchDtype::kBool, TorchDtype::kUint8, TorchDtype::kInt8, TorchDtype::kInt16, TorchDtype::kInt32, TorchDtype::kInt64,
-                                 TorchDtype::kFloat32, TorchDtype::kFloat64})
+  for (const TorchDtype dtype : {TorchDtype::kBool, TorchDtype::kUint8, TorchDtype::kInt8, TorchDtype::kInt16, TorchDtype::kInt32,
+                                 TorchDtype::kInt64, TorchDtype::kFloat32, TorchDtype::kFloat64})
     fields.emplace_back(name_of(dtype), TorchValue{TorchTensor{dtype, {{1, 2}, {0, 1}}}});
   const auto bytes = write_torch_file({fields});
   ASSERT_TRUE(bytes) << bytes.error().message;
-  for (std::size_t i = 3; i < fields.size(); ++i) EXPECT_EQ(*tensor(*bytes, fields[i].first), (NumberArray{{1, 2}, {0, 1}})) << fields[i].first;
+  for (std::size_t i = 3; i < fields.size(); ++i)
+    EXPECT_EQ(*tensor(*bytes, fields[i].key), (NumberArray{{1, 2}, {0, 1}})) << fields[i].key;
   const auto file = TorchFile::open(*bytes);
   EXPECT_EQ(file->pickle().field(file->root(), "rank")->integer, 3);
   EXPECT_EQ(file->pickle().field(file->root(), "rate")->real(), 0.25);

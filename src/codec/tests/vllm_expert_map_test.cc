@@ -28,7 +28,8 @@ TEST(VllmExpertMap, ReadsTheFormForAscendDevices) {
 TEST(VllmExpertMap, ErrorsNameThePlace) {
   EXPECT_EQ(error_of("[[0,1],[1,0]]", 3), "vLLM expert map: has 2 layers, not 3");
   EXPECT_EQ(error_of("[[0,1],[1,1]]"), "vLLM expert map: layer 1: expert 0 is in none of its 2 slots; every expert from 0 to 1 needs one");
-  EXPECT_EQ(error_of("[[0,1],[1,7]]"), "vLLM expert map: layer 1 slot 1: must be an expert, a whole number from 0 to 1 (a layer has 2 slots), is 7");
+  EXPECT_EQ(error_of("[[0,1],[1,7]]"),
+            "vLLM expert map: layer 1 slot 1: must be an expert, a whole number from 0 to 1 (a layer has 2 slots), is 7");
   EXPECT_EQ(error_of("[[[0]]]"), "vLLM expert map: must be [layers][slots], is [1][1][1]");
   EXPECT_EQ(error_of("[]"), "vLLM expert map: has no slots: [1][0]");
   EXPECT_EQ(error_of("7"), "vLLM expert map: must be nested arrays of numbers, is a number");
@@ -36,11 +37,16 @@ TEST(VllmExpertMap, ErrorsNameThePlace) {
   EXPECT_EQ(error_of(R"({"layer_list": []})"), "vLLM expert map: has no slots: [0][0]");
   EXPECT_EQ(error_of(R"({"layer_list": [{"device_list": [{"device_expert": [0, 1]}, {"device_expert": [0]}]}]})"),
             "vLLM expert map: layer 0 device 1: has 1 experts, device 0 has 2: every device must have as many");
-  EXPECT_EQ(error_of(R"({"layer_list": [{"device_list": [{"device_expert": [0]}]}, {"device_list": [{"device_expert": [0]}, {"device_expert": [0]}]}]})"),
-            "vLLM expert map: layer 1: has 2 devices with 2 slots, layer 0 has 1 with 1");
-  EXPECT_EQ(error_of(R"({"moe_layer_count": 2, "layer_list": [{"device_list": [{"device_expert": [0]}]}]})"), "vLLM expert map: moe_layer_count must be 1");
-  EXPECT_EQ(error_of(R"({"layer_list": [{"device_count": 3, "device_list": [{"device_expert": [0]}]}]})"), "vLLM expert map: layer 0: device_count must be 1");
-  EXPECT_EQ(error_of(R"({"layer_list": [{"layer_id": 5, "device_list": [{"device_expert": [0]}]}]})"), "vLLM expert map: layer 0: layer_id must be 0");
+  EXPECT_EQ(
+      error_of(
+          R"({"layer_list": [{"device_list": [{"device_expert": [0]}]}, {"device_list": [{"device_expert": [0]}, {"device_expert": [0]}]}]})"),
+      "vLLM expert map: layer 1: has 2 devices with 2 slots, layer 0 has 1 with 1");
+  EXPECT_EQ(error_of(R"({"moe_layer_count": 2, "layer_list": [{"device_list": [{"device_expert": [0]}]}]})"),
+            "vLLM expert map: moe_layer_count must be 1");
+  EXPECT_EQ(error_of(R"({"layer_list": [{"device_count": 3, "device_list": [{"device_expert": [0]}]}]})"),
+            "vLLM expert map: layer 0: device_count must be 1");
+  EXPECT_EQ(error_of(R"({"layer_list": [{"layer_id": 5, "device_list": [{"device_expert": [0]}]}]})"),
+            "vLLM expert map: layer 0: layer_id must be 0");
 }
 
 TEST(VllmExpertMap, WritesWhatItReads) {

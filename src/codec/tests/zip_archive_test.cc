@@ -47,7 +47,8 @@ TEST(ZipArchive, ReadsPyTorchsZip64Files) {
 
 TEST(ZipArchive, EveryTruncationAndTrailingBytesAreErrors) {
   const std::string file = sample();
-  for (std::size_t length = 0; length < file.size(); ++length) EXPECT_FALSE(ZipArchive::open(std::string_view(file).substr(0, length))) << length;
+  for (std::size_t length = 0; length < file.size(); ++length)
+    EXPECT_FALSE(ZipArchive::open(std::string_view(file).substr(0, length))) << length;
   EXPECT_FALSE(ZipArchive::open(file + "x"));
 }
 
