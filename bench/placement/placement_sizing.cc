@@ -85,6 +85,7 @@ Result<void> measure(const std::string& folder, Figures& figures) {
         all_any.push_back(any);
         all_engine.push_back(engine);
       }
+    }
   figures.note("median_saved_of_uniform", quantile(all_any, 0.5), "%");
   figures.note("median_saved_of_divisible", quantile(all_engine, 0.5), "%");
   const auto at_bar = [](const std::vector<double>& all) { return static_cast<double>(std::count_if(all.begin(), all.end(), [](double x) { return x >= kBar; })); };
