@@ -33,7 +33,7 @@ class CutFamily {
   [[nodiscard]] std::span<const float> peaks() const { return std::span(peak_).first(windows_); }
   [[nodiscard]] std::uint32_t replicas_on(std::uint32_t expert, std::uint32_t device) const { return holders_[expert * devices_ + device]; }
 
-  /// Returns cost() after the changes (of different experts), or any number >= `limit` if it is not below that.
+  /// Returns cost() after the changes (of at most two experts), or any number >= `limit` if it is not below that.
   [[nodiscard]] double cost_after(std::span<const ReplicaChange> changes, double limit);
   void apply(std::span<const ReplicaChange> changes);
   /// Adds a set (1 for its devices). Returns false if the family has it, or is full.
@@ -49,6 +49,7 @@ class CutFamily {
   [[nodiscard]] int delta_of(const ReplicaChange& change, std::size_t set) const;
   void raise(std::size_t set, std::span<const ReplicaChange> changes);
   void fill_row(std::size_t set);
+  [[nodiscard]] double least_after(std::span<const ReplicaChange> changes) const;
 
   std::uint32_t devices_;
   std::uint32_t experts_;
@@ -63,8 +64,11 @@ class CutFamily {
   std::vector<float> row_;               // [sets][stride]: load that only the set can take
   std::vector<float> slowness_;          // [sets]: 1 / speed
   std::vector<std::uint32_t> order_;     // sets, those that are the tightest most often first
+  std::size_t tight_ = 0;                // so many of order_ are the tightest in some window
+  std::vector<float> weight_;            // [experts][tight]: the expert's load / speed of the set, over the windows where it is
   std::vector<float> peak_;              // [stride]
   std::vector<float> trial_;             // [stride]
+  std::vector<float> zeros_;             // [stride]
   double cost_ = 0;
 };
 
