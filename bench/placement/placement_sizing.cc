@@ -64,7 +64,7 @@ Result<void> measure(const std::string& folder, Figures& figures) {
   for (const Load& load : loads)
     for (const std::uint32_t devices : {8U, 16U, 32U})
       for (const double goal : kGoals) {
-        if (devices >= load.counts.geometry.experts) continue;  // no device would have two experts
+        if (devices >= load.counts.geometry.experts) continue;  // a device would have one expert, or none
         // First what the uniform layouts are for the goal, then the uneven one for what these reach, not for the goal.
         FLEXPERT_ASSIGN(const placement::Sizing first, placement::size_slots(load.counts, devices, 1, {goal, 0}));
         if (!first.reached || first.uniform_any_slots == 0) continue;
@@ -85,7 +85,6 @@ Result<void> measure(const std::string& folder, Figures& figures) {
         all_any.push_back(any);
         all_engine.push_back(engine);
       }
-    }
   figures.note("median_saved_of_uniform", quantile(all_any, 0.5), "%");
   figures.note("median_saved_of_divisible", quantile(all_engine, 0.5), "%");
   const auto at_bar = [](const std::vector<double>& all) { return static_cast<double>(std::count_if(all.begin(), all.end(), [](double x) { return x >= kBar; })); };
