@@ -31,6 +31,7 @@ class ReachTable {
  public:
   ReachTable(const ExpertCounts& counts, std::uint32_t devices, std::uint32_t nodes, double goal)
       : counts_(counts), devices_(devices), nodes_(nodes), enough_(1 - std::min(0.0015, (1 - goal) / 2)), rows_(counts.geometry.layers) {
+    effort_.comparisons = 150'000;
     effort_.tolerance = std::min(effort_.tolerance, (1 - goal) / 4);
     effort_.recount_tolerance = std::min(effort_.recount_tolerance, (1 - goal) / 2);
   }
