@@ -4,6 +4,7 @@
 
 #include "engine/expert/pack_file.h"
 #include "engine/kernels/kernels.h"
+#include "engine/serve/eplb_options.h"
 
 namespace flexpert::app {
 
@@ -13,20 +14,6 @@ Result<std::string> own_program() {
   if (error) return fail(ErrorCode::kInternal, "path of this program cannot be read from /proc/self/exe: {}", error.message());
   return path.string();
 }
-
-namespace {
-
-/// Returns the bytes of one expert's weights as the pack holds them, its share of the page padding with it.
-Result<std::uint64_t> bytes_per_expert(const engine::PackFile& pack, const std::string& pack_file) {
-  std::uint64_t experts = 0;
-  for (std::size_t i = 0; i < pack.geometry().size(); ++i) experts += pack.expert(pack.geometry().slot(i)) != nullptr;
-  std::error_code error;
-  const std::uintmax_t bytes = std::filesystem::file_size(pack_file, error);
-  if (error || experts == 0) return fail(ErrorCode::kInvalidArgument, "pack file has no experts or cannot be measured: {}", pack_file);
-  return bytes / experts;
-}
-
-}  // namespace
 
 Result<std::unique_ptr<ControllerHost>> ControllerHost::start(net::EventLoop& loop, const config::FleetConfig& config, const std::string& runtime_dir,
                                                               const std::string& pack_file) {
@@ -44,7 +31,7 @@ Result<std::unique_ptr<ControllerHost>> ControllerHost::start(net::EventLoop& lo
   options.runtime_dir = runtime_dir;
   options.pack_file = pack_file;
   FLEXPERT_ASSIGN(const auto pack, engine::PackFile::open(pack_file));
-  FLEXPERT_ASSIGN(options.bytes_per_replica, bytes_per_expert(*pack, pack_file));
+  options.bytes_per_replica = engine::bytes_per_expert(*pack);
   options.hello = expert_protocol::Hello{.model_fingerprint = pack->model_fingerprint(),
                                          .model_epoch = 0,
                                          .kernel_identity = engine::kernel_identity(),

@@ -37,6 +37,10 @@ Result<InstanceId> Actuator::launch_model_server() {
                "--listen",       address,     "--threads",    fmt::to_string(model.threads),
                "--kv-blocks",    fmt::to_string(model.kv_blocks), "--max-batch", fmt::to_string(model.max_batch),
                "--name",         model.name};
+  if (model.placement.dispatch != config::PlacementConfig{}.dispatch) {
+    spec.argv.emplace_back("--ep-dispatch-algorithm");
+    spec.argv.push_back(model.placement.dispatch);
+  }
   spec.readiness = {address, "/ready", options_.ready_timeout};
   spec.drain_deadline = options_.drain_deadline;
   return launch(InstanceRole::kModelServer, std::move(spec), address);

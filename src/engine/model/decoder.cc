@@ -47,17 +47,20 @@ void Decoder::normalise(const std::vector<float>& weight) {
 std::span<const float> Decoder::forward(std::span<const SequenceRows> sequences, std::uint64_t step, const KvCache& cache,
                                         ExpertExecutor& executor, ComputePool& pool) {
   gather(sequences, step);
+  placement::Recorder* const recorder = recorder_ != nullptr && recorder_->recording() ? recorder_ : nullptr;
+  if (recorder != nullptr) recorder->begin_step(step);
   for (std::uint32_t l = 0; l < parts_.layers.size(); ++l) {
     DecoderLayer& layer = parts_.layers[l];
     normalise(layer.attention_norm);
     layer.attention.run(rows_, normalised_.data(), cache.layer(l), rotary_, pool, x_.data());
     normalise(layer.feed_forward_norm);
     if (auto* moe = std::get_if<MoeBlock>(&layer.feed_forward)) {
-      moe->run(rows_, normalised_.data(), executor, loads_, pool, x_.data());
+      moe->run(rows_, normalised_.data(), executor, loads_, recorder, pool, x_.data());
     } else {
       std::get<MlpBlock>(layer.feed_forward).run(normalised_.data(), rows_.count(), pool, x_.data());
     }
   }
+  if (recorder != nullptr) recorder->end_step();
   const std::size_t hidden = config_.hidden_size;
   last_.clear();
   std::size_t end = 0;

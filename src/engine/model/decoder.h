@@ -49,6 +49,9 @@ class Decoder {
   std::span<const float> forward(std::span<const SequenceRows> sequences, std::uint64_t step, const KvCache& cache, ExpertExecutor& executor,
                                  ComputePool& pool);
 
+  /// Has every step's routing told to `recorder` while that is recording; null: to nobody. It must outlive the decoder.
+  void record_to(placement::Recorder* recorder) { recorder_ = recorder; }
+
   /// Any thread.
   [[nodiscard]] const TokenEmbedding& embedding() const { return parts_.embedding; }
   /// Any thread.
@@ -62,6 +65,7 @@ class Decoder {
   DecoderParts parts_;
   RotaryTable rotary_;
   ExpertLoads loads_;
+  placement::Recorder* recorder_ = nullptr;
   StepRows rows_;
   std::vector<float> x_;           // rows x hidden, the residual stream
   std::vector<float> normalised_;  // rows x hidden

@@ -334,6 +334,7 @@ Result<std::unique_ptr<Engine>> Engine::start(std::shared_ptr<const Checkpoint> 
   if (options.max_context == 0) options.max_context = checkpoint->config().max_positions;
   try {
     FLEXPERT_ASSIGN(std::unique_ptr<Decoder> decoder, Decoder::load(checkpoint, options.max_context));
+    decoder->record_to(options.recorder);
     return std::make_unique<EngineThread>(std::move(checkpoint), std::move(tokenizer), std::move(decoder), executor, options, metrics, clock);
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::kResourceExhausted, "no memory for the model and its KV cache: {} blocks of {} tokens; lower kv_blocks",

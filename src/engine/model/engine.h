@@ -15,6 +15,7 @@
 #include "engine/model/expert_executor.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/weights/checkpoint.h"
+#include "placement/recorder.h"
 #include "telemetry/metrics.h"
 
 namespace flexpert::engine {
@@ -85,6 +86,8 @@ struct EngineOptions {
   std::uint32_t max_queue = 1024;           ///< waiting requests; over it submit() fails with kResourceExhausted
   std::uint32_t max_context = 0;            ///< 0 = the model's max_positions
   std::optional<StepPace> pace = {};
+  /// Hears which experts each token chooses, on the engine thread, while it is recording; must outlive the engine.
+  placement::Recorder* recorder = nullptr;
 };
 
 /// Counters since start; safe to read from any thread.

@@ -69,9 +69,17 @@ void MoeBlock::group(std::uint32_t rows) {
     }
 }
 
-void MoeBlock::run(const StepRows& rows, const float* x, ExpertExecutor& executor, ExpertLoads& loads, ComputePool& pool, float* residual) {
+void MoeBlock::record(placement::Recorder& recorder) {
+  chosen_experts_.resize(choices_.size());
+  for (std::size_t i = 0; i < choices_.size(); ++i) chosen_experts_[i] = static_cast<std::uint16_t>(choices_[i].expert);
+  recorder.add_layer(layer_, chosen_experts_, chosen_);
+}
+
+void MoeBlock::run(const StepRows& rows, const float* x, ExpertExecutor& executor, ExpertLoads& loads, placement::Recorder* recorder,
+                   ComputePool& pool, float* residual) {
   const std::uint32_t count = rows.count();
   route(count, x, pool);
+  if (recorder != nullptr) record(*recorder);
   group(count);
   outputs_.resize(choices_.size() * hidden_);
   groups_.clear();

@@ -10,6 +10,7 @@
 #include "engine/model/expert_executor.h"
 #include "engine/model/step_rows.h"
 #include "fleet/expert_slot.h"
+#include "placement/recorder.h"
 
 namespace flexpert::engine {
 
@@ -43,11 +44,14 @@ class MoeBlock {
   /// Reads PREFIXgate.weight, the router.
   static Result<MoeBlock> load(const Checkpoint& checkpoint, const std::string& prefix, std::uint32_t layer);
   /// Adds the experts' weighted sum of `x` (rows x hidden) to `residual`. A row's experts are summed by ascending index.
-  void run(const StepRows& rows, const float* x, ExpertExecutor& executor, ExpertLoads& loads, ComputePool& pool, float* residual);
+  /// `recorder` hears which experts each row chose; null: nobody does.
+  void run(const StepRows& rows, const float* x, ExpertExecutor& executor, ExpertLoads& loads, placement::Recorder* recorder,
+           ComputePool& pool, float* residual);
 
  private:
   void route(std::uint32_t rows, const float* x, ComputePool& pool);
   void group(std::uint32_t rows);
+  void record(placement::Recorder& recorder);
 
   std::uint32_t layer_ = 0;
   std::uint32_t hidden_ = 0;
@@ -62,6 +66,7 @@ class MoeBlock {
   std::vector<float> group_weights_;        // alongside
   std::vector<std::uint32_t> group_begin_;  // experts + 1
   std::vector<ExpertGroup> groups_;
+  std::vector<std::uint16_t> chosen_experts_;  // rows x chosen, while it is recorded
   std::vector<float> outputs_;  // rows * chosen x hidden
   std::vector<float> sum_;      // rows x hidden
 };

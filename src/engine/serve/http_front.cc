@@ -6,7 +6,7 @@
 
 namespace flexpert::engine {
 
-const std::array<HttpFront::Route, 12> HttpFront::kRoutes = {{
+const std::array<HttpFront::Route, 18> HttpFront::kRoutes = {{
     {"/v1/chat/completions", "POST", &HttpFront::chat_completion},
     {"/v1/completions", "POST", &HttpFront::completion},
     {"/v1/models", "GET", &HttpFront::models},
@@ -19,6 +19,12 @@ const std::array<HttpFront::Route, 12> HttpFront::kRoutes = {{
     {"/internal/routing-table", "GET", &HttpFront::routing_table},
     {"/internal/routing-table", "PUT", &HttpFront::set_routing_table},
     {"/internal/experts", "POST", &HttpFront::run_experts},
+    {"/start_expert_distribution_record", "POST", &HttpFront::start_recording},
+    {"/start_expert_distribution_record", "GET", &HttpFront::start_recording},
+    {"/stop_expert_distribution_record", "POST", &HttpFront::stop_recording},
+    {"/stop_expert_distribution_record", "GET", &HttpFront::stop_recording},
+    {"/dump_expert_distribution_record", "POST", &HttpFront::dump_recording},
+    {"/dump_expert_distribution_record", "GET", &HttpFront::dump_recording},
 }};
 
 HttpFront::HttpFront(net::EventLoop& loop, ServedModel model, http::ServerLimits limits)
@@ -27,6 +33,7 @@ HttpFront::HttpFront(net::EventLoop& loop, ServedModel model, http::ServerLimits
       route_metrics_(model_.metrics),
       openai_(std::make_shared<OpenAiRoutes>(loop, model_)),
       internal_(std::make_shared<InternalRoutes>(loop, model_, openai_->context_limit())),
+      recording_(std::make_shared<RecordingRoutes>(loop, model_)),
       server_(std::make_unique<http::Server>(loop, limits, [this](const http::Request& request, http::Responder responder) {
         handle(request, std::move(responder));
       })) {
@@ -38,6 +45,7 @@ HttpFront::HttpFront(net::EventLoop& loop, ServedModel model, http::ServerLimits
 HttpFront::~HttpFront() {
   openai_->stop();
   internal_->stop();
+  recording_->drop_replies();
 }
 
 void HttpFront::handle(const http::Request& request, http::Responder responder) {
@@ -92,6 +100,9 @@ void HttpFront::status(const http::Request& /*request*/, Reply reply) { internal
 void HttpFront::expert_loads(const http::Request& /*request*/, Reply reply) { internal_->expert_loads(std::move(reply)); }
 void HttpFront::routing_table(const http::Request& /*request*/, Reply reply) { internal_->routing_table(std::move(reply)); }
 void HttpFront::set_routing_table(const http::Request& request, Reply reply) { internal_->set_routing_table(request.body, std::move(reply)); }
+void HttpFront::start_recording(const http::Request& /*request*/, Reply reply) { recording_->start(std::move(reply)); }
+void HttpFront::stop_recording(const http::Request& /*request*/, Reply reply) { recording_->stop(std::move(reply)); }
+void HttpFront::dump_recording(const http::Request& /*request*/, Reply reply) { recording_->dump(std::move(reply)); }
 void HttpFront::run_experts(const http::Request& request, Reply reply) {
   if (!refused(reply)) internal_->run_experts(request.body, std::move(reply));
 }
@@ -100,12 +111,13 @@ void HttpFront::drain(Duration deadline, std::move_only_function<void()> done) {
   draining_ = true;
   server_->drain(deadline, [this, done = std::move(done)]() mutable {
     // Posted, because the last exchange ends inside a generation that is just finishing.
-    loop_.post([openai = std::weak_ptr(openai_), internal = std::weak_ptr(internal_), done = std::move(done)]() mutable {
+    loop_.post([openai = std::weak_ptr(openai_), internal = std::weak_ptr(internal_), recording = std::weak_ptr(recording_), done = std::move(done)]() mutable {
       const auto routes = openai.lock();
       if (!routes) return;
       // What is left missed the deadline.
       routes->stop();
       if (const auto others = internal.lock()) others->stop();
+      if (const auto others = recording.lock()) others->drop_replies();
       done();
     });
   });

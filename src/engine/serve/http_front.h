@@ -8,6 +8,7 @@
 
 #include "engine/serve/internal_routes.h"
 #include "engine/serve/openai_routes.h"
+#include "engine/serve/recording_routes.h"
 #include "engine/serve/reply.h"
 #include "engine/serve/served_model.h"
 #include "http/server.h"
@@ -24,6 +25,8 @@ class HttpFront {
   Result<net::Address> listen(const net::Address& address) { return server_->listen(address); }
   /// See ModelServer::drain().
   void drain(Duration deadline, std::move_only_function<void()> done);
+  /// Tells that this server's own placement has taken effect. The loop's thread.
+  void adopt(std::shared_ptr<const RoutingTable> table) { internal_->adopt(std::move(table)); }
 
  private:
   using Handler = void (HttpFront::*)(const http::Request&, Reply);
@@ -32,7 +35,7 @@ class HttpFront {
     std::string_view method;
     Handler handler;
   };
-  static const std::array<Route, 12> kRoutes;  // in http_front.cc
+  static const std::array<Route, 18> kRoutes;  // in http_front.cc
 
   void handle(const http::Request& request, http::Responder responder);
   void health(const http::Request& request, Reply reply);
@@ -47,6 +50,9 @@ class HttpFront {
   void routing_table(const http::Request& request, Reply reply);
   void set_routing_table(const http::Request& request, Reply reply);
   void run_experts(const http::Request& request, Reply reply);
+  void start_recording(const http::Request& request, Reply reply);
+  void stop_recording(const http::Request& request, Reply reply);
+  void dump_recording(const http::Request& request, Reply reply);
   /// Refuses new work while draining; returns whether it did.
   bool refused(Reply& reply) const;
 
@@ -56,6 +62,7 @@ class HttpFront {
   bool draining_ = false;
   std::shared_ptr<OpenAiRoutes> openai_;
   std::shared_ptr<InternalRoutes> internal_;
+  std::shared_ptr<RecordingRoutes> recording_;
   std::unique_ptr<http::Server> server_;
 };
 

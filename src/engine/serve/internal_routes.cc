@@ -49,21 +49,16 @@ void InternalRoutes::expert_loads(Reply reply) const {
 
 void InternalRoutes::routing_table(Reply reply) const { reply.respond_json(200, codec::encode(*table_)); }
 
-std::uint64_t InternalRoutes::park(Reply reply) {
-  const std::uint64_t key = ++last_key_;
-  waiting_.try_emplace(key, std::move(reply));
-  return key;
-}
-
-void InternalRoutes::answer(std::uint64_t key, std::move_only_function<void(Reply)> with) {
-  const auto found = waiting_.find(key);
-  if (found == waiting_.end()) return;
-  Reply reply = std::move(found->second);
-  waiting_.erase(found);
-  with(std::move(reply));
+void InternalRoutes::adopt(std::shared_ptr<const RoutingTable> table) {
+  table_ = std::move(table);
+  model_.experts.rows.keep_only(table_->endpoints);
 }
 
 void InternalRoutes::set_routing_table(std::string_view body, Reply reply) {
+  if (model_.experts.own_placement)
+    return reply.fail({.status = 409,
+                       .message = "This server places its experts itself (--expert-servers); it takes no routing tables.",
+                       .code = "own_placement"});
   auto decoded = codec::decode_routing_table(body);
   if (!decoded) return reply.fail({.status = 400, .message = decoded.error().message, .code = "invalid_routing_table"});
   auto table = std::make_shared<const RoutingTable>(std::move(*decoded));
@@ -75,17 +70,14 @@ void InternalRoutes::set_routing_table(std::string_view body, Reply reply) {
                                               table->geometry.layers, table->geometry.experts, geometry.layers, geometry.experts),
                        .code = "invalid_routing_table"});
 
-  const std::uint64_t key = park(std::move(reply));
+  const std::uint64_t key = waiting_.park(std::move(reply));
   model_.engine.between_steps([this, weak = weak_from_this(), &loop = loop_, set = model_.experts.set_routing_table, key, table] {
     auto result = set(table);
     loop.post([this, weak, key, table, result = std::move(result)] {
       const auto self = weak.lock();
       if (!self) return;
-      if (result && table->epoch >= table_->epoch) {
-        table_ = table;
-        model_.experts.rows.keep_only(table->endpoints);
-      }
-      answer(key, [&](Reply waiting) {
+      if (result && table->epoch >= table_->epoch) adopt(table);
+      waiting_.answer(key, [&](Reply waiting) {
         if (result) return waiting.respond_json(200, fmt::format("{{\"epoch\":{}}}", table->epoch));
         codec::ApiError error = to_api_error(result.error());
         error.code = error.status == 409 ? "older_epoch" : "invalid_routing_table";
@@ -104,7 +96,7 @@ void InternalRoutes::run_experts(std::string_view body, Reply reply) {
   if (runs_.size() >= kMostRuns)
     return reply.fail({.status = 503, .message = fmt::format("Too many calls of experts are under way: {}.", runs_.size()), .type = "server_error", .code = "too_many_calls"});
   auto run = std::make_unique<ExpertCallRun>(loop_, model_.experts.rows, model_.clock, std::move(*parsed), std::move(*row));
-  const std::uint64_t key = ++last_key_;
+  const std::uint64_t key = waiting_.new_key();
   const auto started = run->start(*table_, [this, key](codec::ApiResult<ExpertCallAnswer> result) { end_run(key, std::move(result)); });
   if (!started) return reply.fail(started.error());
   // Posted, because the HTTP server may notice the loss while it does something for another request.
@@ -112,16 +104,16 @@ void InternalRoutes::run_experts(std::string_view body, Reply reply) {
     if (weak.expired()) return;
     loop_.post([weak, key] {
       const auto self = weak.lock();
-      if (self && self->runs_.erase(key) > 0) self->waiting_.erase(key);
+      if (self && self->runs_.erase(key) > 0) self->waiting_.drop(key);
     });
   });
   runs_.emplace(key, std::move(run));
-  waiting_.try_emplace(key, std::move(reply));
+  waiting_.park_as(key, std::move(reply));
 }
 
 void InternalRoutes::end_run(std::uint64_t key, codec::ApiResult<ExpertCallAnswer> result) {
   const auto node = runs_.extract(key);
-  answer(key, [&](Reply waiting) {
+  waiting_.answer(key, [&](Reply waiting) {
     if (result) waiting.respond_json(200, encode_expert_answer(node.mapped()->request(), *result));
     else waiting.fail(result.error());
   });

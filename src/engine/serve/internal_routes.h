@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/serve/expert_calls.h"
+#include "engine/serve/parked_replies.h"
 #include "engine/serve/reply.h"
 #include "engine/serve/served_model.h"
 #include "net/event_loop.h"
@@ -22,9 +23,10 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   /// Drops the replies that wait for the engine or for experts.
   void stop() {
     runs_.clear();
-    // Out of the map first: an answer's end may begin the next request of its connection.
-    const auto dropped = std::exchange(waiting_, {});
+    waiting_.drop_all();
   }
+  /// Notes a table of this server's own placement that has taken effect.
+  void adopt(std::shared_ptr<const RoutingTable> table);
 
   void status(Reply reply) const;
   void expert_loads(Reply reply) const;
@@ -33,10 +35,6 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   void run_experts(std::string_view body, Reply reply);
 
  private:
-  /// Keeps `reply` here while the engine thread works, and returns its number.
-  std::uint64_t park(Reply reply);
-  void answer(std::uint64_t key, std::move_only_function<void(Reply)> with);
-
   void end_run(std::uint64_t key, codec::ApiResult<ExpertCallAnswer> result);
 
   net::EventLoop& loop_;
@@ -44,8 +42,7 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   std::uint32_t max_context_;
   std::uint32_t first_moe_layer_ = 0;
   std::shared_ptr<const RoutingTable> table_;  // the newest that took effect
-  std::uint64_t last_key_ = 0;
-  std::unordered_map<std::uint64_t, Reply> waiting_;
+  ParkedReplies waiting_;
   std::unordered_map<std::uint64_t, std::unique_ptr<ExpertCallRun>> runs_;  // by the number of their reply
 };
 

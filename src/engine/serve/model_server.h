@@ -8,8 +8,11 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "engine/model/engine.h"
+#include "engine/serve/eplb_options.h"
 #include "net/address.h"
 #include "net/event_loop.h"
+#include "placement/dispatch_policy.h"
+#include "placement/recorder.h"
 
 namespace flexpert::engine {
 
@@ -20,6 +23,10 @@ struct ModelServerOptions {
   std::string cache_folder;      ///< where cached packs live; empty = ~/.cache/flexpert
   std::string pace_profile;      ///< path of a step-time profile (see pace_profile.h); empty = raw speed
   EngineOptions engine;          ///< threads, KV cache, batch
+  EplbOptions eplb;              ///< expert servers of its own, and how they are balanced
+  placement::DispatchPolicy dispatch = placement::DispatchPolicy::kLeastLoaded;  ///< among an expert's replicas
+  placement::RecorderOptions recorder;
+  std::string recording_folder;  ///< where dumps of the recorder are written; empty: nowhere
   std::size_t max_body_bytes = 4 * 1024 * 1024;
 };
 

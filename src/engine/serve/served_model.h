@@ -15,6 +15,7 @@
 #include "engine/tokenizer/chat_template.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "fleet/routing_table.h"
+#include "placement/recorder.h"
 #include "telemetry/metrics.h"
 
 namespace flexpert::engine {
@@ -25,6 +26,7 @@ struct ExpertControl {
   std::function<Result<void>(std::shared_ptr<const RoutingTable>)> set_routing_table;
   /// Computes single rows on named instances; the loop's thread.
   InstanceRows& rows;
+  bool own_placement = false;  ///< this server says itself where experts lie; tables of others are refused
 };
 
 /// A loaded model as the HTTP front serves it. Everything referred to outlives the front.
@@ -39,6 +41,8 @@ struct ServedModel {
   const Clock& clock;
   std::uint32_t kv_block_tokens = 16;
   bool paced = false;  ///< the engine holds results back to emulate an accelerator
+  placement::Recorder* recorder = nullptr;  ///< the engine thread's; null: nothing can be recorded
+  std::string recording_folder = {};        ///< where dumps are written, too; empty: nowhere
 };
 
 }  // namespace flexpert::engine
