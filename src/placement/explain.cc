@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fleet/expert_layout.h"
+#include "placement/balance.h"
 
 namespace flexpert::placement {
 namespace {
@@ -171,9 +172,9 @@ Reason devices_reason(const LayerView& view, const ExpertCluster& cluster, Exper
   return {"devices", text, {{"devices", static_cast<double>(devices.size())}, {"hosts", static_cast<double>(hosts.size())}, {"duplicates", static_cast<double>(duplicates)}}};
 }
 
-Reason limit_reason(const PlacementPlan& plan, const LayerView& view, const ExpertCounts& counts, ExpertSlot which, double gain) {
+Reason limit_reason(const LayerView& view, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot which, double gain) {
   const double now = view.largest();
-  const double bound = which.layer < plan.balance.layers.size() ? plan.balance.layers[which.layer].lower_bound : 0;
+  const double bound = max_load_bound(counts.layer(which.layer), cluster);
   const std::uint32_t replicas = view.replicas(static_cast<std::int32_t>(which.expert));
   const auto loads = counts.layer(which.layer);
   const double over = bound > 0 ? now / bound - 1 : 0;
@@ -187,7 +188,7 @@ Reason limit_reason(const PlacementPlan& plan, const LayerView& view, const Expe
     if (view.alive(s) && (view.row()[s] == kEmptySlot || view.replicas(view.row()[s]) > 1)) ++spare;
   const std::string distance = bound > 0 ? fmt::format("{:.1f} % above the lower bound {:.0f}", 100 * over, bound) : std::string("of unknown distance to the bound");
   if (spare == 0)
-    return {"slots_limit", fmt::format("slots are the limit: as many as experts, so that none can have a second replica; the busiest device, {:.0f}, is {}", now, distance), numbers};
+    return {"slots_limit", fmt::format("slots are the limit: no expert has a second replica that could give way; the busiest device, {:.0f}, is {}", now, distance), numbers};
   if (gain > 0.0005 && loads[which.expert] / replicas > 0)
     return {"could_gain", fmt::format("one more would help by {:.1f} %; the plan kept the slot for another expert or saved the move; the busiest device, {:.0f}, is {}", 100 * gain, now, distance),
             numbers};
@@ -215,7 +216,7 @@ std::vector<Reason> explain_expert(const PlacementPlan& plan, const ExpertCluste
   out.push_back(one_fewer(view, expert));
   double gain = 0;
   out.push_back(one_more(view, expert, gain));
-  out.push_back(limit_reason(plan, view, counts, expert, gain));
+  out.push_back(limit_reason(view, cluster, counts, expert, gain));
   return out;
 }
 

@@ -74,13 +74,20 @@ TEST(Explain, SaysThatTheBoundLeavesNothing) {
 
 TEST(Explain, SaysThatThereAreNoSpareSlots) {
   PlacementPlan plan;
-  const ExpertCluster cluster = ExpertCluster::uniform(2, 1, 1);
-  const ExpertCounts counts{{1, 2}, {3, 1}, 0};
+  const ExpertCluster cluster = ExpertCluster::uniform(2, 1, 2);
+  const ExpertCounts counts{{1, 4}, {30, 30, 10, 10}, 0};
+  plan.layout = {{1, 4}, {2, 2}, {0, 1, 2, 3}};  // 60 and 20, where 40 and 40 could be
+  const Reason limit = explain_expert(plan, cluster, counts, {0, 0}).back();
+  EXPECT_EQ(limit.code, "slots_limit");
+  EXPECT_EQ(number(limit, "lower_bound"), 40);
+}
+
+TEST(Explain, ALayerWithoutLoadIsSaidToHaveNone) {
+  PlacementPlan plan;
   plan.layout = {{1, 2}, {1, 1}, {0, 1}};
-  plan.balance = balance_of(plan.layout, cluster, counts);
-  plan.balance.layers[0].lower_bound = 2;  // an even split's, which no layout reaches
-  const auto reasons = explain_expert(plan, cluster, counts, {0, 0});
-  EXPECT_EQ(reasons.back().code, "slots_limit");
+  const auto reasons = explain_expert(plan, ExpertCluster::uniform(2, 1, 1), {{1, 2}, {0, 0}, 0}, {0, 1});
+  EXPECT_EQ(reasons.front().code, "no_load");
+  EXPECT_EQ(reasons.back().code, "no_limit");
 }
 
 TEST(Explain, AnExpertThatIsNotThereIsNamed) {
