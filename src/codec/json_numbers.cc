@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "codec/json_array.h"
+
 namespace flexpert::codec::json_numbers {
 namespace {
 
@@ -186,3 +188,13 @@ Result<element> select(element root, std::string_view path) {
 }
 
 }  // namespace flexpert::codec::json_numbers
+
+namespace flexpert::codec {
+
+Result<NumberArray> parse_json_array(std::string_view text, std::string_view what) {
+  simdjson::dom::parser parser;
+  FLEXPERT_ASSIGN(const auto root, json_numbers::parse(parser, text, what));
+  return json_numbers::number_array(root, what);
+}
+
+}  // namespace flexpert::codec

@@ -9,6 +9,7 @@
 #include "codec/json_text.h"
 #include "codec/little_endian.h"
 #include "codec/placement_json_parts.h"
+#include "codec/slot_map_text.h"
 
 namespace flexpert::codec {
 namespace {
@@ -53,8 +54,10 @@ void append_provenance(std::string& out, const PlacementProvenance& from) {
 
 void append_layout(std::string& out, const ExpertLayout& layout) {
   out += fmt::format("\"layers\":{},\n\"experts\":{},\n\"expert_of_slot\":", layout.geometry.layers, layout.geometry.experts);
-  for (std::uint32_t layer = 0; layer < layout.geometry.layers; ++layer)
-    out += fmt::format("{}[{}]", layer == 0 ? "[\n" : ",\n", fmt::join(layout.layer(layer), ","));
+  for (std::uint32_t layer = 0; layer < layout.geometry.layers; ++layer) {
+    out += layer == 0 ? "[\n" : ",\n";
+    append_experts(out, layout.layer(layer));
+  }
   out += "]";
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "codec/slot_map_text.h"
+
 namespace flexpert::codec {
 namespace {
 
@@ -100,6 +102,24 @@ Result<SlotMap> slot_map_of(const ExpertLayout& layout) {
                     "expert layout: layer {} slot {} is empty: an engine's map has no empty slots; plan with as many slots as are used",
                     layer, slot);
   return SlotMap{layout.geometry.layers, slots, layout.devices(), layout.expert_of_slot};
+}
+
+void append_experts(std::string& out, std::span<const std::int32_t> experts) {
+  out += '[';
+  for (std::size_t i = 0; i < experts.size(); ++i) {
+    if (i > 0) out += ',';
+    out += std::to_string(experts[i]);
+  }
+  out += ']';
+}
+
+void append_rows(std::string& out, const SlotMap& map) {
+  out += '[';
+  for (std::uint32_t layer = 0; layer < map.layers; ++layer) {
+    if (layer > 0) out += ',';
+    append_experts(out, map.layer(layer));
+  }
+  out += ']';
 }
 
 }  // namespace flexpert::codec

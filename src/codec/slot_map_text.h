@@ -1,18 +1,18 @@
 #pragma once
 
-#include <iterator>
+#include <cstdint>
+#include <span>
 #include <string>
 
 #include "codec/slot_map.h"
 
-/// The rows of a map in JSON, for its writers. Private to them.
+/// Maps in JSON, for their writers. Private to them.
 namespace flexpert::codec {
 
+/// Appends [0,1,2].
+void append_experts(std::string& out, std::span<const std::int32_t> experts);
+
 /// Appends [[0,1,2],[2,0,1]].
-inline void append_rows(std::string& out, const SlotMap& map) {
-  for (std::uint32_t layer = 0; layer < map.layers; ++layer)
-    fmt::format_to(std::back_inserter(out), "{}[{}]", layer == 0 ? "[" : ",", fmt::join(map.layer(layer), ","));
-  out += ']';
-}
+void append_rows(std::string& out, const SlotMap& map);
 
 }  // namespace flexpert::codec
