@@ -86,9 +86,21 @@ void add_serve(CLI::App& root, ServeOptions& o) {
   add_count(app, "--kv-blocks", o.kv_blocks, 1, 1 << 24, "KV cache, in blocks of 16 tokens");
   add_count(app, "--max-batch", o.max_batch, 1, 4096, "sequences that run together");
   add_text(app, "--pace", o.pace, "JSON file {\"base_ms\", \"per_token_us\", \"per_kv_token_us\"}: steps take as long as an accelerator's of that speed");
+  add_text(app, "--expert-servers", o.expert_servers, "ADDRESS,ADDRESS,...: running `flexpert expert`s over which this server places its experts itself, without a controller");
+  add_flag(app, "--enable-eplb", o.enable_eplb, "place them anew as the load changes; needs --expert-servers");
+  add_text(app, "--eplb-algorithm", o.eplb_algorithm, "auto or incremental (few moves), exact (DeepSeek's EPLB), quality (from scratch)");
+  add_count(app, "--eplb-rebalance-num-iterations", o.eplb_iterations, 1, 1u << 30, "steps between two plans; with auto a drift of the load comes early");
+  add_real(app, "--eplb-min-rebalancing-utilization-threshold", o.eplb_threshold, 0.0, 1.0, "balancedness from which on nothing is moved");
+  add_text(app, "--init-expert-location", o.init_expert_location, "trivial, JSON ({\"physical_to_logical_map\"} or {\"logical_count\"}), or such a .json or .pt file");
+  add_count(app, "--ep-num-redundant-experts", o.redundant_experts, 0, 1u << 20, "slots of a layer beyond one for each expert");
+  add_text(app, "--ep-dispatch-algorithm", o.dispatch, "among an expert's replicas: static, random, round_robin, least_loaded, least_activated_experts or locality_first");
+  add_text(app, "--expert-distribution-recorder-mode", o.recorder_mode, "what POST /start_expert_distribution_record records: stat, stat_approx, per_pass or per_token");
+  add_count(app, "--expert-distribution-recorder-buffer-size", o.recorder_buffer, 0, 1u << 30, "newest steps that are kept (0: all)");
+  add_text(app, "--expert-distribution-dump-dir", o.recorder_folder, "folder where dumps of the recorder are written, too");
   add_log_level(app, o.log_level);
   app->footer("Examples:\n  flexpert serve --model models/flexpert-tiny-moe\n"
-              "  flexpert serve --model DIR --pack DIR/experts.pack --listen 127.0.0.1:8000 --threads 2");
+              "  flexpert serve --model DIR --pack DIR/experts.pack --listen 127.0.0.1:8000 --threads 2\n"
+              "  flexpert serve --model DIR --expert-servers 127.0.0.1:7001,127.0.0.1:7002 --enable-eplb --ep-num-redundant-experts 4");
 }
 
 void add_expert(CLI::App& root, ExpertOptions& o) {

@@ -17,6 +17,17 @@ struct ServeOptions {
   std::uint32_t kv_blocks = 1024;
   std::uint32_t max_batch = 32;
   std::string pace;             ///< step-time profile (JSON); empty = raw speed
+  std::string expert_servers;   ///< addresses with commas between; empty: a controller places the experts
+  bool enable_eplb = false;
+  std::string eplb_algorithm = "auto";
+  std::uint32_t eplb_iterations = 1000;
+  double eplb_threshold = 1.0;
+  std::string init_expert_location = "trivial";
+  std::uint32_t redundant_experts = 0;
+  std::string dispatch = "least_loaded";
+  std::string recorder_mode = "stat";
+  std::uint32_t recorder_buffer = 1000;
+  std::string recorder_folder;  ///< where dumps are written; empty: nowhere
   std::string log_level = "info";
 };
 
