@@ -10,6 +10,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "flexpert/place_arguments.h"
 
 namespace flexpert::app {
 
@@ -190,6 +191,33 @@ void add_check(CLI::App& root, CheckOptions& o) {
   app->footer("Example:\n  flexpert check -c examples/first-fleet.yaml");
 }
 
+void add_argument(CLI::App* app, const PlaceArgument& argument) {
+  if (argument.type.empty()) {
+    app->add_flag_callback(argument.name, [take = argument.take] { take(""); }, argument.help);
+    return;
+  }
+  const auto convert = [argument](const CLI::results_t& given) {
+    for (const std::string& value : given)
+      if (const std::string wrong = argument.take(value); !wrong.empty()) throw CLI::ValidationError(argument.name, wrong);
+    return true;
+  };
+  CLI::Option* option = app->add_option(argument.name, convert, argument.help)->type_name(argument.type)->default_str(argument.default_text);
+  if (argument.required) option->required();
+  if (argument.repeated) option->take_all();
+}
+
+void add_place(CLI::App& root, PlaceOptions& o) {
+  CLI::App* app = root.add_subcommand("place", "Plan where a model's experts go: plan, diff, size, evaluate, replay, convert, record, explain");
+  app->require_subcommand(1);
+  for (const PlaceVerbArguments& verb : place_arguments(o)) {
+    CLI::App* sub = app->add_subcommand(verb.name, verb.help)->footer(verb.examples);
+    sub->final_callback([&o, which = verb.verb] { o.verb = which; });
+    for (const PlaceArgument& argument : verb.arguments) add_argument(sub, argument);
+  }
+  app->footer("`flexpert place VERB --help` explains a verb, with examples. See docs/placement.md.\n"
+              "Example:\n  flexpert place plan loads.json --devices 32 --nodes 4 --html report.html");
+}
+
 }  // namespace
 
 ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
@@ -208,6 +236,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_pack(app, line.pack);
   add_gateway(app, line.gateway);
   add_controller(app, line.controller);
+  add_place(app, line.place);
   app.add_subcommand("version", "Print the version")->footer("Example:\n  flexpert version");
   try {
     app.parse(argc, argv);
@@ -220,12 +249,21 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
       known = known || one->get_name() == first;
       names += (names.empty() ? "" : ", ") + one->get_name();
     }
+    for (const CLI::App* chosen : app.get_subcommands()) {
+      if (!chosen->get_subcommands({}).empty() && chosen->get_subcommands().empty() && argc > 2 && argv[2][0] != '-') {
+        std::fprintf(stderr, "flexpert: %s has no verb \"%s\" (see flexpert %s --help)\n", chosen->get_name().c_str(), argv[2], chosen->get_name().c_str());
+        return {std::nullopt, 2};
+      }
+    }
     if (!known) {
       std::fprintf(stderr, "flexpert: there is no command \"%s\"; there are %s\n", first.c_str(), names.c_str());
       return {std::nullopt, 2};
     }
     std::string command;
-    for (const CLI::App* chosen : app.get_subcommands()) command += chosen->get_name() + " ";
+    for (const CLI::App* chosen : app.get_subcommands()) {
+      command += chosen->get_name() + " ";
+      for (const CLI::App* verb : chosen->get_subcommands()) command += verb->get_name() + " ";
+    }
     std::fprintf(stderr, "flexpert: %s (see flexpert %s--help)\n", error.what(), command.c_str());
     return {std::nullopt, 2};
   }
@@ -236,7 +274,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   static constexpr Name kNames[] = {
       {"serve", Command::kServe},           {"expert", Command::kExpert},   {"pack", Command::kPack}, {"gateway", Command::kGateway},
       {"controller", Command::kController}, {"up", Command::kUp},           {"load", Command::kLoad}, {"status", Command::kStatus},
-      {"demo", Command::kDemo},             {"check", Command::kCheck},     {"version", Command::kVersion}};
+      {"demo", Command::kDemo},             {"check", Command::kCheck},     {"place", Command::kPlace},
+      {"version", Command::kVersion}};
   for (const Name& name : kNames)
     if (app.get_subcommands().front()->get_name() == name.text) line.command = name.command;
   return {std::move(line), 0};

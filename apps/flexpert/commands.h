@@ -16,6 +16,7 @@ int run_status(const StatusOptions& options);
 int run_load(const LoadOptions& options);
 int run_demo(const DemoOptions& options);
 int run_check(const CheckOptions& options);
+int run_place(const PlaceOptions& options);
 int run_version();
 
 }  // namespace flexpert::app

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
     case Command::kDemo: return run_demo(command.demo);
     case Command::kPack: return run_pack(command.pack);
     case Command::kCheck: return run_check(command.check);
+    case Command::kPlace: return run_place(command.place);
     case Command::kVersion: return run_version();
   }
   return kExitUsage;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "flexpert/place_options.h"
+
 /// What each subcommand was asked to do: filled by command_line.cc, read by the file of the subcommand's name.
 namespace flexpert::app {
 
@@ -97,7 +99,7 @@ struct CheckOptions {
   std::string config;
 };
 
-enum class Command { kServe, kExpert, kPack, kGateway, kController, kUp, kStatus, kLoad, kDemo, kCheck, kVersion };
+enum class Command { kServe, kExpert, kPack, kGateway, kController, kUp, kStatus, kLoad, kDemo, kCheck, kPlace, kVersion };
 
 /// The whole command line; only the member of `command` counts.
 struct CommandLine {
@@ -112,6 +114,7 @@ struct CommandLine {
   LoadOptions load;
   DemoOptions demo;
   CheckOptions check;
+  PlaceOptions place;
 };
 
 }  // namespace flexpert::app

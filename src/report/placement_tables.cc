@@ -50,11 +50,11 @@ std::string grouped(std::uint64_t number) {
   return text;
 }
 
-Table balance_table(const Balance& after, const Balance* before, const std::string& before_name) {
+Table balance_table(const Balance& after, const Balance* before, const std::string& before_name, const std::string& after_name) {
   const bool both = before != nullptr && !before->layers.empty();
   std::vector<Column> columns{{""}};
   if (both) columns.push_back({before_name, Align::kRight});
-  columns.push_back({both ? "plan" : "", Align::kRight});
+  columns.push_back({both ? after_name : "", Align::kRight});
   Table table(std::move(columns));
   const auto row = [&](const std::string& title, auto&& cell) {
     std::vector<std::string> cells{title};

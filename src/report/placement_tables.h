@@ -18,8 +18,9 @@ std::string bytes_text(std::uint64_t bytes);
 std::string grouped(std::uint64_t number);
 
 /// One row a figure: balancedness, worst layer, what the bound allows, gap, replicas on one device; a column of what was
-/// before unless that is null or has no layers.
-Table balance_table(const Balance& after, const Balance* before, const std::string& before_name = "before");
+/// before, unless that is null or has no layers.
+Table balance_table(const Balance& after, const Balance* before, const std::string& before_name = "before",
+                    const std::string& after_name = "plan");
 
 /// One row a kind of move, with its slots and their share of all slots.
 Table move_kinds_table(const MoveList& moves);
