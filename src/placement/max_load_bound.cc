@@ -79,29 +79,52 @@ bool MaxLoadBound::pigeons_fit(double limit, const Need& need) {
   return true;
 }
 
-bool MaxLoadBound::company_fits(double limit, std::size_t expert, const Need& need) const {
+/// `load`: of the experts of H; `others`: replicas of the others at least; `singles`: of these, experts with one replica of
+/// half the limit at most, which are the lightest ones of all. Every other replica weighs more than half the limit.
+bool MaxLoadBound::company_fits(double limit, double load, std::uint64_t others, std::uint64_t singles) const {
   const double half = limit * fastest_ / 2;
-  const std::uint64_t others = need.slots - least_replicas(loads_[expert], limit * fastest_);
-  const std::uint64_t most_devices = std::min<std::uint64_t>(speed_sum_.size() - 1, slots_ - others);
-  const auto light = static_cast<std::size_t>(loads_.end() - std::partition_point(loads_.begin(), loads_.end(), [&](double load) { return load > half; }));
-  // Experts with one replica of half the limit at most; every other replica weighs more than that.
-  const std::uint64_t singles = std::min(light, loads_.size() - std::max(need.heavy, expert + 1));
-  for (std::uint64_t a = 1; a <= most_devices; ++a) {
+  const auto fits = [&](std::uint64_t a) {
     const std::uint64_t company = slot_sum_[a] + others > slots_ ? slot_sum_[a] + others - slots_ : 0;
     const std::uint64_t counted = std::min(company, singles);
-    const double beside = light_sum_[counted] + static_cast<double>(company - counted) * half;
-    if (loads_[expert] + beside <= limit * speed_sum_[a] * (1 + kRounding)) return true;
-  }
+    return load + light_sum_[counted] + static_cast<double>(company - counted) * half <= limit * speed_sum_[a] * (1 + kRounding);
+  };
+  const std::uint64_t most_devices = std::min<std::uint64_t>(speed_sum_.size() - 1, slots_ - others);
+  for (std::uint64_t a = most_devices; a > 0; --a)
+    if (fits(a)) return true;
   return false;
+}
+
+bool MaxLoadBound::company_fits(double limit, const Need& need) {
+  const double share = limit * fastest_;
+  const auto light = static_cast<std::size_t>(loads_.end() - std::partition_point(loads_.begin(), loads_.end(), [&](double load) { return load > share / 2; }));
+  const std::size_t all_singles = loads_.size() - need.heavy;
+  split_.clear();
+  for (std::size_t e = 0; e < need.heavy; ++e) {
+    const std::uint64_t replicas = least_replicas(loads_[e], share);
+    split_.push_back({loads_[e] / static_cast<double>(replicas), loads_[e], replicas});
+    if (!company_fits(limit, loads_[e], need.slots - replicas, std::min(light, all_singles))) return false;
+  }
+  std::sort(split_.begin(), split_.end(), [](const Split& a, const Split& b) { return a.share > b.share; });
+  double load = 0;
+  std::uint64_t others = need.slots;
+  std::size_t singles = 0;  // taken into H
+  for (auto next = split_.begin(); next != split_.end() || singles < all_singles;) {
+    if (next != split_.end() && (singles == all_singles || next->share >= loads_[need.heavy + singles])) {
+      load += next->load;
+      others -= next->replicas;
+      ++next;
+    } else {
+      load += loads_[need.heavy + singles++];
+      --others;
+    }
+    if (!company_fits(limit, load, others, std::min(light, all_singles - singles))) return false;
+  }
+  return true;
 }
 
 bool MaxLoadBound::possible(double limit) {
   const Need needed = need(limit);
-  if (needed.slots > slots_ || !pigeons_fit(limit, needed)) return false;
-  // The experts that have to be split, and the heaviest one that has not.
-  for (std::size_t e = 0; e <= needed.heavy && e < loads_.size(); ++e)
-    if (!company_fits(limit, e, needed)) return false;
-  return true;
+  return needed.slots <= slots_ && pigeons_fit(limit, needed) && company_fits(limit, needed);
 }
 
 double MaxLoadBound::of(std::span<const double> loads, double enough) {

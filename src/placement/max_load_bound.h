@@ -22,12 +22,13 @@ namespace flexpert::placement {
 ///    An expert of w_e > T v / (k + 1) has m_e or more such replicas, unless it has ceil(w_e (k + 1) / (T v)) replicas or
 ///    more, which takes that many less m_e out of R. The relaxed knapsack over these says how many replicas can be got rid
 ///    of at most.
-/// 4. Company: let expert e be on a devices (set A). At most S - sum n_f slots are empty, so besides e the devices of A
-///    hold at least q = slots(A) - S + sum over f != e of m_f replicas of others, and these weigh no less than the q
-///    lightest when every f has m_f: at most S - slots(A) replicas are elsewhere, and splitting an expert evenly further
-///    never raises the sum of the k heaviest replicas, while the sum of all stays. So some a <= m_e + R has
-///    w_e + (the q lightest) <= T * (sum of the a largest speeds), with slots(A) of the a smallest devices. A replica of
-///    an f with m_f > 1 weighs more than T v / 2.
+/// 4. Company: let H be some experts, and A the a devices that hold any of them. At most S - sum n_f slots are empty, so
+///    besides H the devices of A hold at least q = slots(A) - S + sum over f not in H of m_f replicas of others, and these
+///    weigh no less than the q lightest when every f has m_f: at most S - slots(A) replicas are elsewhere, and splitting
+///    an expert evenly further never raises the sum of the k heaviest replicas, while the sum of all stays. So some
+///    a <= R + sum over H of m_e has (sum over H of w_e) + (the q lightest) <= T * (sum of the a largest speeds), with
+///    slots(A) of the a smallest devices. A replica of an f with m_f > 1 weighs more than T v / 2. Tried for H = the
+///    experts of the largest w_e / m_e, as many as one likes, and for each expert with m_e > 1 alone.
 /// Rounding is taken on the safe side by 1e-9.
 class MaxLoadBound {
  public:
@@ -45,7 +46,8 @@ class MaxLoadBound {
   [[nodiscard]] Need need(double limit) const;
   [[nodiscard]] bool possible(double limit);
   [[nodiscard]] bool pigeons_fit(double limit, const Need& need);
-  [[nodiscard]] bool company_fits(double limit, std::size_t expert, const Need& need) const;
+  [[nodiscard]] bool company_fits(double limit, const Need& need);
+  [[nodiscard]] bool company_fits(double limit, double load, std::uint64_t others, std::uint64_t singles) const;
 
   double speeds_ = 0;
   double fastest_ = 0;
@@ -61,6 +63,12 @@ class MaxLoadBound {
     double replicas = 0;
   };
   std::vector<Escape> escapes_;
+  struct Split {
+    double share = 0;
+    double load = 0;
+    std::uint64_t replicas = 0;
+  };
+  std::vector<Split> split_;                    ///< the experts with m_e > 1
 };
 
 }  // namespace flexpert::placement
