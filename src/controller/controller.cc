@@ -77,7 +77,8 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
   metric.placement_age = registry.gauge("flexpert_placement_plan_age_seconds", "Since the placement in force took effect; 0 before the first");
   metric.expected = registry.gauge("flexpert_placement_expected_balancedness",
                                    "Mean over layers of mean / max server load, of the placement in force under the loads it was made for");
-  metric.measured = registry.gauge("flexpert_placement_measured_balancedness", "The same by the rows that expert servers computed since it is in force; 0 before");
+  metric.measured = registry.gauge("flexpert_placement_measured_balancedness",
+                                   "The same by the rows that expert servers computed since it is in force; 0 before");
   metric.even_split = registry.gauge("flexpert_placement_even_split_balancedness",
                                      "The same if the replicas of an expert had shared its rows since then evenly; 0 before");
   metric.bound = registry.gauge("flexpert_placement_bound_balancedness", "The most balancedness that any placement could have had under those loads");
@@ -86,13 +87,16 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
   metric.rebalance_s = registry.histogram("flexpert_placement_rebalance_duration_seconds",
                                           "From the beginning of a rebalance to the last model server working by it", telemetry::latency_bounds_s());
   for (const char* cause : {"initial", "servers_changed", "replicas_changed", "balance"}) {
-    metric.moved_slots[cause] = registry.counter("flexpert_placement_moved_slots_total", "Replicas that a new table put on a server, moved or added, by cause", {{"cause", cause}});
-    metric.moved_bytes[cause] = registry.counter("flexpert_placement_moved_bytes_total", "Bytes of their weights, by cause", {{"cause", cause}});
+    metric.moved_slots[cause] = registry.counter("flexpert_placement_moved_slots_total",
+                                                 "Replicas that a new table put on a server, moved or added, by cause", {{"cause", cause}});
+    metric.moved_bytes[cause] =
+        registry.counter("flexpert_placement_moved_bytes_total", "Bytes of their weights, by cause", {{"cause", cause}});
   }
   for (const auto outcome : {RebalanceOutcome::kMoved, RebalanceOutcome::kBalanced, RebalanceOutcome::kNoBetter, RebalanceOutcome::kSmallGain,
                              RebalanceOutcome::kNotWorth, RebalanceOutcome::kNoLoads, RebalanceOutcome::kBusy, RebalanceOutcome::kFailed})
     metric.outcomes[name_of(outcome)] =
-        registry.counter("flexpert_placement_rebalances_total", "Rebalances for balance alone, by outcome; dry runs are not counted", {{"outcome", name_of(outcome)}});
+        registry.counter("flexpert_placement_rebalances_total", "Rebalances for balance alone, by outcome; dry runs are not counted",
+                         {{"outcome", name_of(outcome)}});
   for (const InstanceState state : {InstanceState::kStarting, InstanceState::kWarm, InstanceState::kReady, InstanceState::kDraining,
                                     InstanceState::kStopped, InstanceState::kFailed})
     metric.servers[name_of(state)] = registry.gauge("flexpert_controller_expert_servers", "Expert servers by state", {{"state", name_of(state)}});

@@ -59,6 +59,7 @@ model:
   scaling:
     replica_capacity_rows_per_s: {}
     cooldown_s: 1
+  placement: {}
   groups:
     - name: A
       slots: [[4, 12], [5, 10], [5, 7]]
@@ -74,7 +75,7 @@ access:
       groups: [C]
 )",
                                                          FLEXPERT_SOURCE_DIR, settings.min_servers, settings.max_servers, settings.pace_rows_per_s,
-                                                         settings.replica_capacity_rows_per_s));
+                                                         settings.replica_capacity_rows_per_s, settings.placement));
   std::vector<std::string> arguments{"up", "-c", config_path_};
   arguments.insert(arguments.end(), settings.more_arguments.begin(), settings.more_arguments.end());
   program_ = std::make_unique<RunningProgram>(loop_, arguments, environment());
@@ -85,9 +86,11 @@ access:
   if (!ready_) ADD_FAILURE() << "the fleet did not become ready:\n" << program_->output();
 }
 
-http::Response TestFleet::get(const net::Address& address, const std::string& target) const {
+http::Response TestFleet::get(const net::Address& address, const std::string& target) const { return ask(address, "GET", target); }
+
+http::Response TestFleet::ask(const net::Address& address, const std::string& method, const std::string& target) const {
   http::Request request;
-  request.method = "GET";
+  request.method = method;
   request.target = target;
   auto response = http::fetch(address, std::move(request), Seconds(30));
   if (!response) return {.status = 0, .headers = {}, .body = response.error().message};

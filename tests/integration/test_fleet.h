@@ -33,6 +33,7 @@ struct FleetSettings {
   std::uint32_t max_servers = 4;
   double pace_rows_per_s = 0;
   double replica_capacity_rows_per_s = 1e9;
+  std::string placement = "{}";             ///< model.placement, as YAML on one line
   std::vector<std::string> more_arguments;  ///< of `up`
 };
 
@@ -53,6 +54,8 @@ class TestFleet {
   [[nodiscard]] const std::string& folder() const { return folder_.path(); }
 
   [[nodiscard]] http::Response get(const net::Address& address, const std::string& target) const;
+  /// Sends a request without a body to any address.
+  [[nodiscard]] http::Response ask(const net::Address& address, const std::string& method, const std::string& target) const;
   [[nodiscard]] http::Response post(const std::string& target, const std::string& body, const std::string& access_token = {}) const;
   [[nodiscard]] FleetSnapshot snapshot() const;
   [[nodiscard]] std::vector<Decision> decisions() const;
