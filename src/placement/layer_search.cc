@@ -163,6 +163,17 @@ bool LayerPacking::recount(double goal, const PackingEffort& effort) {
       if (compared_ >= effort.comparisons) return false;
       if (try_recount(gains, loses, a, goal, effort.comparisons)) return true;
     }
+  // Experts elsewhere: other shares make other exchanges.
+  losing_.clear();
+  for (std::uint32_t e = 0; e < experts_; ++e)
+    if (now_.copies[e] > 1) losing_.push_back(e);
+  keep(losing_, least_harm);
+  for (const std::uint32_t gains : gaining_)
+    for (const std::uint32_t loses : losing_) {
+      if (gains == loses) continue;
+      if (compared_ >= effort.comparisons) return false;
+      if (try_recount(gains, loses, UINT32_MAX, goal, effort.comparisons)) return true;
+    }
   return false;
 }
 
