@@ -41,6 +41,7 @@ struct Chain {
   double least_layer = 1;
   double most_share = 0;    // of slots changed
   double most_ms = 0;
+  double storage = 0;       // share of the moves that no living copy serves
   double eplb = 0;
   double eplb_share = 0;
 };
@@ -64,6 +65,8 @@ Result<Chain> run_chain(const Case& each, const DriftingLoads::Law& law, std::ui
       out.least = std::min(out.least, plan.balance.balancedness);
       out.least_layer = std::min(out.least_layer, plan.balance.worst);
       out.mean += plan.balance.balancedness / static_cast<double>(seeds * kWindows);
+      out.storage += static_cast<double>(plan.moves.load) / static_cast<double>(std::max<std::uint64_t>(plan.moves.changed(), 1)) /
+                     static_cast<double>(seeds * kWindows);
       out.most_share = std::max(out.most_share, static_cast<double>(plan.moves.changed()) / static_cast<double>(all));
       if (window == 1) {
         out.first = std::min(out.first, plan.balance.balancedness);
@@ -91,6 +94,7 @@ Result<void> measure_chains(Figures& figures) {
     figures.note(name + ".mean_of_chain", chain.mean, "balancedness");
     figures.note(name + ".worst_layer", chain.least_layer, "balancedness");
     figures.note(name + ".worst_before", chain.least_before, "balancedness");
+    figures.note(name + ".from_storage", 100 * chain.storage, "% of moves");
     figures.note(name + ".most_ms", chain.most_ms, "ms");
     figures.note(name + ".eplb_balancedness", chain.eplb, "balancedness");
     figures.note(name + ".eplb_slots_changed", 100 * chain.eplb_share, "%");
@@ -137,12 +141,15 @@ RandomCase random_case(Rng& rng) {
     out.cluster.devices.push_back({d / 3, d / 3, below(7), rng.below(3) == 0 ? 0.5 + rng.uniform() : 1.0, rng.below(12) > 0});
   while (out.cluster.slots() < experts) ++out.cluster.devices[below(devices)].slots;
   for (const ExpertDevice& device : out.cluster.devices) out.current.slots_of_device.push_back(device.slots);
-  for (std::size_t i = 0; i < out.counts.geometry.size(); ++i) out.counts.count.push_back(rng.below(5) == 0 ? 0 : std::floor(std::exp(8 * rng.uniform())));
+  for (std::size_t i = 0; i < out.counts.geometry.size(); ++i)
+    out.counts.count.push_back(rng.below(5) == 0 ? 0 : std::floor(std::exp(8 * rng.uniform())));
   const std::uint32_t slots = out.cluster.slots();
   for (std::uint32_t layer = 0; layer < out.counts.geometry.layers; ++layer) {
     std::vector<std::int32_t> row;
     for (std::uint32_t s = 0; s < slots; ++s)
-      row.push_back(s < experts ? static_cast<std::int32_t>(s) : rng.below(6) == 0 ? kEmptySlot : static_cast<std::int32_t>(rng.below(experts)));
+      row.push_back(s < experts         ? static_cast<std::int32_t>(s)
+                    : rng.below(6) == 0 ? kEmptySlot
+                                        : static_cast<std::int32_t>(rng.below(experts)));
     for (std::uint32_t s = slots; s > 1; --s) std::swap(row[s - 1], row[rng.below(s)]);
     out.current.expert_of_slot.insert(out.current.expert_of_slot.end(), row.begin(), row.end());
   }
@@ -155,7 +162,9 @@ bool can_be_carried_out(const RandomCase& test, const PlacementPlan& plan) {
   const auto device_of = device_of_slots(now.slots_of_device);
   for (const SlotMove& move : plan.moves.moves) {
     const auto row = now.layer(move.layer);
-    if (move.kind != MoveKind::kLoad && (row[move.source_slot] != move.to_expert || !test.cluster.devices[device_of[move.source_slot]].alive)) return false;
+    if (move.kind != MoveKind::kLoad &&
+        (row[move.source_slot] != move.to_expert || !test.cluster.devices[device_of[move.source_slot]].alive))
+      return false;
     row[move.slot] = move.to_expert;
   }
   for (std::size_t i = 0; i < now.expert_of_slot.size(); ++i)
@@ -168,7 +177,8 @@ Result<void> measure_promises(Figures& figures) {
   std::uint64_t planned = 0, improved = 0, refused = 0, worse = 0, over_budget = 0, unserved = 0, unordered = 0;
   for (int round = 0; round < 10000; ++round) {
     const RandomCase test = random_case(rng);
-    const placement::MoveBudget budget{.slots = rng.below(4) == 0 ? 0 : rng.below(40), .bytes = rng.below(3) == 0 ? rng.below(200) : UINT64_MAX, .bytes_per_expert = 7};
+    const placement::MoveBudget budget{
+        .slots = rng.below(4) == 0 ? 0 : rng.below(40), .bytes = rng.below(3) == 0 ? rng.below(200) : UINT64_MAX, .bytes_per_expert = 7};
     const auto plan = placement::plan_incremental(test.counts, test.cluster, test.current, budget);
     if (!plan) {
       ++refused;
@@ -179,7 +189,8 @@ Result<void> measure_promises(Figures& figures) {
     over_budget += plan->moves.changed() > budget.slots || plan->moves.bytes > budget.bytes;
     unserved += !validate(plan->layout).has_value();
     unordered += !can_be_carried_out(test, *plan);
-    const bool restored = plan->reasons.size() > 0 && std::ranges::any_of(plan->reasons, [](const Reason& r) { return r.code == "experts_restored"; });
+    const bool restored =
+        plan->reasons.size() > 0 && std::ranges::any_of(plan->reasons, [](const Reason& r) { return r.code == "experts_restored"; });
     for (std::size_t layer = 0; layer < plan->balance.layers.size() && !restored; ++layer)
       worse += plan->balance.layers[layer].max_load > plan->before.layers[layer].max_load;
   }
@@ -204,11 +215,13 @@ Result<void> measure(Figures& figures) {
 
 int main() {
   using namespace flexpert::bench;
-  Figures figures("placement-incremental",
-                  fmt::format("plan_incremental() from the plan in force, 10 % of all slots a window, on the drawn loads (bench/placement/loads.h): from "
-                              "plan_quality() for the first window along {} windows of {} seeds, the worst of all; stronger drifts (AR(1) coefficient) and "
-                              "other budgets on one seed; ms: CPU time of one thread, the most in a chain, and the least of 100 runs; 10,000 random cases",
-                              kWindows, kSeeds));
+  Figures figures(
+      "placement-incremental",
+      fmt::format(
+          "plan_incremental() from the plan in force, 10 % of all slots a window, on the drawn loads (bench/placement/loads.h): from "
+          "plan_quality() for the first window along {} windows of {} seeds, the worst of all; stronger drifts (AR(1) coefficient) and "
+          "other budgets on one seed; ms: CPU time of one thread, the most in a chain, and the least of 100 runs; 10,000 random cases",
+          kWindows, kSeeds));
   const auto done = measure(figures);
   if (!done) std::fprintf(stderr, "placement-incremental: %s\n", done.error().message.c_str());
   return figures.verdict(done.has_value());

@@ -46,12 +46,15 @@ std::vector<std::uint32_t> trim(const ExpertPlacementInput& input, std::vector<T
   for (std::size_t i = 0; i < fit.size(); ++i) {
     if (fit[i] == input.replicas[i]) continue;
     const bool few_slots = fit[i] < std::min(input.replicas[i], input.servers);
-    trimmed.push_back({input.geometry.slot(i), input.replicas[i], fit[i],
-                       {few_slots ? "few_slots" : "few_servers",
-                        few_slots ? fmt::format("{} of {} replicas placed: {} servers have {} slots, others gain more by them", fit[i],
-                                                input.replicas[i], input.servers, room)
-                                  : fmt::format("{} of {} replicas placed: one on each of {} servers", fit[i], input.replicas[i], input.servers),
-                        {{"wanted", input.replicas[i]}, {"placed", fit[i]}, {"servers", input.servers}, {"slots", static_cast<double>(room)}}}});
+    trimmed.push_back(
+        {input.geometry.slot(i),
+         input.replicas[i],
+         fit[i],
+         {few_slots ? "few_slots" : "few_servers",
+          few_slots ? fmt::format("{} of {} replicas placed: {} servers have {} slots, others gain more by them", fit[i], input.replicas[i],
+                                  input.servers, room)
+                    : fmt::format("{} of {} replicas placed: one on each of {} servers", fit[i], input.replicas[i], input.servers),
+          {{"wanted", input.replicas[i]}, {"placed", fit[i]}, {"servers", input.servers}, {"slots", static_cast<double>(room)}}}});
   }
   return fit;
 }

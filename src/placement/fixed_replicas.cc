@@ -24,12 +24,12 @@ Result<void> check(const FixedReplicas& wanted) {
     return fail(ErrorCode::kInvalidArgument, "placement: replicas must have one count per (layer, expert): {} wanted, {} given", slots,
                 wanted.replicas.size());
   if (!wanted.loads.empty() && wanted.loads.size() != slots)
-    return fail(ErrorCode::kInvalidArgument, "placement: loads must be empty or have one number per (layer, expert): {} wanted, {} given", slots,
-                wanted.loads.size());
+    return fail(ErrorCode::kInvalidArgument, "placement: loads must be empty or have one number per (layer, expert): {} wanted, {} given",
+                slots, wanted.loads.size());
   if (wanted.servers > 65535) return fail(ErrorCode::kInvalidArgument, "placement: at most 65535 servers: {}", wanted.servers);
   if (!wanted.current.empty() && wanted.current.size() != slots)
-    return fail(ErrorCode::kInvalidArgument, "placement: current must be empty or have one list per (layer, expert): {} wanted, {} given", slots,
-                wanted.current.size());
+    return fail(ErrorCode::kInvalidArgument, "placement: current must be empty or have one list per (layer, expert): {} wanted, {} given",
+                slots, wanted.current.size());
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < slots; ++i) {
     const ExpertSlot at = wanted.geometry.slot(i);
@@ -37,17 +37,19 @@ Result<void> check(const FixedReplicas& wanted) {
       return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: {} replicas need as many servers: {}", at.layer, at.expert,
                   wanted.replicas[i], wanted.servers);
     if (!wanted.loads.empty() && (!std::isfinite(wanted.loads[i]) || wanted.loads[i] < 0))
-      return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: a load must be finite and not negative: {}", at.layer, at.expert,
-                  wanted.loads[i]);
+      return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: a load must be finite and not negative: {}", at.layer,
+                  at.expert, wanted.loads[i]);
     total += wanted.replicas[i];
     if (wanted.current.empty()) continue;
     for (const std::uint16_t server : wanted.current[i])
       if (server >= wanted.servers)
-        return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: current names server {} of {}", at.layer, at.expert, server,
-                    wanted.servers);
+        return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: current names server {} of {}", at.layer, at.expert,
+                    server, wanted.servers);
   }
   const std::uint64_t room = static_cast<std::uint64_t>(wanted.servers) * wanted.slots_per_server;
-  if (total > room) return fail(ErrorCode::kInvalidArgument, "placement: {} replicas do not fit into the {} slots of {} servers", total, room, wanted.servers);
+  if (total > room)
+    return fail(ErrorCode::kInvalidArgument, "placement: {} replicas do not fit into the {} slots of {} servers", total, room,
+                wanted.servers);
   return {};
 }
 
@@ -149,7 +151,8 @@ class ReplicaBoard {
     std::uint32_t best = wanted_.servers;
     for (std::uint32_t s = 0; s < wanted_.servers; ++s) {
       if (room_[s] == 0 || holds(slot, s)) continue;
-      if (best == wanted_.servers || std::pair(layer_load(slot, s), total_load_[s]) < std::pair(layer_load(slot, best), total_load_[best])) best = s;
+      if (best == wanted_.servers || std::pair(layer_load(slot, s), total_load_[s]) < std::pair(layer_load(slot, best), total_load_[best]))
+        best = s;
     }
     if (best < wanted_.servers) return best;
     // Full servers do not hold the slot, and some server with room does: the full one has something that the other
@@ -173,7 +176,8 @@ class ReplicaBoard {
     const std::size_t first = wanted_.geometry.index({layer, 0});
     const std::size_t count = wanted_.geometry.experts;
     search.start(std::span(loads_).subspan(first, count), std::span(positions_).subspan(first, count),
-                 before.empty() ? std::span<const std::vector<std::uint16_t>>() : std::span(before).subspan(first, count), room_, total_load_);
+                 before.empty() ? std::span<const std::vector<std::uint16_t>>() : std::span(before).subspan(first, count), room_,
+                 total_load_);
   }
 
   /// Says whether every server has the room, shift by shift; the two of a swap count together.
@@ -213,7 +217,8 @@ class ReplicaBoard {
         out.push_back({point.moved, point.max_load, {shifts.begin(), shifts.end()}});
       }
     }
-    std::stable_sort(out.begin() + 1, out.end(), [](const LayerWay& a, const LayerWay& b) { return std::pair(a.moved, a.max_load) < std::pair(b.moved, b.max_load); });
+    std::stable_sort(out.begin() + 1, out.end(),
+                     [](const LayerWay& a, const LayerWay& b) { return std::pair(a.moved, a.max_load) < std::pair(b.moved, b.max_load); });
     return out;
   }
 

@@ -35,9 +35,9 @@ struct FixedPlacement {
 /// Places replicas: balanced within every layer first, over the whole model second. Promises: no expert twice on a server,
 /// no server over its slots, exactly the counts wanted, current positions kept except for removals, at most `max_moves`
 /// moves, and those that a full server forces; where nothing is added or removed, no layer's busiest server gets more.
-/// The moves go where they gain most per move, over all layers, and are not made for less than a thousandth of a layer's mean. Planned again from its result, with moves left, it
-/// changes nothing. Deterministic. Errors: sizes that do not match, a count over the number of servers, counts over the
-/// slots of all, a server in `current` that is none, loads that are negative or not finite.
+/// The moves go where they gain most per move, over all layers, and are not made for less than a thousandth of a layer's mean. Planned
+/// again from its result, with moves left, it changes nothing. Deterministic. Errors: sizes that do not match, a count over the number of
+/// servers, counts over the slots of all, a server in `current` that is none, loads that are negative or not finite.
 Result<FixedPlacement> place_fixed_replicas(const FixedReplicas& wanted);
 
 /// Returns the mean over the layers with load of busiest server / mean server, 1 without load; `loads` empty or all 0: all alike.

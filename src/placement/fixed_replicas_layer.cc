@@ -23,7 +23,8 @@ ReplicaLayer::ReplicaLayer(std::uint32_t servers, std::uint32_t experts)
       load_(servers) {}
 
 void ReplicaLayer::start(std::span<const double> loads, std::span<const std::vector<std::uint16_t>> positions,
-                         std::span<const std::vector<std::uint16_t>> before, std::span<const std::uint32_t> room, std::span<const double> total_load) {
+                         std::span<const std::vector<std::uint16_t>> before, std::span<const std::uint32_t> room,
+                         std::span<const double> total_load) {
   std::fill(held_.begin(), held_.end(), std::uint8_t{0});
   std::fill(was_.begin(), was_.end(), std::uint8_t{0});
   std::fill(load_.begin(), load_.end(), 0.0);

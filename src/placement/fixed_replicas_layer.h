@@ -26,8 +26,8 @@ struct ReplicaPoint {
 enum class ReplicaGoal { kExcess, kBusier };
 
 /// Improves where one layer's replicas are, their numbers being fixed: each step shifts a replica off the busiest server
-/// to one with room, or swaps two, makes no server as busy as that one was, and is the best per replica moved. A replica counts as moved only as far as
-/// its expert both came to a server and left one, so that where a new replica goes is free.
+/// to one with room, or swaps two, makes no server as busy as that one was, and is the best per replica moved. A replica counts as moved
+/// only as far as its expert both came to a server and left one, so that where a new replica goes is free.
 class ReplicaLayer {
  public:
   ReplicaLayer(std::uint32_t servers, std::uint32_t experts);
@@ -36,8 +36,8 @@ class ReplicaLayer {
   /// server can still take.
   void start(std::span<const double> loads, std::span<const std::vector<std::uint16_t>> positions,
              std::span<const std::vector<std::uint16_t>> before, std::span<const std::uint32_t> room, std::span<const double> total_load);
-  /// Goes back to the start, then improves until nothing helps, the busiest server has no more than `tolerance` times the mean, or `most_moved` more
-  /// replicas are moved. The points have falling max_load, the first is the start.
+  /// Goes back to the start, then improves until nothing helps, the busiest server has no more than `tolerance` times the mean, or
+  /// `most_moved` more replicas are moved. The points have falling max_load, the first is the start.
   void improve(ReplicaGoal goal, double tolerance, std::int64_t most_moved);
 
   [[nodiscard]] std::span<const ReplicaShift> shifts() const { return shifts_; }
@@ -51,8 +51,12 @@ class ReplicaLayer {
     ReplicaShift shifts[2];
   };
   static double excess(double load) { return load > 1 ? (load - 1) * (load - 1) : 0; }
-  [[nodiscard]] std::uint8_t& held(std::uint32_t expert, std::uint32_t server) { return held_[static_cast<std::size_t>(expert) * servers_ + server]; }
-  [[nodiscard]] bool was(std::uint32_t expert, std::uint32_t server) const { return was_[static_cast<std::size_t>(expert) * servers_ + server] != 0; }
+  [[nodiscard]] std::uint8_t& held(std::uint32_t expert, std::uint32_t server) {
+    return held_[static_cast<std::size_t>(expert) * servers_ + server];
+  }
+  [[nodiscard]] bool was(std::uint32_t expert, std::uint32_t server) const {
+    return was_[static_cast<std::size_t>(expert) * servers_ + server] != 0;
+  }
   [[nodiscard]] int cost(std::uint32_t expert, std::uint32_t from, std::uint32_t to) const;
   [[nodiscard]] double gain(double high, double low, double shifted) const;
   void offer(double gain, int cost, double total, std::uint32_t size, ReplicaShift one, ReplicaShift two);

@@ -18,7 +18,8 @@ constexpr double kFreeShare = 0.01;
 /// What the search of a layer takes for too much, in units of the mean load.
 constexpr double kThreshold = 1;
 
-Result<void> check(const ExpertCounts& counts, const ExpertCluster& cluster, const ExpertLayout& current, const std::optional<Worth>& worth) {
+Result<void> check(const ExpertCounts& counts, const ExpertCluster& cluster, const ExpertLayout& current,
+                   const std::optional<Worth>& worth) {
   FLEXPERT_TRY(validate(counts));
   FLEXPERT_TRY(validate(cluster));
   if (current.geometry != counts.geometry)
@@ -32,20 +33,22 @@ Result<void> check(const ExpertCounts& counts, const ExpertCluster& cluster, con
                   cluster.devices[d].slots);
   const std::size_t slots = current.slots();
   if (current.expert_of_slot.size() != slots * current.geometry.layers)
-    return fail(ErrorCode::kInvalidArgument, "expert layout: needs {} layers x {} slots = {} entries: {} given", current.geometry.layers, slots,
-                slots * current.geometry.layers, current.expert_of_slot.size());
+    return fail(ErrorCode::kInvalidArgument, "expert layout: needs {} layers x {} slots = {} entries: {} given", current.geometry.layers,
+                slots, slots * current.geometry.layers, current.expert_of_slot.size());
   for (std::size_t i = 0; i < current.expert_of_slot.size(); ++i) {
     const std::int32_t expert = current.expert_of_slot[i];
     if (expert != kEmptySlot && (expert < 0 || static_cast<std::uint32_t>(expert) >= current.geometry.experts))
-      return fail(ErrorCode::kInvalidArgument, "expert layout: layer {} slot {}: no expert {}: the model has 0 to {}", i / slots, i % slots, expert,
-                  current.geometry.experts - 1);
+      return fail(ErrorCode::kInvalidArgument, "expert layout: layer {} slot {}: no expert {}: the model has 0 to {}", i / slots, i % slots,
+                  expert, current.geometry.experts - 1);
   }
   if (!worth) return {};
   if (worth->cost == nullptr) return fail(ErrorCode::kInvalidArgument, "worth: needs a step cost");
-  for (const auto& [name, value] : {std::pair{"tokens_per_device", worth->tokens_per_device}, std::pair{"steps", worth->steps},
-                                    std::pair{"bytes_per_ms_same_node", worth->bytes_per_ms_same_node},
-                                    std::pair{"bytes_per_ms_cross_node", worth->bytes_per_ms_cross_node}, std::pair{"least_gain", worth->least_gain}})
-    if (!std::isfinite(value) || value < 0) return fail(ErrorCode::kInvalidArgument, "worth: {} must be a number of at least 0: {}", name, value);
+  for (const auto& [name, value] :
+       {std::pair{"tokens_per_device", worth->tokens_per_device}, std::pair{"steps", worth->steps},
+        std::pair{"bytes_per_ms_same_node", worth->bytes_per_ms_same_node},
+        std::pair{"bytes_per_ms_cross_node", worth->bytes_per_ms_cross_node}, std::pair{"least_gain", worth->least_gain}})
+    if (!std::isfinite(value) || value < 0)
+      return fail(ErrorCode::kInvalidArgument, "worth: {} must be a number of at least 0: {}", name, value);
   return {};
 }
 
@@ -128,8 +131,8 @@ class IncrementalPlanner {
       std::copy(search.row().begin(), search.row().end(), start_.layer(layer).begin());
     }
     if (must_ > allowed_)
-      return fail(ErrorCode::kFailedPrecondition, "the budget of {} moves is too small for {} experts without a living slot: {}{}", allowed_, must_,
-                  named, must_ > 8 ? ", ..." : "");
+      return fail(ErrorCode::kFailedPrecondition, "the budget of {} moves is too small for {} experts without a living slot: {}{}",
+                  allowed_, must_, named, must_ > 8 ? ", ..." : "");
     if (must_ > 0)
       reason("experts_restored", fmt::format("{} experts had no living slot: {}{}", must_, named, must_ > 8 ? ", ..." : ""),
              {{"experts", static_cast<double>(must_)}});
@@ -141,28 +144,49 @@ class IncrementalPlanner {
     const double now = step_ms(*worth_, plan_.before, living_);
     const double even = even_step_ms(*worth_, plan_.before, living_);
     if (now - even >= kFreeShare * now && worth_->steps > 0) return false;
-    reason("imbalance_is_free",
-           fmt::format("even layers would save {:.4f} of {:.4f} ms a step at {} tokens a device", now - even, now, worth_->tokens_per_device),
-           {{"step_ms", now}, {"even_step_ms", even}, {"tokens_per_device", worth_->tokens_per_device}, {"steps", worth_->steps},
-            {"balancedness", plan_.before.balancedness}});
+    reason(
+        "imbalance_is_free",
+        fmt::format("even layers would save {:.4f} of {:.4f} ms a step at {} tokens a device", now - even, now, worth_->tokens_per_device),
+        {{"step_ms", now},
+         {"even_step_ms", even},
+         {"tokens_per_device", worth_->tokens_per_device},
+         {"steps", worth_->steps},
+         {"balancedness", plan_.before.balancedness}});
     return true;
   }
 
   void search() {
     IncrementalLayer search(devices_, counts_.geometry.experts);
     curves_.resize(counts_.geometry.layers);
-    // No layer gets so much more than its part that finding out what it would do with all would be worth the time.
-    const std::uint64_t part = (allowed_ - must_) / counts_.geometry.layers + 1;
-    const auto most = static_cast<std::uint32_t>(std::min<std::uint64_t>({allowed_ - must_, devices_.slots(), std::max<std::uint64_t>(3 * part, 8)}));
-    for (std::uint32_t layer = 0; layer < counts_.geometry.layers; ++layer) {
-      search.start(counts_.layer(layer), start_.layer(layer));
-      Curve& curve = curves_[layer];
-      search.improve(kThreshold, most);
-      curve.writes.assign(search.writes().begin(), search.writes().end());
-      for (const LayerPoint& point : search.points()) {
-        curve.choices.push_back({point.changed, value_of(point.max_load)});
-        curve.length.push_back(point.writes);
+    // First no more than twice its part: few layers get more. Where others leave some of theirs, those that could use it go on.
+    const std::uint64_t left = allowed_ - must_;
+    std::uint64_t most = std::max<std::uint64_t>(2 * (left / counts_.geometry.layers + 1), 8);
+    std::vector<bool> stopped(counts_.geometry.layers, true);
+    for (bool again = true; again; most *= 4) {
+      const std::uint64_t limit = std::min<std::uint64_t>({most, left, devices_.slots()});
+      std::uint64_t used = 0;
+      again = false;
+      for (std::uint32_t layer = 0; layer < counts_.geometry.layers; ++layer) {
+        if (stopped[layer]) {
+          search.start(counts_.layer(layer), start_.layer(layer));
+          search_layer(search, static_cast<std::uint32_t>(limit), curves_[layer]);
+          stopped[layer] = curves_[layer].choices.back().changed >= static_cast<std::int64_t>(limit) &&
+                           limit < std::min<std::uint64_t>(left, devices_.slots());
+        }
+        again = again || stopped[layer];
+        used += static_cast<std::uint64_t>(curves_[layer].choices.back().changed);
       }
+      again = again && used < left;
+    }
+  }
+
+  void search_layer(IncrementalLayer& search, std::uint32_t most_changed, Curve& curve) {
+    search.improve(kThreshold, most_changed);
+    curve = {};
+    curve.writes.assign(search.writes().begin(), search.writes().end());
+    for (const LayerPoint& point : search.points()) {
+      curve.choices.push_back({point.changed, value_of(point.max_load)});
+      curve.length.push_back(point.writes);
     }
   }
 
@@ -174,11 +198,13 @@ class IncrementalPlanner {
   Candidate candidate(std::uint64_t budget) {
     std::vector<std::vector<BudgetChoice>> choices;
     for (const Curve& curve : curves_) choices.push_back(curve.choices);
-    const std::vector<std::uint32_t> chosen = spend_budget(choices, static_cast<std::int64_t>(std::min<std::uint64_t>(budget - must_, INT64_MAX)));
+    const std::vector<std::uint32_t> chosen =
+        spend_budget(choices, static_cast<std::int64_t>(std::min<std::uint64_t>(budget - must_, INT64_MAX)));
     Candidate out{.layout = start_, .balance = {}, .moves = {}};
     for (std::uint32_t layer = 0; layer < curves_.size(); ++layer) {
       const auto row = out.layout.layer(layer);
-      for (std::uint32_t i = 0; i < curves_[layer].length[chosen[layer]]; ++i) row[curves_[layer].writes[i].slot] = curves_[layer].writes[i].expert;
+      for (std::uint32_t i = 0; i < curves_[layer].length[chosen[layer]]; ++i)
+        row[curves_[layer].writes[i].slot] = curves_[layer].writes[i].expert;
     }
     align_slots(current_, out.layout);
     out.balance = balance_of(out.layout, cluster_, counts_);
@@ -198,18 +224,22 @@ class IncrementalPlanner {
       return finish(start_);
     }
     if (worth_ && gain < worth_->least_gain) {
-      reason("within_tolerance", fmt::format("{} moves would gain {:.4f} of balancedness, under {:.4f}", best.moves.changed(), gain, worth_->least_gain),
+      reason("within_tolerance",
+             fmt::format("{} moves would gain {:.4f} of balancedness, under {:.4f}", best.moves.changed(), gain, worth_->least_gain),
              {{"gain", gain}, {"least_gain", worth_->least_gain}, {"moves", moves}});
       return finish(start_);
     }
     if (worth_ && best.net_ms <= 0) {
       reason("saving_below_move_cost",
-             fmt::format("{} moves would save {:.1f} ms in {} steps and cost {:.1f} ms", best.moves.changed(), best.saving_ms, worth_->steps, best.cost_ms),
+             fmt::format("{} moves would save {:.1f} ms in {} steps and cost {:.1f} ms", best.moves.changed(), best.saving_ms,
+                         worth_->steps, best.cost_ms),
              {{"saving_ms", best.saving_ms}, {"cost_ms", best.cost_ms}, {"moves", moves}, {"gain", gain}});
       return finish(start_);
     }
-    std::vector<std::pair<std::string, double>> numbers = {
-        {"before", plan_.before.balancedness}, {"after", best.balance.balancedness}, {"moves", moves}, {"budget", static_cast<double>(allowed_)}};
+    std::vector<std::pair<std::string, double>> numbers = {{"before", plan_.before.balancedness},
+                                                           {"after", best.balance.balancedness},
+                                                           {"moves", moves},
+                                                           {"budget", static_cast<double>(allowed_)}};
     if (worth_) numbers.insert(numbers.end(), {{"saving_ms", best.saving_ms}, {"cost_ms", best.cost_ms}});
     plan_.reasons.insert(plan_.reasons.begin(), {"improved",
                                                  fmt::format("{} moves take balancedness from {:.4f} to {:.4f}", best.moves.changed(),
@@ -218,7 +248,8 @@ class IncrementalPlanner {
     std::uint64_t wanted = 0;
     for (const Curve& curve : curves_) wanted += static_cast<std::uint64_t>(curve.choices.back().changed);
     if (must_ + wanted > allowed_)
-      reason("budget_spent", fmt::format("{} of {} moves that would each help were within the budget", best.moves.changed(), must_ + wanted),
+      reason("budget_spent",
+             fmt::format("{} of {} moves that would each help were within the budget", best.moves.changed(), must_ + wanted),
              {{"moves", moves}, {"helpful", static_cast<double>(must_ + wanted)}, {"budget", static_cast<double>(allowed_)}});
     plan_.layout = std::move(best.layout);
     plan_.balance = std::move(best.balance);

@@ -35,6 +35,9 @@ IncrementalLayer::IncrementalLayer(const DeviceTable& devices, std::uint32_t exp
   replicas_.resize(experts);
   first_of_.resize(experts);
   next_.resize(devices.slots());
+  slot_share_.resize(devices.slots());
+  foreign_.resize(devices.slots());
+  order_.resize(devices.slots());
   load_.resize(devices.devices());
   held_.resize(pairs);
   held_at_start_.resize(pairs);
@@ -49,6 +52,7 @@ void IncrementalLayer::start(std::span<const double> loads, std::span<const std:
   reset_to(row);
   held_at_start_ = held_;
   first_row_.assign(row.begin(), row.end());
+  std::iota(order_.begin(), order_.end(), 0U);
   writes_.clear();
   points_.clear();
 }
@@ -154,7 +158,8 @@ bool IncrementalLayer::place_missing() {
         const auto e = static_cast<std::uint32_t>(holds);
         for (std::int32_t s = first_of_[e]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
           const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-          if (static_cast<std::uint32_t>(s) != slot) worst = std::max(worst, load_[at] + (share_fewer_[e] - share_[e]) * devices_.inverse_speed[at]);
+          if (static_cast<std::uint32_t>(s) != slot)
+            worst = std::max(worst, load_[at] + (share_fewer_[e] - share_[e]) * devices_.inverse_speed[at]);
         }
       }
       if (best < 0 || worst < least) best = static_cast<std::int32_t>(slot), least = worst;
@@ -188,7 +193,7 @@ bool IncrementalLayer::step() {
   const std::uint32_t top = busiest();
   best_ = {};
   limit_ = load_[top] - kLeastRelief;
-  find_open_slots();
+  look_at_slots();
   try_swaps(top);
   try_replacing_on(top);
   for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) try_replicating(slot);
@@ -203,11 +208,12 @@ bool IncrementalLayer::pass_hump() {
   best_ = {};
   best_.score = -kForever;
   limit_ = kForever;
-  find_open_slots();
+  look_at_slots();
   const std::uint32_t top = busiest();
   std::uint32_t heaviest = devices_.first[top];
   const auto relief = [this](std::uint32_t slot) {
-    return row_[slot] == kEmptySlot ? 0 : share_[static_cast<std::uint32_t>(row_[slot])] - share_more_[static_cast<std::uint32_t>(row_[slot])];
+    return row_[slot] == kEmptySlot ? 0
+                                    : share_[static_cast<std::uint32_t>(row_[slot])] - share_more_[static_cast<std::uint32_t>(row_[slot])];
   };
   for (std::uint32_t slot = heaviest; slot < devices_.first[top + 1]; ++slot)
     if (relief(slot) > relief(heaviest)) heaviest = slot;
@@ -238,12 +244,26 @@ void IncrementalLayer::count_changed() {
   for (std::size_t i = 0; i < held_.size(); ++i) changed_ += held_[i] > held_at_start_[i] ? held_[i] - held_at_start_[i] : 0U;
 }
 
-void IncrementalLayer::find_open_slots() {
+void IncrementalLayer::look_at_slots() {
   open_.clear();
-  for (std::uint32_t slot = 0; slot < row_.size(); ++slot)
-    if (devices_.alive[devices_.device_of[slot]] && slot != kept_ &&
-        (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] > 1))
-      open_.push_back(slot);
+  for (std::uint32_t slot = 0; slot < row_.size(); ++slot) {
+    slot_share_[slot] = 0;
+    foreign_[slot] = 0;
+    const std::uint32_t device = devices_.device_of[slot];
+    if (row_[slot] == kEmptySlot) {
+      if (devices_.alive[device]) open_.push_back(slot);
+      continue;
+    }
+    const auto expert = static_cast<std::uint32_t>(row_[slot]);
+    slot_share_[slot] = share_[expert];
+    foreign_[slot] = held(device, expert) > held_at_start(device, expert) ? 1 : 0;
+    if (replicas_[expert] > 1 && slot != kept_) open_.push_back(slot);
+  }
+  // Nearly in order from the step before.
+  for (std::uint32_t d = 0; d < devices_.devices(); ++d)
+    for (std::uint32_t i = devices_.first[d] + 1; i < devices_.first[d + 1]; ++i)
+      for (std::uint32_t j = i; j > devices_.first[d] && slot_share_[order_[j]] < slot_share_[order_[j - 1]]; --j)
+        std::swap(order_[j], order_[j - 1]);
 }
 
 void IncrementalLayer::carry_out(const Step& step) {
@@ -253,134 +273,6 @@ void IncrementalLayer::carry_out(const Step& step) {
     put(step.writes[i].slot, step.writes[i].expert);
     writes_.push_back(step.writes[i]);
   }
-}
-
-void IncrementalLayer::offer(double gain, int cost, SlotWrite one) {
-  const double score = gain / (cost > 0 ? cost : 0.5);
-  if (score > best_.score) best_ = {score, 1, {one, {}}};
-}
-
-void IncrementalLayer::try_swaps(std::uint32_t top) {
-  const double high = load_[top];
-  const double high_excess = excess(high);
-  const double inverse_top = devices_.inverse_speed[top];
-  for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) {
-    if (row_[slot] == kEmptySlot) continue;
-    const auto mine = static_cast<std::uint32_t>(row_[slot]);
-    for (std::uint32_t d = 0; d < devices_.devices(); ++d) {
-      if (d == top || !devices_.alive[d]) continue;
-      const double low = load_[d];
-      const double inverse = devices_.inverse_speed[d];
-      const double low_excess = excess(low);
-      for (std::uint32_t other = devices_.first[d]; other < devices_.first[d + 1]; ++other) {
-        if (row_[other] == kEmptySlot) continue;
-        const auto theirs = static_cast<std::uint32_t>(row_[other]);
-        const double shift = share_[mine] - share_[theirs];
-        const double new_high = high - shift * inverse_top;
-        const double new_low = low + shift * inverse;
-        if (new_high > limit_ || new_low > limit_) continue;
-        const double gain = high_excess + low_excess - excess(new_high) - excess(new_low);
-        if (2 * gain <= best_.score || held(top, theirs) > 0 || held(d, mine) > 0) continue;
-        const int cost = change_by_leaving(top, row_[slot]) + change_by_coming(d, row_[slot]) + change_by_leaving(d, row_[other]) +
-                         change_by_coming(top, row_[other]);
-        const double score = gain / (cost > 0 ? cost : 0.5);
-        if (score > best_.score) best_ = {score, 2, {{slot, row_[other]}, {other, row_[slot]}}};
-      }
-    }
-  }
-}
-
-/// A replica on the busiest device gives way to another expert's.
-void IncrementalLayer::try_replacing_on(std::uint32_t top) {
-  const double high = load_[top];
-  const std::vector<double> loads = load_;
-  for (std::uint32_t slot = devices_.first[top]; slot < devices_.first[top + 1]; ++slot) {
-    if (row_[slot] == kEmptySlot || replicas_[static_cast<std::uint32_t>(row_[slot])] < 2 || slot == kept_) continue;
-    const auto mine = static_cast<std::uint32_t>(row_[slot]);
-    double without = 0;
-    bool fits = true;
-    load_[top] -= share_[mine] * devices_.inverse_speed[top];
-    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
-      if (static_cast<std::uint32_t>(s) == slot) continue;
-      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-      load_[at] += (share_fewer_[mine] - share_[mine]) * devices_.inverse_speed[at];
-      fits = fits && load_[at] <= limit_;
-    }
-    if (fits) {
-      for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
-        const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-        if (at == top) continue;
-        // A device that holds the expert twice is counted once: its second slot finds nothing left to add.
-        bool first = true;
-        for (std::int32_t t = first_of_[mine]; t != s && first; t = next_[static_cast<std::uint32_t>(t)])
-          first = devices_.device_of[static_cast<std::uint32_t>(t)] != at;
-        if (first) without += excess(loads[at]) - excess(load_[at]);
-      }
-      const int leaving = change_by_leaving(top, row_[slot]);
-      for (std::uint32_t e = 0; e < experts_; ++e) {
-        if (e == mine || held(top, e) > 0) continue;
-        const double new_high = load_[top] + share_more_[e] * devices_.inverse_speed[top];
-        if (new_high > limit_) continue;
-        double gain = without + excess(high) - excess(new_high);
-        const double less = share_[e] - share_more_[e];
-        for (std::int32_t s = first_of_[e]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
-          const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-          gain += excess(load_[at]) - excess(load_[at] - less * devices_.inverse_speed[at]);
-        }
-        if (2 * gain <= best_.score) continue;
-        offer(gain, leaving + change_by_coming(top, static_cast<std::int32_t>(e)), {slot, static_cast<std::int32_t>(e)});
-      }
-    }
-    load_[top] = loads[top];
-    for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
-      const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-      load_[at] = loads[at];
-    }
-  }
-}
-
-/// The slot's expert gets one more replica, elsewhere, in place of a replica or in an empty slot.
-void IncrementalLayer::try_replicating(std::uint32_t slot) {
-  if (row_[slot] == kEmptySlot) return;
-  const auto mine = static_cast<std::uint32_t>(row_[slot]);
-  const double less = share_[mine] - share_more_[mine];
-  double with = 0;
-  saved_ = load_;
-  for (std::int32_t s = first_of_[mine]; s >= 0; s = next_[static_cast<std::uint32_t>(s)]) {
-    const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-    const double now = load_[at] - less * devices_.inverse_speed[at];
-    with += excess(load_[at]) - excess(now);
-    load_[at] = now;
-  }
-  for (const std::uint32_t open : open_) {
-    const std::uint32_t d = devices_.device_of[open];
-    if (held(d, mine) > 0) continue;
-    const std::int32_t holds = row_[open];
-    const double gone = holds == kEmptySlot ? 0 : share_[static_cast<std::uint32_t>(holds)];
-    const double now = load_[d] + (share_more_[mine] - gone) * devices_.inverse_speed[d];
-    if (now > limit_) continue;
-    double gain = with + excess(load_[d]) - excess(now);
-    bool fits = true;
-    if (holds != kEmptySlot) {
-      const auto e = static_cast<std::uint32_t>(holds);
-      const double more = share_fewer_[e] - share_[e];
-      for (std::int32_t s = first_of_[e]; s >= 0 && fits; s = next_[static_cast<std::uint32_t>(s)]) {
-        if (static_cast<std::uint32_t>(s) == open) continue;
-        const std::uint32_t at = devices_.device_of[static_cast<std::uint32_t>(s)];
-        // Twins on one device would add up to more than what is compared here.
-        if (at == d || held(at, e) > 1) {
-          fits = false;
-          break;
-        }
-        const double then = load_[at] + more * devices_.inverse_speed[at];
-        gain += excess(load_[at]) - excess(then);
-        fits = then <= limit_;
-      }
-    }
-    if (!fits || 2 * gain <= best_.score) continue;
-    offer(gain, change_by_leaving(d, holds) + change_by_coming(d, row_[slot]), {open, row_[slot]});
-  }
-  load_ = saved_;
 }
 
 }  // namespace flexpert::placement

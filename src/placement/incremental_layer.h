@@ -71,7 +71,9 @@ class IncrementalLayer {
     const double over = load - threshold_;
     return over > 0 ? over * over : 0;
   }
-  [[nodiscard]] std::uint8_t& held(std::uint32_t device, std::uint32_t expert) { return held_[static_cast<std::size_t>(device) * experts_ + expert]; }
+  [[nodiscard]] std::uint8_t& held(std::uint32_t device, std::uint32_t expert) {
+    return held_[static_cast<std::size_t>(device) * experts_ + expert];
+  }
   [[nodiscard]] std::uint8_t& held_at_start(std::uint32_t device, std::uint32_t expert) {
     return held_at_start_[static_cast<std::size_t>(device) * experts_ + expert];
   }
@@ -84,13 +86,15 @@ class IncrementalLayer {
   void put(std::uint32_t slot, std::int32_t expert);
   void carry_out(const Step& step);
   void count_changed();
-  void find_open_slots();
+  void look_at_slots();
   [[nodiscard]] bool step();
   /// Where no step helps: gives an expert of the busiest device one more replica whatever that does to the device it goes
   /// to, and goes on from there. Takes all back if that does not get below what was reached before.
   [[nodiscard]] bool pass_hump();
   void note_point();
   void try_swaps(std::uint32_t busiest);
+  /// Returns whether the two could be swapped.
+  bool try_swap(std::uint32_t busiest, std::uint32_t slot, std::uint32_t device, std::uint32_t other);
   void try_replacing_on(std::uint32_t busiest);
   void try_replicating(std::uint32_t slot);
   [[nodiscard]] std::uint32_t busiest() const;
@@ -116,6 +120,9 @@ class IncrementalLayer {
   std::vector<std::uint8_t> held_;
   std::vector<std::uint8_t> held_at_start_;
   std::vector<std::uint32_t> open_;     // slots that may lose what they hold
+  std::vector<double> slot_share_;      // of what each slot holds
+  std::vector<std::uint32_t> order_;    // the slots of each device, by rising share
+  std::vector<std::uint8_t> foreign_;   // per slot: whether its device did not hold it at the start
   Step best_;
   std::vector<SlotWrite> writes_;
   std::vector<LayerPoint> points_;

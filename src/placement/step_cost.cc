@@ -68,10 +68,11 @@ Result<StepCost> StepCost::from(std::span<const LayerLatency> rows) {
     if (row.ep_size == 0) return fail(ErrorCode::kInvalidArgument, "step cost: row {}: ep_size must be over 0", i);
     if (!std::isfinite(row.tokens) || row.tokens <= 0)
       return fail(ErrorCode::kInvalidArgument, "step cost: row {}: tokens must be a number over 0: {}", i, row.tokens);
-    if (!std::isfinite(row.ms) || row.ms <= 0) return fail(ErrorCode::kInvalidArgument, "step cost: row {}: ms must be a number over 0: {}", i, row.ms);
+    if (!std::isfinite(row.ms) || row.ms <= 0)
+      return fail(ErrorCode::kInvalidArgument, "step cost: row {}: ms must be a number over 0: {}", i, row.ms);
     if (!by_ep[row.ep_size].emplace(row.tokens, row.ms).second)
-      return fail(ErrorCode::kInvalidArgument, "step cost: row {}: EP size {} has {} tokens twice: give one row per token count", i, row.ep_size,
-                  row.tokens);
+      return fail(ErrorCode::kInvalidArgument, "step cost: row {}: EP size {} has {} tokens twice: give one row per token count", i,
+                  row.ep_size, row.tokens);
   }
   StepCost out;
   for (const auto& [ep_size, points] : by_ep) {

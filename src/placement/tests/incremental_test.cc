@@ -29,7 +29,8 @@ Case random_case(Rng& rng) {
   while (out.cluster.slots() < out.counts.geometry.experts) out.cluster.devices[below(devices)].slots += 1;
   out.current.geometry = out.counts.geometry;
   for (const ExpertDevice& device : out.cluster.devices) out.current.slots_of_device.push_back(device.slots);
-  for (std::size_t i = 0; i < out.counts.geometry.size(); ++i) out.counts.count.push_back(rng.below(5) == 0 ? 0 : std::floor(std::exp(7 * rng.uniform())));
+  for (std::size_t i = 0; i < out.counts.geometry.size(); ++i)
+    out.counts.count.push_back(rng.below(5) == 0 ? 0 : std::floor(std::exp(7 * rng.uniform())));
   const std::uint32_t slots = out.cluster.slots();
   for (std::uint32_t layer = 0; layer < out.counts.geometry.layers; ++layer) {
     std::vector<std::int32_t> row;
@@ -85,7 +86,8 @@ TEST(Incremental, KeepsItsPromisesInAnyCase) {
     const std::uint64_t must = without_living_slot(test);
     const auto plan = plan_incremental(test.counts, test.cluster, test.current, budget);
     if (!plan) {
-      EXPECT_TRUE(must > std::min(budget.slots, budget.bytes / 7) || plan.error().message.contains("fewer living slots")) << plan.error().message;
+      EXPECT_TRUE(must > std::min(budget.slots, budget.bytes / 7) || plan.error().message.contains("fewer living slots"))
+          << plan.error().message;
       continue;
     }
     ++planned;
@@ -117,6 +119,28 @@ TEST(Incremental, MoreMovesGiveMoreBalance) {
     last = plan->balance.balancedness;
   }
   EXPECT_GT(last, 0.95);
+}
+
+TEST(Incremental, TheBudgetGoesToTheLayerThatNeedsIt) {
+  Case test = skewed(40);
+  for (std::uint32_t layer = 0; layer < 40; ++layer)
+    for (std::uint32_t e = 0; e < 16; ++e)
+      test.counts.count[test.counts.geometry.index({layer, e})] = layer == 7 ? std::exp(0.2 * e) : e < 4 ? 200 : 100;
+  const auto plan = plan_incremental(test.counts, test.cluster, test.current, {.slots = 12});
+  ASSERT_TRUE(plan);
+  EXPECT_LT(plan->before.worst, 0.7);
+  EXPECT_EQ(plan->before.worst_layer, 7U);
+  EXPECT_GT(plan->balance.layers[7].balancedness(), 0.9);
+}
+
+TEST(Incremental, AnExpertHotterThanADeviceGetsMoreReplicas) {
+  // Expert 0 has more than a device's share, alone among replicas that weigh nothing: no single step helps.
+  Case test{{{1, 8}, {800, 200, 200, 200, 200, 1, 1, 1}, 0}, ExpertCluster::uniform(4, 1, 3), {{1, 8}, {3, 3, 3, 3}, {}}};
+  test.current.expert_of_slot = {0, 5, 6, 1, 2, 7, 3, 4, 5, 6, 7, 5};
+  const auto plan = plan_incremental(test.counts, test.cluster, test.current, {.slots = 6});
+  ASSERT_TRUE(plan);
+  EXPECT_GT(replica_counts(plan->layout)[0], 1U);
+  EXPECT_GT(plan->balance.balancedness, 0.9);
 }
 
 TEST(Incremental, WithoutBudgetNothingChanges) {
@@ -171,7 +195,12 @@ TEST(Incremental, NamesTheExpertsThatItCannotRestore) {
 }
 
 Worth worth_of(const StepCost& cost, double tokens) {
-  return {.cost = &cost, .tokens_per_device = tokens, .steps = 1000, .bytes_per_ms_same_node = 4e8, .bytes_per_ms_cross_node = 5e7, .least_gain = 0};
+  return {.cost = &cost,
+          .tokens_per_device = tokens,
+          .steps = 1000,
+          .bytes_per_ms_same_node = 4e8,
+          .bytes_per_ms_cross_node = 5e7,
+          .least_gain = 0};
 }
 
 TEST(Incremental, ImbalanceThatCostsNothingIsLeftAlone) {

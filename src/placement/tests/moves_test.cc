@@ -42,7 +42,8 @@ ExpertLayout random_layout(ExpertGeometry geometry, const ExpertCluster& cluster
 ExpertCluster random_cluster(Rng& rng) {
   ExpertCluster out;
   const auto devices = static_cast<std::uint32_t>(1 + rng.below(6));
-  for (std::uint32_t d = 0; d < devices; ++d) out.devices.push_back({d / 2, d / 2, static_cast<std::uint32_t>(1 + rng.below(4)), 1, rng.below(6) > 0});
+  for (std::uint32_t d = 0; d < devices; ++d)
+    out.devices.push_back({d / 2, d / 2, static_cast<std::uint32_t>(1 + rng.below(4)), 1, rng.below(6) > 0});
   return out;
 }
 

@@ -1,12 +1,16 @@
 #include "placement/step_cost.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <string>
 #include <tuple>
 
 #include <gtest/gtest.h>
+
+#include "base/rng.h"
 
 namespace flexpert::placement {
 namespace {
@@ -22,7 +26,8 @@ std::map<Key, double> read_csv(const std::string& phase) {
   while (std::getline(file, line)) {
     std::vector<std::string> fields;
     std::size_t start = 0;
-    for (std::size_t comma = 0; comma != std::string::npos; start = comma + 1) fields.push_back(line.substr(start, (comma = line.find(',', start)) - start));
+    for (std::size_t comma = 0; comma != std::string::npos; start = comma + 1)
+      fields.push_back(line.substr(start, (comma = line.find(',', start)) - start));
     const auto ep = static_cast<std::uint32_t>(std::stoul(fields.at(12)));
     out[{ep, std::stod(fields.at(6)) / ep, fields.at(13)}] = std::stod(fields.at(14));
   }
@@ -45,6 +50,55 @@ void expect_equal_rows(const std::vector<LayerLatency>& rows, const std::string&
 TEST(StepCost, BuiltInNumbersAreThoseOfTheData) {
   expect_equal_rows(StepCost::deepseek_v3_decode_rows(), "generation");
   expect_equal_rows(StepCost::deepseek_v3_prefill_rows(), "context");
+}
+
+/// What the measured skewed rows were drawn from: 256 experts' loads by a power law between 1 and 0.8 of all tokens, dealt
+/// to devices in order; the row is the busiest device's. Returns how many times the mean that one has.
+double busiest_of_power_law(std::uint32_t ep_size, double tokens, double alpha, Rng& rng) {
+  const bool few = tokens * 8 <= 256;
+  const double low = std::pow(few ? 0.01 : 1, 1 - alpha);
+  const double high = std::pow(few ? 2 : 0.8 * tokens, 1 - alpha);
+  std::vector<double> load(ep_size, 0.0);
+  for (std::uint32_t e = 0; e < 256; ++e) load[e * ep_size / 256] += std::pow((high - low) * rng.uniform() + low, 1 / (1 - alpha));
+  return *std::max_element(load.begin(), load.end()) * ep_size / std::accumulate(load.begin(), load.end(), 0.0);
+}
+
+struct SkewErrors {
+  std::vector<double> busiest;  ///< |log(predicted / measured)|, by the busiest device
+  std::vector<double> even;     ///< as if the layer were even
+};
+
+SkewErrors skew_errors(const StepCost& cost, const std::string& phase, std::uint32_t least_ep, std::uint32_t most_ep) {
+  SkewErrors out;
+  Rng rng(9);
+  for (const auto& [key, ms] : read_csv(phase)) {
+    const auto& [ep, tokens, routing] = key;
+    if (ep < least_ep || ep > most_ep || !routing.starts_with("power_law_")) continue;
+    double predicted = 0;
+    for (int sample = 0; sample < 20; ++sample)
+      predicted += cost.layer_ms(ep, tokens, 1 / busiest_of_power_law(ep, tokens * ep, std::stod(routing.substr(10)), rng)) / 20;
+    out.busiest.push_back(std::abs(std::log(predicted / ms)));
+    out.even.push_back(std::abs(std::log(cost.layer_ms(ep, tokens, 1) / ms)));
+  }
+  return out;
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values.at(values.size() / 2);
+}
+
+TEST(StepCost, TheBusiestDeviceAsAnEvenLayerPredictsSkewedPrefill) {
+  const SkewErrors errors = skew_errors(StepCost::deepseek_v3_prefill(), "context", 8, 64);
+  ASSERT_GT(errors.busiest.size(), 150U);
+  EXPECT_LT(median(errors.busiest), 0.17);
+  EXPECT_GT(median(errors.even), 0.4) << "skew costs half as much again";
+}
+
+TEST(StepCost, TheBusiestDeviceAsAnEvenLayerPredictsSkewedDecode) {
+  const SkewErrors errors = skew_errors(StepCost::deepseek_v3_decode(), "generation", 8, 64);
+  ASSERT_GT(errors.busiest.size(), 120U);
+  EXPECT_LT(median(errors.busiest), 0.12);
 }
 
 TEST(StepCost, ImbalanceIsFreeAtSmallBatchesAndCostsAtLarge) {
@@ -78,8 +132,12 @@ TEST(StepCost, MoreTokensNeverCostLess) {
 }
 
 TEST(StepCost, RowsThatMeanNothingAreErrors) {
-  for (const std::vector<LayerLatency>& rows :
-       {std::vector<LayerLatency>{}, {{0, 1, 1}, {0, 2, 1}}, {{8, 1, 1}}, {{8, 1, 1}, {8, 1, 2}}, {{8, 1, -1}, {8, 2, 1}}, {{8, NAN, 1}, {8, 2, 1}}})
+  for (const std::vector<LayerLatency>& rows : {std::vector<LayerLatency>{},
+                                                {{0, 1, 1}, {0, 2, 1}},
+                                                {{8, 1, 1}},
+                                                {{8, 1, 1}, {8, 1, 2}},
+                                                {{8, 1, -1}, {8, 2, 1}},
+                                                {{8, NAN, 1}, {8, 2, 1}}})
     EXPECT_FALSE(StepCost::from(rows));
 }
 
