@@ -48,7 +48,8 @@ Result<std::string> first_fleet(const std::string& model) {
   };
   FLEXPERT_TRY(replace("127.0.0.1:9000", "127.0.0.1:0"));
   FLEXPERT_TRY(replace("127.0.0.1:9001", "127.0.0.1:0"));
-  FLEXPERT_TRY(replace("path: models/flexpert-tiny-moe\n", fmt::format("path: {}\n  placement: {{rebalance_interval_s: 0, drift: 0, smoothing: 1}}\n", model)));
+  FLEXPERT_TRY(replace("models/flexpert-tiny-moe", model));
+  FLEXPERT_TRY(replace("rebalance_interval_s: 30", "rebalance_interval_s: 0\n    drift: 0\n    smoothing: 1"));
   return text;
 }
 

@@ -19,7 +19,7 @@ void Controller::Impl::measure_servers() {
 /// Looks at the balance when it is due: at the end of a window, on drift or after the interval.
 void Controller::Impl::balance(bool window_closed) {
   if (!window_closed || !may_rebalance()) return;
-  if (auto why = keeper.due(actuator.table(), clock.now())) rebalance(std::move(*why), options.config.controller.dry_run);
+  if (auto why = keeper.due(actuator.table(), clock.now())) rebalance(keeper.wish(std::move(*why)), options.config.controller.dry_run);
 }
 
 /// Tells whether one table is in force everywhere and its servers are all there.
@@ -33,17 +33,16 @@ bool Controller::Impl::may_rebalance() {
   });
 }
 
-RebalanceReport Controller::Impl::rebalance(Reason trigger, bool dry_run) {
+RebalanceReport Controller::Impl::rebalance(RebalanceInput wish, bool dry_run) {
   RebalancePlan plan;
   if (may_rebalance()) {
     const TimePoint began = clock.now();
-    const RebalanceInput wish = keeper.wish(std::move(trigger));
     plan = plan_rebalance(actuator.table(), model()->expert_servers.slots_per_server, wish, options.bytes_per_replica);
     metric.plan_s.observe(to_seconds(clock.now() - began));
     if (!dry_run || options.config.controller.dry_run) keeper.looked(began, plan.report.after.balancedness);
     if (plan.table && !dry_run) rebalance_began = began;
   } else {
-    plan.report.reasons = {{"busy", "an earlier table is not in force everywhere yet, or servers come and go", {}}, std::move(trigger)};
+    plan.report.reasons = {{"busy", "an earlier table is not in force everywhere yet, or servers come and go", {}}, std::move(wish.trigger)};
   }
   RebalanceReport report = std::move(plan.report);
   report.dry_run = dry_run;
@@ -68,9 +67,12 @@ RebalanceReport Controller::Impl::rebalance(Reason trigger, bool dry_run) {
 
 http::Response Controller::Impl::asked_rebalance(bool dry_run) {
   if (model() == nullptr) return http::openai_error(409, "there is no model to place experts of", "invalid_request_error", {}, "no_model");
-  if (!dry_run) keeper.close_window();
-  const RebalanceReport report =
-      rebalance({"asked", "asked for by POST /api/v1/placement/rebalance", {}}, dry_run || options.config.controller.dry_run);
+  // What came since the newest window counts, but a dry run leaves no trace.
+  PlacementKeeper now = keeper;
+  now.close_window();
+  dry_run = dry_run || options.config.controller.dry_run;
+  if (!dry_run) keeper = now;
+  const RebalanceReport report = rebalance(now.wish({"asked", "asked for by POST /api/v1/placement/rebalance", {}}), dry_run);
   if (report.outcome == RebalanceOutcome::kBusy)
     return http::openai_error(409, report.reasons.front().text + "; try again", "invalid_request_error", {}, "busy");
   return http::json_response(200, encode(report));

@@ -65,7 +65,7 @@ struct Controller::Impl {
   void measure_servers();
   void balance(bool window_closed);
   [[nodiscard]] bool may_rebalance();
-  RebalanceReport rebalance(Reason trigger, bool dry_run);
+  RebalanceReport rebalance(RebalanceInput wish, bool dry_run);
   [[nodiscard]] http::Response asked_rebalance(bool dry_run);
   [[nodiscard]] http::Response placement_view();
   void count_moves(const std::vector<ReplicaMove>& moves, const std::string& cause);

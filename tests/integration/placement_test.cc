@@ -84,6 +84,13 @@ TEST(Placement, RebalancesUnderLoadMoveWhatTheySayAndChangeNoAnswer) {
     EXPECT_EQ(texts, steady[topic]);
   }
   EXPECT_EQ(moved, 3);
+  json::value view;
+  EXPECT_TRUE(run_until(fleet.loop(), Seconds(20), [&] {
+    view = json::parse(fleet.get(fleet.controller(), "/api/v1/placement").body);
+    return !view.at("measured").is_null();
+  })) << "expert servers say what they computed";
+  EXPECT_GT(view.at("measured").at("balancedness").to_number<double>(), 0.3);
+  EXPECT_GT(view.at("measured_rows").to_number<double>(), view.at("measured_tokens").to_number<double>());
   const std::string metrics = fleet.get(fleet.controller(), "/metrics").body;
   EXPECT_NE(metrics.find(fmt::format("flexpert_placement_moved_slots_total{{cause=\"balance\"}} {}\n", moves)), std::string::npos)
       << metrics;

@@ -145,6 +145,15 @@ TEST_F(RebalanceCycleTest, WhileATableIsOnItsWayNothingIsPlanned) {
   EXPECT_EQ(server_->tables.size(), 2U);
 }
 
+TEST_F(RebalanceCycleTest, ModelServersAreToldTheDispatch) {
+  options_.config.model->placement.dispatch = "round_robin";
+  start_and_settle();
+  const auto& argv = orchestrator_.launched()[0].argv;
+  const auto flag = std::find(argv.begin(), argv.end(), "--ep-dispatch-algorithm");
+  ASSERT_NE(flag, argv.end());
+  EXPECT_EQ(*(flag + 1), "round_robin");
+}
+
 TEST_F(RebalanceCycleTest, ReplicasThatAreAddedForLoadAreNotCountedAsBalance) {
   start_and_settle();
   wait_for_baseline();
