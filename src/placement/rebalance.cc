@@ -15,6 +15,9 @@
 namespace flexpert::placement {
 namespace {
 
+/// Devices * slots of a layer up to which a search takes all parts of its windows.
+constexpr double kFullSearch = 400;
+
 Result<void> in_range(const char* name, double value, double least, double most) {
   if (std::isfinite(value) && value >= least && value <= most) return {};
   return fail(ErrorCode::kInvalidArgument, "rebalance: {} must be from {} to {}: {}", name, least, most, value);
@@ -157,11 +160,17 @@ bool Rebalancer::serves_all() const {
   return true;
 }
 
+/// Fewer parts of a window for larger layers, whose search takes longer for each.
+std::uint32_t Rebalancer::parts() const {
+  const double size = static_cast<double>(layout_.slots()) * layout_.devices() / kFullSearch;
+  return static_cast<std::uint32_t>(std::max(2.0, options_.history.parts / std::max(size * size, 1.0)));
+}
+
 /// Plans for the loads expected next.
 Result<PlacementPlan> Rebalancer::plan(std::uint64_t slots) {
   const std::vector<WeightedWindow> windows = history_.expected(detector_.usual());
   reference_ = mean_load(windows);
-  const std::vector<ExpertCounts> samples = samples_of(windows, options_.history.parts);
+  const std::vector<ExpertCounts> samples = samples_of(windows, parts());
   const bool serves = serves_all();
   PlacementPlan plan;
   plan.mode = "incremental";

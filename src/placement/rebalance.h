@@ -25,8 +25,8 @@ struct RebalanceOptions {
   double least_gain = 0.002;            ///< share of a layer's largest load that a changed slot must save
   std::uint64_t least_tokens = 512;     ///< windows with fewer are put together with the next
   bool splits_freely = true;            ///< the engine sends tokens to the least loaded replica; false: evenly over replicas
-  std::uint32_t most_searched = 2048;   ///< devices * slots of a layer up to which plans are made for free splits; larger
-                                        ///< layers, where even splits come near them, are planned for even ones
+  std::uint32_t most_searched = 2048;   ///< devices * slots of a layer up to which plans are made for free splits; larger ones,
+                                        ///< where that takes long and even splits come near, are planned for even splits
   HistoryOptions history = {};
   std::uint64_t bytes_per_expert = 0;
   std::optional<Worth> worth = {};      ///< a plan must pay for its moves; without one every gain counts
@@ -72,6 +72,7 @@ class Rebalancer {
   [[nodiscard]] std::uint64_t budget(bool large) const;
   [[nodiscard]] Balance balance(const ExpertLayout& layout, std::span<const ExpertCounts> loads) const;
   [[nodiscard]] bool searches() const;
+  [[nodiscard]] std::uint32_t parts() const;
   [[nodiscard]] bool serves_all() const;
   [[nodiscard]] Result<void> check_window(const ExpertCounts& counts) const;
   [[nodiscard]] bool pays(PlacementPlan& plan) const;
