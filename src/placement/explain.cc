@@ -95,7 +95,7 @@ Reason replicas_reason(const LayerView& view, const ExpertCounts& counts, Expert
     const std::uint32_t count = view.replicas(static_cast<std::int32_t>(e));
     if (count > 0 && loads[e] / count > largest) largest = loads[e] / count, largest_expert = e;
   }
-  std::string text = fmt::format("{} {} of {:.0f} tokens each", replicas, plural(replicas, "replica", "replicas"), part);
+  std::string text = replicas == 1 ? fmt::format("1 replica, which takes all {:.0f} tokens", part) : fmt::format("{} replicas of {:.0f} tokens each", replicas, part);
   text += largest_expert == which.expert ? ": the largest share of a slot in the layer"
                                          : fmt::format("; the largest share of a slot in the layer is {:.0f} (expert {})", largest, largest_expert);
   return {"replicas", text, {{"replicas", static_cast<double>(replicas)}, {"load_per_replica", part}, {"largest_load_per_replica", largest}}};

@@ -29,7 +29,7 @@ constexpr std::uint32_t kMostExperts = 4096;
 /// What a layer must gain for its slots to change.
 constexpr double kWorthMoving = 5e-4;
 /// What a fresh layer must be better by than one that grew out of the layout in force.
-constexpr double kWorthStartingAfresh = 1e-3;
+constexpr double kWorthStartingAfresh = 1e-2;
 
 Result<void> check(const RobustProblem& problem) {
   if (problem.cases.empty()) return fail(ErrorCode::kInvalidArgument, "robust plan: needs at least one load case");
@@ -102,7 +102,7 @@ class RobustPlanner {
       const std::vector<std::int32_t> start = repaired_start(state_, problem_.current->layer(index));
       state_.place(start);
       best = Candidate{start, state_.value(), state_.faults()};
-      Candidate moved = search(start, {.first_log2 = 6, .least_gain = 2e-5});
+      Candidate moved = search(start, {.first_log2 = 6, .least_gain = 2e-4});
       if (moved.faults < best->faults || moved.value > best->value + kWorthMoving) best = std::move(moved);
     }
     const Homes homes = problem_.affinity ? packed_homes(index) : Homes{};

@@ -41,7 +41,7 @@ struct RobustProblem {
   /// replica is then away from its group's node where nodes are hosts.
   bool spread_hosts = true;
   std::optional<Affinity> affinity;
-  std::optional<ExpertLayout> current;  ///< kept where it costs nothing; moves are counted against it
+  std::optional<ExpertLayout> current;  ///< kept where it costs next to nothing; moves are counted against it
 };
 
 /// What a plan does besides balance.
@@ -55,7 +55,8 @@ struct RobustPlan {
 /// cases where they share devices, two plans where they do not. Deterministic. How: per layer from a packing of the mean
 /// load (from one within home nodes under affinity, from the layout in force), exchanges of slots and replicas, each the best
 /// for the objective that the busiest devices offer; the largest load stands as a norm with exponents from 16 to 256.
-/// A layer of the layout in force changes only for a gain of 0.0005 or more. On unlike devices slots may stay empty.
+/// With a layout in force every step has to gain 0.0002 of a layer's objective, a layer 0.0005 to change at all, and 0.01
+/// to be planned afresh. On unlike devices slots may stay empty.
 /// Errors: no case, bad counts, cluster, weights or groups, a layout in force of other sizes, fewer living slots than
 /// experts, more than 4,096 experts.
 Result<RobustPlan> plan_robust(const RobustProblem& problem);

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 
 #include "placement/balance.h"
+#include "placement/moves.h"
 #include "robust_problems.h"
 
 namespace flexpert::placement {
@@ -171,6 +172,31 @@ TEST(RobustPlan, RandomClustersGetSoundPlans) {
         ASSERT_EQ(made->plan.layout.expert_of_slot[i], kEmptySlot) << "seed " << seed;
       }
   }
+}
+
+TEST(RobustPlan, AfterARandomLossTheLayoutInForceIsCarriedOn) {
+  std::uint64_t changed = 0;
+  std::uint64_t changed_afresh = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    Rng rng(seed);
+    RobustProblem problem = robust_problem({2, 24}, ExpertCluster::uniform(8, 4, 5), seed, 1 + rng.below(2));
+    if (rng.below(2) == 0) problem.affinity = Affinity{4, 0.2};
+    const auto first = plan_robust(problem);
+    ASSERT_TRUE(first);
+    problem.current = first->plan.layout;
+    problem.cluster.devices[rng.below(8)].alive = false;
+    problem.cluster.devices[rng.below(8)].alive = false;
+    const auto made = plan_robust(problem);
+    ASSERT_TRUE(made) << made.error().message;
+    expect_sound(problem, *made);
+    const auto living = std::count_if(problem.cluster.devices.begin(), problem.cluster.devices.end(), [](const ExpertDevice& d) { return d.alive; });
+    EXPECT_EQ(made->plan.moves.changed() + made->plan.moves.unchanged, static_cast<std::uint64_t>(living) * 10) << "seed " << seed;
+    EXPECT_EQ(made->plan.before.layers.size(), 2U);
+    changed += made->plan.moves.changed();
+    const ExpertLayout in_force = *std::exchange(problem.current, std::nullopt);
+    changed_afresh += moves_between(in_force, plan_robust(problem)->plan.layout, problem.cluster).changed();
+  }
+  EXPECT_LT(changed, changed_afresh * 3 / 4);
 }
 
 TEST(RobustPlan, WhatCannotBePlannedIsNamed) {
