@@ -65,7 +65,7 @@ void LayerPacking::find_exchange(std::uint32_t a, std::uint32_t b, Exchange& bes
     double least = best.worse;
     for (std::uint32_t i = 0; i < count; ++i)
       least = std::min(least, std::max(a_without + in_shares_[i] * from.per_speed, b_with - in_shares_[i] * to.per_speed));
-    if (least >= best.worse) continue;
+    if (!(least < best.worse)) continue;  // sums that overflow compare with nothing
     std::uint32_t i = 0;
     while (std::max(a_without + in_shares_[i] * from.per_speed, b_with - in_shares_[i] * to.per_speed) > least) ++i;
     best = {least, b, p, in_places_[i]};
@@ -80,7 +80,7 @@ bool LayerPacking::exchange_with_any(std::uint32_t a, double goal) {
   find_exchange(a, lightest, best);
   for (std::uint32_t b = 0; b < devices_.size() && best.worse > goal; ++b)
     if (b != a && b != lightest && now_.level[b] < best.worse) find_exchange(a, b, best);
-  if (best.worse >= before) return false;
+  if (!(best.worse < before)) return false;
   const std::int32_t out = now_.expert_at[best.out];
   const std::int32_t in = now_.expert_at[best.in];
   put(a, best.out, in);

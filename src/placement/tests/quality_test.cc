@@ -143,6 +143,14 @@ TEST(Quality, LeavesDeadDevicesEmptyAndSaysSo) {
   EXPECT_EQ(plan->reasons.back().code, "dead_devices");
 }
 
+TEST(Quality, EndsOnLoadsWhoseSumOverflows) {
+  const ExpertCounts counts{{1, 12}, std::vector<double>(12, 1.7e308), 0};
+  const auto plan = plan_quality(counts, ExpertCluster::uniform(4, 1, 4));
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(validate(plan->layout));
+  EXPECT_EQ(plan->balance.duplicates, 0U);
+}
+
 TEST(Quality, SaysWhatIsMissing) {
   const ExpertCounts counts{{1, 10}, std::vector<double>(10, 1.0), 0};
   EXPECT_EQ(plan_quality(counts, ExpertCluster::uniform(3, 1, 3)).error().message,
