@@ -171,6 +171,11 @@ Result<void> check(const RoutingTrace& trace, const ReplayOptions& options) {
   return {};
 }
 
+/// Tells whether a policy looks at the devices' load, so that layouts for free splits suit it.
+bool follows_load(DispatchPolicy policy) {
+  return policy != DispatchPolicy::kStatic && policy != DispatchPolicy::kRandom && policy != DispatchPolicy::kRoundRobin;
+}
+
 }  // namespace
 
 RebalanceOptions every_window() {
@@ -182,7 +187,9 @@ RebalanceOptions every_window() {
 Result<ReplayReport> replay(const RoutingTrace& trace, const ReplayOptions& options) {
   FLEXPERT_TRY(check(trace, options));
   const ExpertCluster cluster = ExpertCluster::uniform(options.devices, 1, options.slots_per_device);
-  FLEXPERT_ASSIGN(Rebalancer rebalancer, Rebalancer::create(ring_layout(trace.geometry, cluster), cluster, options.rebalance));
+  RebalanceOptions rebalance = options.rebalance;
+  rebalance.splits_freely = rebalance.splits_freely && follows_load(options.dispatch);
+  FLEXPERT_ASSIGN(Rebalancer rebalancer, Rebalancer::create(ring_layout(trace.geometry, cluster), cluster, rebalance));
   return Replay(trace, options, std::move(rebalancer)).run();
 }
 

@@ -22,7 +22,7 @@ struct ReplayOptions {
   std::uint32_t concurrent = 32;      ///< requests of a topic that decode together, a token each per step
   std::uint32_t part_tokens = 32;     ///< of the parts of windows that plans are made for
   DispatchPolicy dispatch = DispatchPolicy::kLeastLoaded;
-  RebalanceOptions rebalance = every_window();
+  RebalanceOptions rebalance = every_window();  ///< splits_freely goes off for policies that do not look at the load
 };
 
 /// How even the devices' load was in a window: mean over the layers of mean/max of the devices' routed tokens.

@@ -95,6 +95,18 @@ TEST(Replay, AWindowBelongsToTheTopicOfMostOfItsTokens) {
   EXPECT_FALSE(report->windows[1].steady);
 }
 
+TEST(Replay, PlansForTheDispatchThatIsUsed) {
+  const RoutingTrace trace = made_trace({"a", "d"}, 40, 60, 6);
+  ReplayOptions options = small();
+  options.dispatch = DispatchPolicy::kRoundRobin;
+  const auto even = replay(trace, options);
+  options.rebalance.splits_freely = false;
+  const auto asked = replay(trace, options);
+  ASSERT_TRUE(even && asked);
+  for (std::size_t i = 0; i < even->windows.size(); ++i) EXPECT_EQ(even->windows[i].balancedness, asked->windows[i].balancedness);
+  EXPECT_GT(summary_of(*even).steady, summary_of(*even).steady_none);
+}
+
 TEST(Replay, RefusesWhatCannotBePlayed) {
   const RoutingTrace trace = made_trace({"a"}, 2, 10, 5);
   ReplayOptions options = small();
