@@ -8,6 +8,7 @@
 #include "placement/balance.h"
 #include "placement/eplb.h"
 #include "placement/quality.h"
+#include "real_loads.h"
 
 namespace flexpert::bench {
 namespace {
@@ -72,16 +73,56 @@ Result<void> measure(Figures& figures) {
   return {};
 }
 
+/// Real counts: DeepSeek-V2-Lite of four tasks and gpt-oss-20b of 32 topics, on 8 GPUs with a slot of redundancy each.
+Result<void> measure_real(const std::string& folder, Figures& figures) {
+  std::vector<RealLoad> loads;
+  FLEXPERT_TRY(read_real_loads(folder + "/deepseek-v2-lite-counts.json.gz", "deepseek-v2-lite", loads));
+  FLEXPERT_TRY(read_real_loads(folder + "/gpt-oss-20b-domains.json", "gpt-oss-20b", loads));
+  std::uint32_t duplicates = 0;
+  std::uint32_t worse_than_eplb = 0;
+  for (const char* model : {"deepseek-v2-lite", "gpt-oss-20b"}) {
+    Worst worst;
+    for (const RealLoad& load : loads) {
+      if (!load.name.starts_with(model)) continue;
+      const std::uint32_t slots = load.counts.geometry.experts / 8 + 1;
+      const auto cluster = ExpertCluster::uniform(8, 1, slots);
+      FLEXPERT_ASSIGN(const PlacementPlan plan, placement::plan_quality(load.counts, cluster));
+      FLEXPERT_ASSIGN(const ExpertLayout eplb, placement::plan_eplb(load.counts, {8 * slots, 1, 1, 8}));
+      const Balance of_eplb = placement::balance_of(eplb, cluster, load.counts);
+      worst.mean = std::min(worst.mean, plan.balance.balancedness);
+      worst.layer = std::min(worst.layer, plan.balance.worst);
+      worst.gap = std::max(worst.gap, plan.balance.gap);
+      worst.eplb_mean = std::min(worst.eplb_mean, of_eplb.balancedness);
+      worst.eplb_layer = std::min(worst.eplb_layer, of_eplb.worst);
+      duplicates += plan.balance.duplicates;
+      worse_than_eplb += plan.balance.balancedness < of_eplb.balancedness;
+    }
+    figures.note(fmt::format("{}.mean", model), worst.mean, "balancedness, worst load");
+    figures.note(fmt::format("{}.worst_layer", model), worst.layer, "balancedness");
+    figures.note(fmt::format("{}.gap_to_bound", model), 100 * worst.gap, "%");
+    figures.note(fmt::format("{}.eplb_mean", model), worst.eplb_mean, "balancedness");
+    figures.note(fmt::format("{}.eplb_worst_layer", model), worst.eplb_layer, "balancedness");
+  }
+  figures.hold("real_loads.duplicates", duplicates, "replicas", "0", duplicates == 0);
+  figures.hold("real_loads.worse_than_eplb", worse_than_eplb, fmt::format("of {} loads", loads.size()), "0", worse_than_eplb == 0);
+  return {};
+}
+
 }  // namespace
 }  // namespace flexpert::bench
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s EXPERT_LOADS_FOLDER\n", argv[0]);
+    return 2;
+  }
   flexpert::bench::Figures figures("placement-quality",
                                    fmt::format("plan_quality() with its checks, balance and lower bounds, on the drawn loads (bench/placement/loads.h): {} "
                                                "seeds, {} windows each; every figure is the worst of these; CPU time of one thread, least of 100 runs "
                                                "(of 5 for all but the first window), then the slowest window",
                                                flexpert::bench::kSeeds, flexpert::bench::kWindows));
-  const auto done = flexpert::bench::measure(figures);
+  auto done = flexpert::bench::measure(figures);
+  if (done) done = flexpert::bench::measure_real(argv[1], figures);
   if (!done) std::fprintf(stderr, "placement-quality: %s\n", done.error().message.c_str());
   return figures.verdict(done.has_value());
 }

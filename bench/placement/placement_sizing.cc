@@ -1,43 +1,17 @@
 // How many redundant slots an uneven layout saves at the balancedness of a uniform one, on real expert loads.
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 
-#include "codec/expert_counts_json.h"
-#include "codec/gzip.h"
 #include "figures.h"
-#include "loads.h"
 #include "placement/sizing.h"
+#include "real_loads.h"
 
 namespace flexpert::bench {
 namespace {
 
 constexpr double kGoals[] = {0.95, 0.98, 0.99};
 constexpr double kBar = 30;
-constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
-
-struct Load {
-  std::string name;
-  ExpertCounts counts;
-};
-
-Result<void> add_loads(const std::string& file, const std::string& model, std::vector<Load>& out) {
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream bytes;
-  if (!in || !(bytes << in.rdbuf())) return fail(ErrorCode::kNotFound, "cannot read: {}", file);
-  std::string text = bytes.str();
-  if (codec::is_gzip(text)) {
-    FLEXPERT_ASSIGN(text, codec::gunzip(text, kMaxBytes));
-  }
-  FLEXPERT_ASSIGN(const std::vector<std::string> paths, codec::count_paths(text));
-  for (const std::string& path : paths) {
-    FLEXPERT_ASSIGN(ExpertCounts counts, codec::counts_at(text, path));
-    out.push_back({fmt::format("{}.{}", model, path), std::move(counts)});
-  }
-  return {};
-}
 
 double saved_percent(std::uint64_t uneven, std::uint64_t uniform) {
   return uniform == 0 ? 0 : 100 * (1 - static_cast<double>(uneven) / static_cast<double>(uniform));
@@ -54,20 +28,22 @@ struct Best {
 };
 
 Result<void> measure(const std::string& folder, Figures& figures) {
-  std::vector<Load> loads;
-  FLEXPERT_TRY(add_loads(folder + "/deepseek-v2-lite-counts.json.gz", "deepseek-v2-lite", loads));
-  FLEXPERT_TRY(add_loads(folder + "/gpt-oss-20b-domains.json", "gpt-oss-20b", loads));
+  std::vector<RealLoad> loads;
+  FLEXPERT_TRY(read_real_loads(folder + "/deepseek-v2-lite-counts.json.gz", "deepseek-v2-lite", loads));
+  FLEXPERT_TRY(read_real_loads(folder + "/gpt-oss-20b-domains.json", "gpt-oss-20b", loads));
   Best best_any;
   Best best_engine;
   std::vector<double> all_any;
   std::vector<double> all_engine;
-  for (const Load& load : loads)
-    for (const std::uint32_t devices : {8U, 16U, 32U})
+  for (const RealLoad& load : loads)
+    for (const std::uint32_t devices : {8U, 16U, 32U}) {
+      if (devices >= load.counts.geometry.experts) continue;  // a device would have one expert, or none
+      std::uint64_t before = 0;
       for (const double goal : kGoals) {
-        if (devices >= load.counts.geometry.experts) continue;  // a device would have one expert, or none
         // First what the uniform layouts are for the goal, then the uneven one for what these reach, not for the goal.
         FLEXPERT_ASSIGN(const placement::Sizing first, placement::size_slots(load.counts, devices, 1, {goal, 0}));
-        if (!first.reached || first.uniform_any_slots == 0) continue;
+        if (!first.reached || first.uniform_any_slots == before) continue;  // needs none, or what the goal before needs
+        before = first.uniform_any_slots;
         const std::string name = fmt::format("{}.on_{}.{}", load.name, devices, goal);
         const auto saving = [&](double reached, std::uint64_t uniform) -> Result<double> {
           FLEXPERT_ASSIGN(const placement::Sizing uneven, placement::size_slots(load.counts, devices, 1, {reached, 0}));
@@ -85,6 +61,7 @@ Result<void> measure(const std::string& folder, Figures& figures) {
         all_any.push_back(any);
         all_engine.push_back(engine);
       }
+    }
   figures.note("median_saved_of_uniform", quantile(all_any, 0.5), "%");
   figures.note("median_saved_of_divisible", quantile(all_engine, 0.5), "%");
   const auto at_bar = [](const std::vector<double>& all) { return static_cast<double>(std::count_if(all.begin(), all.end(), [](double x) { return x >= kBar; })); };
