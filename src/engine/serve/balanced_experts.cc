@@ -10,8 +10,17 @@ namespace {
 
 /// Windows of an interval: so early a drift can be seen.
 constexpr std::uint64_t kWindowsOfAnInterval = 16;
+/// Parts of a window: the shorter, the nearer to what a dispatch sees at once.
+constexpr std::uint64_t kPartsOfAWindow = 8;
+/// While the planner is busy, parts beyond these are put together.
+constexpr std::size_t kMostParts = 64;
 
 ExpertCounts no_counts(const ExpertGeometry& geometry) { return {geometry, std::vector<double>(geometry.size(), 0.0), 0}; }
+
+void add_to(ExpertCounts& sum, const ExpertCounts& counts) {
+  for (std::size_t i = 0; i < sum.count.size(); ++i) sum.count[i] += counts.count[i];
+  sum.tokens += counts.tokens;
+}
 
 }  // namespace
 
@@ -34,8 +43,9 @@ BalancedExperts::BalancedExperts(ExpertExecutor& inner, LayoutPlanner planner, c
       swap_(std::move(swap)),
       clock_(clock),
       metrics_(metrics),
-      window_{no_counts(table.geometry), 0},
-      window_steps_(std::max<std::uint64_t>(1, options.interval_steps / kWindowsOfAnInterval)),
+      window_{{no_counts(table.geometry), {}}, 0},
+      part_(no_counts(table.geometry)),
+      part_steps_(std::max<std::uint64_t>(1, options.interval_steps / kWindowsOfAnInterval / kPartsOfAWindow)),
       in_force_at_(clock.now()),
       planner_(std::move(planner)),
       table_(table) {
@@ -55,14 +65,15 @@ BalancedExperts::~BalancedExperts() {
 void BalancedExperts::begin_step(std::uint64_t step) {
   if (planned_any_.load(std::memory_order_acquire)) take_plan();
   inner_.begin_step(step);
-  if (window_.steps >= window_steps_ && idle_.load(std::memory_order_acquire)) hand_over();
-  ++window_.steps;
+  if (in_part_ >= part_steps_) end_part();
+  if (window_.recorded.parts.size() >= kPartsOfAWindow && idle_.load(std::memory_order_acquire)) hand_over();
+  ++in_part_;
 }
 
 void BalancedExperts::compute(const ExpertBatch& batch) {
-  double* counts = window_.counts.count.data() + window_.counts.geometry.index({batch.layer, 0});
+  double* counts = part_.count.data() + part_.geometry.index({batch.layer, 0});
   for (const ExpertGroup& group : batch.groups) counts[group.expert] += static_cast<double>(group.rows.size());
-  if (batch.layer == first_layer_) window_.counts.tokens += batch.row_count;
+  if (batch.layer == first_layer_) part_.tokens += batch.row_count;
   inner_.compute(batch);
 }
 
@@ -94,9 +105,17 @@ void BalancedExperts::take_plan() {
   changed_.notify_all();
 }
 
+void BalancedExperts::end_part() {
+  add_to(window_.recorded.counts, part_);
+  window_.steps += std::exchange(in_part_, 0);
+  ExpertCounts ended = std::exchange(part_, no_counts(part_.geometry));
+  if (window_.recorded.parts.size() < kMostParts) return window_.recorded.parts.push_back(std::move(ended));
+  add_to(window_.recorded.parts.back(), ended);
+}
+
 void BalancedExperts::hand_over() {
   metrics_.age.set(to_seconds(clock_.now() - in_force_at_));
-  Window given{no_counts(window_.counts.geometry), 0};
+  Window given{{no_counts(part_.geometry), {}}, 0};
   std::swap(given, window_);
   idle_.store(false, std::memory_order_relaxed);
   {
@@ -140,7 +159,7 @@ void BalancedExperts::plan_windows() {
 
 std::optional<BalancedExperts::Planned> BalancedExperts::plan(const Window& window) {
   const TimePoint began = clock_.now();
-  auto decision = planner_.observe(window.counts, window.steps);
+  auto decision = planner_.observe(window.recorded, window.steps);
   metrics_.plan_s.observe(to_seconds(clock_.now() - began));
   const std::string outcome = !decision ? "failed" : decision->plan ? "moved" : decision->reason.code;
   metrics_.registry.counter("flexpert_placement_rebalances_total", "Windows looked at, by what came of them.", {{"outcome", outcome}}).add();

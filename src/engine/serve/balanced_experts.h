@@ -47,7 +47,7 @@ class BalancedExperts final : public ExpertExecutor {
   };
   /// A window on its way to the planner, or a plan on its way back.
   struct Window {
-    ExpertCounts counts;
+    placement::RecordedWindow recorded;  ///< parts of some steps each, and their sum
     std::uint64_t steps = 0;
   };
   struct Planned {
@@ -56,6 +56,7 @@ class BalancedExperts final : public ExpertExecutor {
   };
 
   void take_plan();
+  void end_part();
   void hand_over();
   void plan_windows();
   std::optional<Planned> plan(const Window& window);
@@ -68,8 +69,10 @@ class BalancedExperts final : public ExpertExecutor {
   Metrics metrics_;
 
   // The engine thread's.
-  Window window_;
-  std::uint64_t window_steps_;
+  Window window_;                ///< parts so far
+  ExpertCounts part_;            ///< the newest steps
+  std::uint64_t part_steps_;     ///< of a part
+  std::uint64_t in_part_ = 0;
   std::uint32_t first_layer_ = 0;
   TimePoint in_force_at_;
 

@@ -19,9 +19,9 @@ Result<LayoutPlanner> LayoutPlanner::create(const ExpertLayout& layout, const Ep
   return LayoutPlanner(std::move(rebalancer), options, bytes_per_expert);
 }
 
-Result<LayoutPlanner::Decision> LayoutPlanner::observe(const ExpertCounts& window, std::uint64_t steps) {
-  if (options_.algorithm != EplbAlgorithm::kIncremental) return plan_from_scratch(window, steps);
-  FLEXPERT_ASSIGN(placement::RebalanceDecision decision, rebalancer_.observe(placement::RecordedWindow{window, {}}, steps));
+Result<LayoutPlanner::Decision> LayoutPlanner::observe(const placement::RecordedWindow& window, std::uint64_t steps) {
+  if (options_.algorithm != EplbAlgorithm::kIncremental) return plan_from_scratch(window.counts, steps);
+  FLEXPERT_ASSIGN(placement::RebalanceDecision decision, rebalancer_.observe(window, steps));
   return Decision{std::move(decision.reason), decision.utilisation, std::move(decision.plan)};
 }
 

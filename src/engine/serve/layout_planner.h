@@ -6,6 +6,7 @@
 #include "engine/serve/eplb_options.h"
 #include "fleet/placement_plan.h"
 #include "placement/rebalance.h"
+#include "placement/recorder.h"
 
 namespace flexpert::engine {
 
@@ -21,7 +22,7 @@ class LayoutPlanner {
 
   static Result<LayoutPlanner> create(const ExpertLayout& layout, const EplbOptions& options, std::uint64_t bytes_per_expert);
   /// Takes the counts of the `steps` steps since the window before.
-  Result<Decision> observe(const ExpertCounts& window, std::uint64_t steps);
+  Result<Decision> observe(const placement::RecordedWindow& window, std::uint64_t steps);
   /// Tells that a plan's layout is in force.
   Result<void> adopt(const ExpertLayout& layout) { return rebalancer_.adopt(layout); }
 
