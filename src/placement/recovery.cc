@@ -9,6 +9,8 @@
 namespace flexpert::placement {
 namespace {
 
+constexpr std::uint32_t kMostExperts = 4096;
+
 /// A mean over the layers that have load.
 class LayerMean {
  public:
@@ -56,6 +58,8 @@ Result<Recovery> replan_after_loss(const ExpertLayout& current, const ExpertClus
   FLEXPERT_TRY(validate(cluster));
   FLEXPERT_TRY(validate(counts));
   FLEXPERT_TRY(check_in_force(current, cluster, counts.geometry));
+  if (counts.geometry.experts > kMostExperts)
+    return fail(ErrorCode::kInvalidArgument, "plan after a loss: at most {} experts a layer: {}", kMostExperts, counts.geometry.experts);
   std::uint64_t living_slots = 0;
   std::uint64_t dead = 0;
   for (const ExpertDevice& device : cluster.devices) {

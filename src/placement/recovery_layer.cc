@@ -9,6 +9,8 @@ namespace {
 constexpr std::uint32_t kNone = UINT32_MAX;
 /// The busiest device exchanges experts with so many of the least busy ones.
 constexpr std::size_t kPartners = 8;
+/// So many spare slots are compared at once: more than any fleet has, so that time does not grow with their square.
+constexpr std::size_t kSpares = 2048;
 /// A step lowers the busiest device by at least this share.
 constexpr double kLeastStep = 1e-3;
 
@@ -85,6 +87,15 @@ bool RecoveryLayer::redundant(std::uint32_t slot) const {
   return replicas_[expert] > 1 || !wanted_[expert];
 }
 
+void RecoveryLayer::collect_spares(std::uint32_t but_on) {
+  spare_.clear();
+  for (const std::uint32_t slot : living_slots_) {
+    if (device_of_[slot] == but_on || !redundant(slot)) continue;
+    spare_.push_back(slot);
+    if (spare_.size() == kSpares) return;
+  }
+}
+
 bool RecoveryLayer::apart(std::uint32_t expert, std::uint32_t device, std::uint32_t leaving) const {
   for (std::uint32_t slot = first_holder_[expert]; slot != kNone; slot = next_[slot]) {
     if (slot == leaving) continue;
@@ -138,11 +149,12 @@ void RecoveryLayer::serve_orphans() {
   for (const std::uint32_t e : orphans_)
     if (wanted_[e]) order_.push_back(e);
   std::stable_sort(order_.begin(), order_.end(), [&](std::uint32_t a, std::uint32_t b) { return loads_[a] > loads_[b]; });
-  spare_ = living_slots_;
+  spare_.clear();
   for (const std::uint32_t expert : order_) {
     std::uint32_t best = kNone;
     double least = 0;
     std::erase_if(spare_, [&](std::uint32_t slot) { return !redundant(slot); });
+    if (spare_.empty()) collect_spares(kNone);
     for (const std::uint32_t slot : spare_) {
       const double largest = largest_if(slot, expert);
       if (best == kNone || largest < least) best = slot, least = largest;
@@ -163,9 +175,7 @@ void RecoveryLayer::balance(std::uint32_t slots) {
     std::uint32_t second = kNone;  // the slot to exchange with, or
     std::int32_t expert = kEmptySlot;  // the expert that `first` gets
     // A spare replica of some other expert becomes one more of an expert of the busiest device.
-    spare_.clear();
-    for (const std::uint32_t slot : living_slots_)
-      if (device_of_[slot] != busiest && redundant(slot)) spare_.push_back(slot);
+    collect_spares(busiest);
     for (std::uint32_t own = first_slot_[busiest]; own < first_slot_[busiest + 1]; ++own) {
       if (row_[own] == kEmptySlot) continue;
       const auto of = static_cast<std::uint32_t>(row_[own]);

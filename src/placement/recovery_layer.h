@@ -36,6 +36,8 @@ class RecoveryLayer {
   [[nodiscard]] bool apart(std::uint32_t expert, std::uint32_t device, std::uint32_t leaving) const;
   void set(std::uint32_t slot, std::int32_t expert);
   void choose_served();
+  /// Lists living slots that another expert may take, but for those of device `but_on`.
+  void collect_spares(std::uint32_t but_on);
   void refresh_loads();
   [[nodiscard]] double part(std::int32_t expert) const {
     return expert == kEmptySlot ? 0 : loads_[static_cast<std::size_t>(expert)] / replicas_[static_cast<std::size_t>(expert)];
