@@ -32,7 +32,9 @@ Result<Pair> read_pair(const PlaceOptions& options) {
   if (trivial_from || options.other == "trivial") {
     other = {"trivial", trivial_layout(known.layout.geometry, known.layout.slots_of_device), std::nullopt, "", "", ""};
   } else {
-    FLEXPERT_ASSIGN(other, read_layout(options.other, options, known.layout.geometry));
+    PlaceOptions shape = options;  // a form that does not say its devices has those of the other
+    if (!shape.cluster.devices && shape.cluster.device_slots.empty()) shape.cluster.devices = known.layout.devices();
+    FLEXPERT_ASSIGN(other, read_layout(options.other, shape, known.layout.geometry));
   }
   if (pair.from.layout.slots_of_device != pair.to.layout.slots_of_device)
     return fail(ErrorCode::kInvalidArgument, "the layouts have different slots: {} devices with {} slots in all, and {} with {}; only layouts of the same slots can be compared",

@@ -63,8 +63,8 @@ Result<EngineLayout> layout_of(const RoutingTable& table) {
 Result<ExpertCounts> engine_counts(const net::Address& address) {
   FLEXPERT_ASSIGN(const std::optional<std::string> body, body_if_known(address, "/internal/expert-loads"));
   if (!body)
-    return fail(ErrorCode::kNotFound, "engine has no /internal/expert-loads, so it is not `flexpert serve`; record from SGLang with `flexpert place record http://{} --via sglang`: {}",
-                address.to_string(), address.to_string());
+    return fail(ErrorCode::kNotFound, "no /internal/expert-loads there: counts come from a model server (`flexpert serve`); from SGLang with `flexpert place record --via sglang`: {}",
+                address.to_string());
   FLEXPERT_ASSIGN(const codec::ExpertLoadReport report, codec::decode_expert_load_report(*body));
   return ExpertCounts{report.geometry, std::vector<double>(report.rows.begin(), report.rows.end()), report.tokens};
 }

@@ -30,6 +30,7 @@ TEST(PlaceExchange, LayoutsComeBackUnchangedFromEveryForm) {
     ASSERT_EQ(done.exit_code, 0) << format << ": " << done.output;
     from = files.at(std::string(format) + ".json");
   }
+  EXPECT_EQ(place({"diff", files.at("plan.json"), files.at("sglang.json")}).exit_code, 0) << "the devices are the plan's";
   const Finished diff = place({"diff", files.at("plan.json"), from, "--json"});
   ASSERT_EQ(diff.exit_code, 0) << diff.output;
   EXPECT_EQ(boost::json::parse(diff.output).at("changed").to_number<int>(), 0) << diff.output;
