@@ -22,13 +22,14 @@ constexpr Case kCases[] = {
 };
 
 Result<bool> golden() {
-  const ExpertCounts counts{{2, 12}, {90, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86, 20, 107, 104, 64, 19, 197, 187, 157, 172, 86, 16, 27}, 0};
+  const ExpertCounts counts{
+      {2, 12}, {90, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86, 20, 107, 104, 64, 19, 197, 187, 157, 172, 86, 16, 27}, 0};
   FLEXPERT_ASSIGN(const auto hierarchical, placement::plan_eplb(counts, {16, 4, 2, 8}));
   FLEXPERT_ASSIGN(const auto global, placement::plan_eplb(counts, {16, 3, 2, 8}));
   return hierarchical.expert_of_slot == std::vector<std::int32_t>{5, 6,  5, 7, 8, 4,  3, 4, 10, 9, 10, 2, 0, 1, 11, 1,
                                                                   7, 10, 6, 8, 6, 11, 8, 9, 2,  4, 5,  1, 5, 0, 3,  1} &&
-         global.expert_of_slot == std::vector<std::int32_t>{10, 6,  10, 7, 0, 2,  11, 4, 5, 9, 5, 4, 8, 3, 1, 1,
-                                                            1,  10, 2,  4, 5, 11, 5,  0, 6, 7, 6, 3, 8, 8, 9, 7};
+         global.expert_of_slot ==
+             std::vector<std::int32_t>{10, 6, 10, 7, 0, 2, 11, 4, 5, 9, 5, 4, 8, 3, 1, 1, 1, 10, 2, 4, 5, 11, 5, 0, 6, 7, 6, 3, 8, 8, 9, 7};
 }
 
 Result<void> measure(Figures& figures) {

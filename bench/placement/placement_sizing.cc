@@ -52,10 +52,12 @@ Result<void> measure(const std::string& folder, Figures& figures) {
         };
         FLEXPERT_ASSIGN(const double any, saving(first.uniform_any_balancedness, first.uniform_any_slots));
         FLEXPERT_ASSIGN(const double engine, saving(first.uniform_balancedness, first.uniform_slots));
-        figures.note(name + ".saved_of_uniform", any, fmt::format("% ({} slots of {} a layer, balancedness {:.4f})", first.uniform_any_slots,
-                                                                  first.uniform_any_redundant, first.uniform_any_balancedness));
-        figures.note(name + ".saved_of_divisible", engine, fmt::format("% ({} slots of {} a layer, balancedness {:.4f})", first.uniform_slots,
-                                                                       first.uniform_redundant, first.uniform_balancedness));
+        figures.note(name + ".saved_of_uniform", any,
+                     fmt::format("% ({} slots of {} a layer, balancedness {:.4f})", first.uniform_any_slots, first.uniform_any_redundant,
+                                 first.uniform_any_balancedness));
+        figures.note(name + ".saved_of_divisible", engine,
+                     fmt::format("% ({} slots of {} a layer, balancedness {:.4f})", first.uniform_slots, first.uniform_redundant,
+                                 first.uniform_balancedness));
         best_any.consider(any, name);
         best_engine.consider(engine, name);
         all_any.push_back(any);
@@ -64,12 +66,16 @@ Result<void> measure(const std::string& folder, Figures& figures) {
     }
   figures.note("median_saved_of_uniform", quantile(all_any, 0.5), "%");
   figures.note("median_saved_of_divisible", quantile(all_engine, 0.5), "%");
-  const auto at_bar = [](const std::vector<double>& all) { return static_cast<double>(std::count_if(all.begin(), all.end(), [](double x) { return x >= kBar; })); };
+  const auto at_bar = [](const std::vector<double>& all) {
+    return static_cast<double>(std::count_if(all.begin(), all.end(), [](double x) { return x >= kBar; }));
+  };
   figures.note("sizings", static_cast<double>(all_any.size()), "loads x devices x goals");
   figures.note("sizings_with_30_saved_of_uniform", at_bar(all_any), "");
   figures.note("sizings_with_30_saved_of_divisible", at_bar(all_engine), "");
-  figures.hold("best_saved_of_uniform", best_any.saved, "% of redundant slots, " + best_any.where, fmt::format(">={}", kBar), best_any.saved >= kBar);
-  figures.hold("best_saved_of_divisible", best_engine.saved, "% of redundant slots, " + best_engine.where, fmt::format(">={}", kBar), best_engine.saved >= kBar);
+  figures.hold("best_saved_of_uniform", best_any.saved, "% of redundant slots, " + best_any.where, fmt::format(">={}", kBar),
+               best_any.saved >= kBar);
+  figures.hold("best_saved_of_divisible", best_engine.saved, "% of redundant slots, " + best_engine.where, fmt::format(">={}", kBar),
+               best_engine.saved >= kBar);
   return {};
 }
 
@@ -81,10 +87,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s EXPERT_LOADS_FOLDER\n", argv[0]);
     return 2;
   }
-  flexpert::bench::Figures figures("placement-sizing",
-                                   "size_slots() on DeepSeek-V2-Lite counts of four tasks and gpt-oss-20b counts of 32 topics; for each load, devices "
-                                   "and goal: the smallest uniform layout that reaches the goal (any number of slots; and slots that divide by devices, "
-                                   "as engines demand), then the uneven layout that reaches what that uniform one reaches; the same planner for all");
+  flexpert::bench::Figures figures(
+      "placement-sizing",
+      "size_slots() on DeepSeek-V2-Lite counts of four tasks and gpt-oss-20b counts of 32 topics; for each load, devices "
+      "and goal: the smallest uniform layout that reaches the goal (any number of slots; and slots that divide by devices, "
+      "as engines demand), then the uneven layout that reaches what that uniform one reaches; the same planner for all");
   const auto done = flexpert::bench::measure(argv[1], figures);
   if (!done) std::fprintf(stderr, "placement-sizing: %s\n", done.error().message.c_str());
   return figures.verdict(done.has_value());

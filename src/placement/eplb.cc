@@ -12,15 +12,17 @@ Result<void> check(const ExpertCounts& counts, const EplbShape& shape) {
   FLEXPERT_TRY(validate(counts));
   const std::uint32_t experts = counts.geometry.experts;
   if (shape.devices == 0 || shape.nodes == 0 || shape.groups == 0)
-    return fail(ErrorCode::kInvalidArgument, "eplb: needs at least one device, node and group: {} devices, {} nodes, {} groups", shape.devices,
-                shape.nodes, shape.groups);
+    return fail(ErrorCode::kInvalidArgument, "eplb: needs at least one device, node and group: {} devices, {} nodes, {} groups",
+                shape.devices, shape.nodes, shape.groups);
   if (shape.replicas < experts)
-    return fail(ErrorCode::kInvalidArgument, "eplb: needs a replica of each of the {} experts: {} replicas; raise replicas", experts, shape.replicas);
+    return fail(ErrorCode::kInvalidArgument, "eplb: needs a replica of each of the {} experts: {} replicas; raise replicas", experts,
+                shape.replicas);
   if (shape.replicas > kMostReplicas || std::uint64_t{shape.replicas} * counts.geometry.layers > kMostSlots)
-    return fail(ErrorCode::kInvalidArgument, "eplb: at most {} replicas a layer and {} in all: {} in {} layers; lower replicas", kMostReplicas,
-                kMostSlots, shape.replicas, counts.geometry.layers);
+    return fail(ErrorCode::kInvalidArgument, "eplb: at most {} replicas a layer and {} in all: {} in {} layers; lower replicas",
+                kMostReplicas, kMostSlots, shape.replicas, counts.geometry.layers);
   if (shape.replicas % shape.devices != 0)
-    return fail(ErrorCode::kInvalidArgument, "eplb: replicas must divide by devices: {} replicas, {} devices", shape.replicas, shape.devices);
+    return fail(ErrorCode::kInvalidArgument, "eplb: replicas must divide by devices: {} replicas, {} devices", shape.replicas,
+                shape.devices);
   if (shape.groups % shape.nodes != 0) return {};  // global: groups and nodes do not matter
   if (experts % shape.groups != 0)
     return fail(ErrorCode::kInvalidArgument, "eplb: experts must divide by groups: {} experts, {} groups", experts, shape.groups);

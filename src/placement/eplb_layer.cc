@@ -80,13 +80,15 @@ void EplbLayer::plan(std::span<const double> loads, std::span<std::int32_t> slot
   }
   pack(group_loads_, nodes_, place_of_group_);
   for (std::uint32_t g = 0; g < groups_; ++g)
-    std::iota(expert_at_.begin() + place_of_group_[g] * group_size, expert_at_.begin() + (place_of_group_[g] + 1) * group_size, g * group_size);
+    std::iota(expert_at_.begin() + place_of_group_[g] * group_size, expert_at_.begin() + (place_of_group_[g] + 1) * group_size,
+              g * group_size);
 
   for (std::uint32_t n = 0; n < nodes_; ++n) {
     const std::span members = std::span(expert_at_).subspan(static_cast<std::size_t>(n) * experts_of_node_, experts_of_node_);
     for (std::uint32_t i = 0; i < experts_of_node_; ++i) node_loads_[i] = loads_[members[i]];
     replicate(node_loads_, replicas_of_node_);
-    for (std::uint32_t r = 0; r < replicas_of_node_; ++r) shares_[r] = node_loads_[expert_of_[r]] / static_cast<float>(copies_[expert_of_[r]]);
+    for (std::uint32_t r = 0; r < replicas_of_node_; ++r)
+      shares_[r] = node_loads_[expert_of_[r]] / static_cast<float>(copies_[expert_of_[r]]);
     pack(shares_, devices_of_node_, place_of_replica_);
     const auto of_node = slots.subspan(static_cast<std::size_t>(n) * replicas_of_node_, replicas_of_node_);
     for (std::uint32_t r = 0; r < replicas_of_node_; ++r) of_node[place_of_replica_[r]] = static_cast<std::int32_t>(members[expert_of_[r]]);

@@ -140,7 +140,8 @@ void LayerPacking::write(std::span<std::int32_t> slots) const {
   for (const Device& device : devices_) std::copy_n(now_.expert_at.begin() + device.first, device.room, slots.begin() + device.slot);
 }
 
-double LayerPacking::plan(std::span<const double> loads, std::uint32_t replicas, std::span<std::int32_t> slots, const PackingEffort& effort) {
+double LayerPacking::plan(std::span<const double> loads, std::uint32_t replicas, std::span<std::int32_t> slots,
+                          const PackingEffort& effort) {
   take(loads);
   choose_counts(replicas);
   deal();

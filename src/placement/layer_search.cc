@@ -107,7 +107,8 @@ bool LayerPacking::try_recount(std::uint32_t gains, std::uint32_t loses, std::ui
   const double before = now_.level[busiest()] * kGain;
   saved_ = now_;
   compared_ += now_.holds.size() / 8;  // what the copy takes
-  const auto place = static_cast<std::uint32_t>(std::find(now_.expert_at.begin() + devices_[device].first, now_.expert_at.end(), out) - now_.expert_at.begin());
+  const auto place = static_cast<std::uint32_t>(std::find(now_.expert_at.begin() + devices_[device].first, now_.expert_at.end(), out) -
+                                                now_.expert_at.begin());
   put(device, place, kEmptySlot);
   set_copies(loses, now_.copies[loses] - 1);
   set_copies(gains, now_.copies[gains] + 1);
@@ -128,7 +129,9 @@ bool LayerPacking::recount(double goal, const PackingEffort& effort) {
     const double harm_f = loads_[f] / (now_.copies[f] - 1);
     return harm_e != harm_f ? harm_e < harm_f : e < f;
   };
-  const auto largest = [&](std::uint32_t e, std::uint32_t f) { return now_.share[e] != now_.share[f] ? now_.share[e] > now_.share[f] : e < f; };
+  const auto largest = [&](std::uint32_t e, std::uint32_t f) {
+    return now_.share[e] != now_.share[f] ? now_.share[e] > now_.share[f] : e < f;
+  };
   const auto keep = [](std::vector<std::uint32_t>& list, const auto& order) {
     const std::size_t count = std::min(list.size(), kCandidates);
     std::partial_sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count), list.end(), order);

@@ -36,7 +36,8 @@ MaxLoadBound::MaxLoadBound(const ExpertCluster& cluster) : speed_sum_{0}, slot_s
   most_slots_ = slots.back();
   // With k more slots than k - 1, the devices that have as many as k count once more.
   for (std::uint64_t k = 1; k <= std::min<std::uint64_t>(most_slots_, 64); ++k)
-    pigeon_holes_.push_back(pigeon_holes_.back() + static_cast<std::uint64_t>(slots.end() - std::lower_bound(slots.begin(), slots.end(), k)));
+    pigeon_holes_.push_back(pigeon_holes_.back() +
+                            static_cast<std::uint64_t>(slots.end() - std::lower_bound(slots.begin(), slots.end(), k)));
 }
 
 MaxLoadBound::Need MaxLoadBound::need(double limit) const {
@@ -96,7 +97,8 @@ bool MaxLoadBound::company_fits(double limit, double load, std::uint64_t others,
 
 bool MaxLoadBound::company_fits(double limit, const Need& need) {
   const double share = limit * fastest_;
-  const auto light = static_cast<std::size_t>(loads_.end() - std::partition_point(loads_.begin(), loads_.end(), [&](double load) { return load > share / 2; }));
+  const auto light = static_cast<std::size_t>(
+      loads_.end() - std::partition_point(loads_.begin(), loads_.end(), [&](double load) { return load > share / 2; }));
   const std::size_t all_singles = loads_.size() - need.heavy;
   split_.clear();
   for (std::size_t e = 0; e < need.heavy; ++e) {

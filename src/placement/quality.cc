@@ -19,7 +19,8 @@ class EplbStart {
  public:
   EplbStart(const ExpertCluster& cluster, std::uint32_t experts) : cluster_(cluster), slots_(cluster.slots()), copies_(experts) {
     const std::uint32_t room = cluster.devices.front().slots;
-    if (room > experts || std::any_of(cluster.devices.begin(), cluster.devices.end(), [&](const ExpertDevice& d) { return !d.alive || d.slots != room; }))
+    if (room > experts ||
+        std::any_of(cluster.devices.begin(), cluster.devices.end(), [&](const ExpertDevice& d) { return !d.alive || d.slots != room; }))
       return;
     eplb_.emplace(experts, EplbShape{cluster.slots(), 1, 1, static_cast<std::uint32_t>(cluster.devices.size())});
   }
@@ -58,17 +59,21 @@ class EplbStart {
 std::vector<Reason> reasons_of(const ExpertCluster& cluster, std::uint32_t room, std::uint32_t experts, const Balance& balance) {
   std::vector<Reason> out;
   out.push_back({"from_scratch",
-                 fmt::format("{} replicas of {} experts a layer; balancedness {:.4f}, at most {:.4f} is possible; busiest devices {:.2f} % over the lower bound",
+                 fmt::format("{} replicas of {} experts a layer; balancedness {:.4f}, at most {:.4f} is possible; busiest devices {:.2f} % "
+                             "over the lower bound",
                              room, experts, balance.balancedness, balance.bound, 100 * balance.gap),
                  {{"replicas", room}, {"balancedness", balance.balancedness}, {"bound", balance.bound}, {"gap", balance.gap}}});
   const auto dead = std::count_if(cluster.devices.begin(), cluster.devices.end(), [](const ExpertDevice& d) { return !d.alive; });
   if (dead > 0)
-    out.push_back({"dead_devices", fmt::format("{} devices are dead: their slots stay empty", dead), {{"devices", static_cast<double>(dead)}}});
+    out.push_back(
+        {"dead_devices", fmt::format("{} devices are dead: their slots stay empty", dead), {{"devices", static_cast<double>(dead)}}});
   std::uint32_t surplus = 0;
   for (const ExpertDevice& device : cluster.devices)
     if (device.alive && device.slots > experts) surplus += device.slots - experts;
   if (surplus > 0)
-    out.push_back({"surplus_slots", fmt::format("{} slots a layer stay empty: their devices have every expert already", surplus), {{"slots", surplus}}});
+    out.push_back({"surplus_slots",
+                   fmt::format("{} slots a layer stay empty: their devices have every expert already", surplus),
+                   {{"slots", surplus}}});
   return out;
 }
 
@@ -78,10 +83,12 @@ Result<PlacementPlan> plan_quality(const ExpertCounts& counts, const ExpertClust
   FLEXPERT_TRY(validate(counts));
   FLEXPERT_TRY(validate(cluster));
   const std::uint32_t experts = counts.geometry.experts;
-  if (experts > kMostExperts) return fail(ErrorCode::kInvalidArgument, "quality plan: at most {} experts a layer: {}", kMostExperts, experts);
+  if (experts > kMostExperts)
+    return fail(ErrorCode::kInvalidArgument, "quality plan: at most {} experts a layer: {}", kMostExperts, experts);
   LayerPacking packing(cluster, experts);
   if (packing.room() < experts)
-    return fail(ErrorCode::kInvalidArgument, "quality plan: {} experts need as many slots on living devices: there are {}; add slots", experts, packing.room());
+    return fail(ErrorCode::kInvalidArgument, "quality plan: {} experts need as many slots on living devices: there are {}; add slots",
+                experts, packing.room());
   EplbStart eplb(cluster, experts);
   PlacementPlan out;
   out.mode = "quality";

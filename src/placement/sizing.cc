@@ -54,7 +54,8 @@ class ReachTable {
   /// Returns what a layer reaches with at most this many.
   [[nodiscard]] Reach within(std::uint32_t layer, std::uint32_t redundant) const {
     const auto& row = rows_[layer];
-    return *std::prev(std::upper_bound(row.begin() + 1, row.end(), redundant, [](std::uint32_t r, const Reach& reach) { return r < reach.redundant; }));
+    return *std::prev(
+        std::upper_bound(row.begin() + 1, row.end(), redundant, [](std::uint32_t r, const Reach& reach) { return r < reach.redundant; }));
   }
   /// Steps of a layer, each better than the one before; the first without redundancy.
   [[nodiscard]] const std::vector<Reach>& steps(std::uint32_t layer) const { return rows_[layer]; }
@@ -113,10 +114,12 @@ std::vector<std::uint32_t> fewest(const ReachTable& table, std::uint32_t layers,
   for (std::uint32_t l = 0; l < layers; ++l) {
     std::fill(next.begin(), next.end(), kNever);
     const auto& steps = table.steps(l);
-    for (std::size_t s = 0; s < steps.size() && s < (table.loaded(l) ? steps.size() : 1); ++s) {
-      const double value = table.loaded(l) ? steps[s].balancedness : 0;
+    const bool loaded = table.loaded(l);  // a layer without load does not count, and needs nothing
+    for (std::size_t s = 0; s < (loaded ? steps.size() : 1); ++s) {
+      const double value = loaded ? steps[s].balancedness : 0;
       for (std::uint64_t used = steps[s].redundant; used <= most; ++used)
-        if (const double with = sum[used - steps[s].redundant] + value; with > next[used]) next[used] = with, choice[l][used] = static_cast<std::uint16_t>(s);
+        if (const double with = sum[used - steps[s].redundant] + value; with > next[used])
+          next[used] = with, choice[l][used] = static_cast<std::uint16_t>(s);
     }
     std::swap(sum, next);
   }
@@ -138,7 +141,8 @@ PlacementPlan ragged_plan(const ExpertCounts& counts, std::uint32_t devices, std
   const std::uint32_t widest = (experts + *std::max_element(sizing.redundant.begin(), sizing.redundant.end()) + devices - 1) / devices;
   PlacementPlan out;
   out.mode = "sized";
-  out.layout = {counts.geometry, std::vector<std::uint32_t>(devices, widest), std::vector<std::int32_t>(std::size_t{counts.geometry.layers} * devices * widest, kEmptySlot)};
+  out.layout = {counts.geometry, std::vector<std::uint32_t>(devices, widest),
+                std::vector<std::int32_t>(std::size_t{counts.geometry.layers} * devices * widest, kEmptySlot)};
   std::vector<std::uint64_t> held(devices, 0);
   std::vector<std::int32_t> slots;
   std::vector<std::uint32_t> order(devices);
@@ -147,13 +151,16 @@ PlacementPlan ragged_plan(const ExpertCounts& counts, std::uint32_t devices, std
     table.plan(l, sizing.redundant[l], slots);
     const std::size_t each = slots.size() / devices;
     const auto of = [&](std::uint32_t d) { return std::span<const std::int32_t>(slots).subspan(d * each, each); };
-    const auto replicas = [&](std::uint32_t d) { return each - static_cast<std::size_t>(std::count(of(d).begin(), of(d).end(), kEmptySlot)); };
+    const auto replicas = [&](std::uint32_t d) {
+      return each - static_cast<std::size_t>(std::count(of(d).begin(), of(d).end(), kEmptySlot));
+    };
     std::iota(order.begin(), order.end(), 0U);
     std::iota(fullest.begin(), fullest.end(), 0U);
     std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return held[a] < held[b]; });
     std::stable_sort(fullest.begin(), fullest.end(), [&](std::uint32_t a, std::uint32_t b) { return replicas(a) > replicas(b); });
     for (std::uint32_t i = 0; i < devices; ++i) {
-      std::copy_if(of(fullest[i]).begin(), of(fullest[i]).end(), out.layout.layer(l).begin() + static_cast<std::ptrdiff_t>(order[i]) * widest,
+      std::copy_if(of(fullest[i]).begin(), of(fullest[i]).end(),
+                   out.layout.layer(l).begin() + static_cast<std::ptrdiff_t>(order[i]) * widest,
                    [](std::int32_t e) { return e != kEmptySlot; });
       held[order[i]] += replicas(fullest[i]);
     }
@@ -172,8 +179,8 @@ Result<void> check(const ExpertCounts& counts, std::uint32_t devices, std::uint3
   if (counts.geometry.layers > kMostLayers)
     return fail(ErrorCode::kInvalidArgument, "sizing: at most {} layers: {}", kMostLayers, counts.geometry.layers);
   if (counts.geometry.experts > kMostExperts || std::uint64_t{counts.geometry.experts} * devices > kMostPairs)
-    return fail(ErrorCode::kInvalidArgument, "sizing: at most {} experts, and {} experts times devices: {} experts, {} devices", kMostExperts, kMostPairs,
-                counts.geometry.experts, devices);
+    return fail(ErrorCode::kInvalidArgument, "sizing: at most {} experts, and {} experts times devices: {} experts, {} devices",
+                kMostExperts, kMostPairs, counts.geometry.experts, devices);
   return {};
 }
 
@@ -192,7 +199,8 @@ Result<Sizing> size_slots(const ExpertCounts& counts, std::uint32_t devices, std
   // The same for all: the first number with which the mean is there.
   std::uint32_t tried = 0;
   table.extend(0);
-  while (table.mean_within(tried) < wanted && tried < most && !table.exhausted()) table.extend(tried = std::min(ReachTable::next_step(tried), most));
+  while (table.mean_within(tried) < wanted && tried < most && !table.exhausted())
+    table.extend(tried = std::min(ReachTable::next_step(tried), most));
   out.uniform_any_redundant = tried;
   out.uniform_any_slots = std::uint64_t{layers} * tried;
   out.uniform_any_balancedness = table.mean_within(tried);
@@ -210,19 +218,21 @@ Result<Sizing> size_slots(const ExpertCounts& counts, std::uint32_t devices, std
   out.plan = ragged_plan(counts, devices, nodes, table, out);
   out.balancedness = out.plan.balance.balancedness;
   const double saved = out.uniform_slots > 0 ? 1 - static_cast<double>(out.redundant_slots) / static_cast<double>(out.uniform_slots) : 0;
-  out.plan.reasons.push_back({"sized",
-                              fmt::format("{} redundant slots, uneven over {} layers, reach a balancedness of {:.4f}; the same number in every layer takes {} "
-                                          "({} if slots divide by devices)",
-                                          out.redundant_slots, layers, out.balancedness, out.uniform_any_slots, out.uniform_slots),
-                              {{"redundant_slots", static_cast<double>(out.redundant_slots)},
-                               {"uniform_slots", static_cast<double>(out.uniform_slots)},
-                               {"uniform_any_slots", static_cast<double>(out.uniform_any_slots)},
-                               {"saved_of_uniform", saved},
-                               {"balancedness", out.balancedness}}});
+  out.plan.reasons.push_back(
+      {"sized",
+       fmt::format("{} redundant slots, uneven over {} layers, reach a balancedness of {:.4f}; the same number in every layer takes {} "
+                   "({} if slots divide by devices)",
+                   out.redundant_slots, layers, out.balancedness, out.uniform_any_slots, out.uniform_slots),
+       {{"redundant_slots", static_cast<double>(out.redundant_slots)},
+        {"uniform_slots", static_cast<double>(out.uniform_slots)},
+        {"uniform_any_slots", static_cast<double>(out.uniform_any_slots)},
+        {"saved_of_uniform", saved},
+        {"balancedness", out.balancedness}}});
   if (!out.reached)
-    out.plan.reasons.push_back({"goal_not_reached",
-                                fmt::format("no layout within {} redundant slots a layer was found with a balancedness of {:.4f}", most, goal.balancedness),
-                                {{"max_redundant", most}, {"balancedness", goal.balancedness}}});
+    out.plan.reasons.push_back(
+        {"goal_not_reached",
+         fmt::format("no layout within {} redundant slots a layer was found with a balancedness of {:.4f}", most, goal.balancedness),
+         {{"max_redundant", most}, {"balancedness", goal.balancedness}}});
   return out;
 }
 

@@ -34,7 +34,8 @@ class Tournament {
   void start(std::span<const std::uint64_t> keys) {
     leaves_ = std::bit_ceil(std::max<std::uint32_t>(static_cast<std::uint32_t>(keys.size()), 1));
     std::copy(keys.begin(), keys.end(), tree_.begin() + leaves_);
-    std::fill(tree_.begin() + leaves_ + static_cast<std::ptrdiff_t>(keys.size()), tree_.begin() + 2 * static_cast<std::ptrdiff_t>(leaves_), kOut);
+    std::fill(tree_.begin() + leaves_ + static_cast<std::ptrdiff_t>(keys.size()), tree_.begin() + 2 * static_cast<std::ptrdiff_t>(leaves_),
+              kOut);
     for (std::uint32_t i = leaves_; --i > 0;) tree_[i] = std::min(tree_[2 * i], tree_[2 * i + 1]);
   }
   [[nodiscard]] std::uint64_t best() const { return tree_[1]; }

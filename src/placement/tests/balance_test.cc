@@ -55,7 +55,8 @@ TEST(Balance, SaysWhatDoesNotMatch) {
   const ExpertCounts counts{{1, 2}, {1, 1}, 0};
   const ExpertLayout layout = layout_of({1, 2}, {1, 1}, {0, 1});
   EXPECT_TRUE(check_match(layout, ExpertCluster::uniform(2, 1, 1), counts));
-  EXPECT_EQ(check_match(layout, ExpertCluster::uniform(2, 1, 2), counts).error().message, "device 0 has 1 slots in the layout, 2 in the cluster");
+  EXPECT_EQ(check_match(layout, ExpertCluster::uniform(2, 1, 2), counts).error().message,
+            "device 0 has 1 slots in the layout, 2 in the cluster");
   EXPECT_EQ(check_match(layout, ExpertCluster::uniform(1, 1, 2), counts).error().message, "the layout has 2 devices, the cluster 1");
   EXPECT_EQ(check_match(layout, ExpertCluster::uniform(2, 1, 1), {{1, 3}, {1, 1, 1}, 0}).error().message,
             "the layout has 1 layers x 2 experts, the counts 1 x 3");

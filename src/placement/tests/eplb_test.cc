@@ -78,7 +78,8 @@ struct Reference {
       for (const std::size_t i : replica) shares.push_back(weights[members[i]] / copies[i]);
       const Packed packed = balanced_packing(shares, devices / nodes);
       for (std::size_t r = 0; r < replica.size(); ++r)
-        out[node * (replicas / nodes) + packed.pack[r] * (replicas / devices) + packed.rank[r]] = static_cast<std::int32_t>(members[replica[r]]);
+        out[node * (replicas / nodes) + packed.pack[r] * (replicas / devices) + packed.rank[r]] =
+            static_cast<std::int32_t>(members[replica[r]]);
     }
     return out;
   }
@@ -127,7 +128,8 @@ TEST(Eplb, EqualsTheReferenceOnRandomInputs) {
     for (std::uint32_t l = 0; l < 2; ++l) {
       const std::vector<float> weights(counts.layer(l).begin(), counts.layer(l).end());
       ASSERT_EQ(rows(*plan)[l], Reference::layer(weights, replicas, groups, nodes, devices))
-          << "round " << round << ": " << experts << " -> " << replicas << ", " << groups << " groups, " << nodes << " nodes, " << devices << " devices";
+          << "round " << round << ": " << experts << " -> " << replicas << ", " << groups << " groups, " << nodes << " nodes, " << devices
+          << " devices";
     }
   }
   EXPECT_GT(global, 100);

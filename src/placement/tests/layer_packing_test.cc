@@ -26,7 +26,8 @@ double max_load(const std::vector<double>& loads, const ExpertCluster& cluster, 
   for (const ExpertDevice& device : cluster.devices) {
     double load = 0;
     for (std::size_t s = first; s < first + device.slots; ++s)
-      if (slots[s] != kEmptySlot) load += loads[static_cast<std::size_t>(slots[s])] / static_cast<double>(std::count(slots.begin(), slots.end(), slots[s]));
+      if (slots[s] != kEmptySlot)
+        load += loads[static_cast<std::size_t>(slots[s])] / static_cast<double>(std::count(slots.begin(), slots.end(), slots[s]));
     most = std::max(most, load / device.speed);
     first += device.slots;
   }

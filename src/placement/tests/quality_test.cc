@@ -34,7 +34,8 @@ void expect_sound(const PlacementPlan& plan, const ExpertCluster& cluster, const
     std::size_t slot = 0;
     for (const ExpertDevice& device : cluster.devices) {
       const auto held = plan.layout.layer(l).subspan(slot, device.slots);
-      const auto filled = static_cast<std::uint32_t>(std::count_if(held.begin(), held.end(), [](std::int32_t e) { return e != kEmptySlot; }));
+      const auto filled =
+          static_cast<std::uint32_t>(std::count_if(held.begin(), held.end(), [](std::int32_t e) { return e != kEmptySlot; }));
       ASSERT_EQ(filled, device.alive ? std::min(device.slots, counts.geometry.experts) : 0U);
       slot += device.slots;
     }
@@ -50,7 +51,8 @@ TEST(Quality, IsNeverWorseThanEplbWithoutDuplicates) {
   for (int round = 0; round < 150; ++round) {
     const auto devices = static_cast<std::uint32_t>(1 + rng.below(12));
     const auto experts = static_cast<std::uint32_t>(1 + rng.below(40));
-    const std::uint32_t slots = std::min<std::uint32_t>(experts, (experts + devices - 1) / devices + static_cast<std::uint32_t>(rng.below(3)));
+    const std::uint32_t slots =
+        std::min<std::uint32_t>(experts, (experts + devices - 1) / devices + static_cast<std::uint32_t>(rng.below(3)));
     const ExpertCounts counts = drawn_counts(rng, {2, experts});
     const auto cluster = ExpertCluster::uniform(devices, 1, slots);
     const auto plan = plan_quality(counts, cluster);
@@ -61,7 +63,8 @@ TEST(Quality, IsNeverWorseThanEplbWithoutDuplicates) {
       if (eplb.layers[l].duplicates > 0) continue;
       ++compared;
       better += plan->balance.layers[l].max_load < 0.999 * eplb.layers[l].max_load;
-      ASSERT_LE(plan->balance.layers[l].max_load, eplb.layers[l].max_load * (1 + 1e-12)) << experts << " experts on " << devices << " x " << slots;
+      ASSERT_LE(plan->balance.layers[l].max_load, eplb.layers[l].max_load * (1 + 1e-12))
+          << experts << " experts on " << devices << " x " << slots;
     }
   }
   EXPECT_GT(compared, 100);

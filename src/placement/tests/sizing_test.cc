@@ -20,7 +20,8 @@ ExpertCounts with_hot_experts(const std::vector<double>& hot, std::uint32_t expe
 }
 
 std::uint64_t filled(const ExpertLayout& layout) {
-  return layout.expert_of_slot.size() - static_cast<std::size_t>(std::count(layout.expert_of_slot.begin(), layout.expert_of_slot.end(), kEmptySlot));
+  return layout.expert_of_slot.size() -
+         static_cast<std::size_t>(std::count(layout.expert_of_slot.begin(), layout.expert_of_slot.end(), kEmptySlot));
 }
 
 TEST(Sizing, GivesSlotsToTheLayerThatNeedsThem) {
