@@ -12,6 +12,7 @@
 #include "controller/api.h"
 #include "controller/capacity_probe.h"
 #include "controller/controller.h"
+#include "controller/controller_metrics.h"
 #include "controller/fleet_book.h"
 #include "controller/json_caller.h"
 #include "controller/placement_json.h"
@@ -114,15 +115,7 @@ struct Controller::Impl {
   net::TimerId drain_timer = 0;
   std::move_only_function<void()> drained;
 
-  struct Metrics {
-    telemetry::Counter cycles, decisions, poll_failures, publish_failures, windows;
-    telemetry::Gauge epoch, replicas, capacity, imbalance, dry_run;
-    std::map<std::string, telemetry::Gauge> servers;  ///< expert servers by state
-    telemetry::Histogram settle_s;
-    telemetry::Gauge placement_age, expected, measured, even_split, bound;
-    telemetry::Histogram plan_s, rebalance_s;
-    std::map<std::string, telemetry::Counter> moved_slots, moved_bytes, outcomes;  ///< by cause, by cause, by outcome
-  } metric;
+  ControllerMetrics metric;
   std::optional<TimePoint> published_at;
   std::optional<TimePoint> rebalance_began;  ///< of the one whose table is on its way
   std::optional<RebalanceReport> last_rebalance;
