@@ -1,12 +1,12 @@
 #include "placement/recovery_layer.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 namespace flexpert::placement {
 namespace {
 
-constexpr std::uint32_t kNone = UINT32_MAX;
 /// The busiest device exchanges experts with so many of the least busy ones.
 constexpr std::size_t kPartners = 8;
 /// So many spare slots are compared at once: more than any fleet has, so that time does not grow with their square.
@@ -30,9 +30,10 @@ RecoveryLayer::RecoveryLayer(const ExpertCluster& cluster, std::uint32_t experts
   first_slot_.push_back(static_cast<std::uint32_t>(device_of_.size()));
   row_.resize(device_of_.size());
   replicas_.resize(experts);
+  share_.resize(experts);
   first_holder_.resize(experts);
   next_.resize(device_of_.size());
-  wanted_.resize(experts);
+  needed_.resize(experts, 1);
   load_.resize(cluster.devices.size());
 }
 
@@ -50,8 +51,10 @@ void RecoveryLayer::begin(std::span<const std::int32_t> row, std::span<const dou
     ++replicas_[expert];
   }
   orphans_.clear();
-  for (std::uint32_t e = 0; e < replicas_.size(); ++e)
+  for (std::uint32_t e = 0; e < replicas_.size(); ++e) {
+    share_[e] = replicas_[e] > 0 ? loads_[e] / replicas_[e] : 0;
     if (replicas_[e] == 0) orphans_.push_back(e);
+  }
   refresh_loads();
 }
 
@@ -69,7 +72,7 @@ double RecoveryLayer::balancedness() const {
 }
 
 void RecoveryLayer::choose_served() {
-  std::fill(wanted_.begin(), wanted_.end(), true);
+  std::fill(needed_.begin(), needed_.end(), 1U);
   if (living_slots_.size() >= replicas_.size()) return;
   order_.resize(replicas_.size());
   std::iota(order_.begin(), order_.end(), 0U);
@@ -78,13 +81,7 @@ void RecoveryLayer::choose_served() {
     if ((replicas_[a] > 0) != (replicas_[b] > 0)) return replicas_[a] > 0;  // what lives need not move
     return a < b;
   });
-  for (std::size_t i = living_slots_.size(); i < order_.size(); ++i) wanted_[order_[i]] = false;
-}
-
-bool RecoveryLayer::redundant(std::uint32_t slot) const {
-  if (row_[slot] == kEmptySlot) return true;
-  const auto expert = static_cast<std::size_t>(row_[slot]);
-  return replicas_[expert] > 1 || !wanted_[expert];
+  for (std::size_t i = living_slots_.size(); i < order_.size(); ++i) needed_[order_[i]] = 0;
 }
 
 void RecoveryLayer::collect_spares(std::uint32_t but_on) {
@@ -106,9 +103,9 @@ bool RecoveryLayer::apart(std::uint32_t expert, std::uint32_t device, std::uint3
 
 void RecoveryLayer::set(std::uint32_t slot, std::int32_t expert) {
   const auto shift = [&](std::uint32_t of, std::uint32_t count) {
+    const double old = share_[of];
+    const double now = share_[of] = count > 0 ? loads_[of] / count : 0;
     if (replicas_[of] > 0) {
-      const double old = loads_[of] / replicas_[of];
-      const double now = count > 0 ? loads_[of] / count : 0;
       for (std::uint32_t s = first_holder_[of]; s != kNone; s = next_[s]) load_[device_of_[s]] += (now - old) * per_load_[device_of_[s]];
     }
     replicas_[of] = count;
@@ -131,38 +128,37 @@ void RecoveryLayer::set(std::uint32_t slot, std::int32_t expert) {
   first_holder_[now] = slot;
 }
 
-double RecoveryLayer::largest_if(std::uint32_t slot, std::uint32_t expert) const {
-  const std::uint32_t device = device_of_[slot];
-  const std::int32_t old = row_[slot];
-  double largest = load_[device] + (loads_[expert] / (replicas_[expert] + 1) - part(old)) * per_load_[device];
-  if (old == kEmptySlot || replicas_[static_cast<std::size_t>(old)] < 2) return largest;
-  const double count = replicas_[static_cast<std::size_t>(old)];
-  const double more = loads_[static_cast<std::size_t>(old)] / (count * (count - 1));
-  for (std::uint32_t s = first_holder_[static_cast<std::size_t>(old)]; s != kNone; s = next_[s])
-    if (s != slot) largest = std::max(largest, load_[device_of_[s]] + more * per_load_[device_of_[s]]);
-  return largest;
-}
-
 void RecoveryLayer::serve_orphans() {
   choose_served();
   order_.clear();
   for (const std::uint32_t e : orphans_)
-    if (wanted_[e]) order_.push_back(e);
+    if (needed_[e] > 0) order_.push_back(e);
   std::stable_sort(order_.begin(), order_.end(), [&](std::uint32_t a, std::uint32_t b) { return loads_[a] > loads_[b]; });
   spare_.clear();
   for (const std::uint32_t expert : order_) {
     std::uint32_t best = kNone;
-    double least = 0;
+    double least = std::numeric_limits<double>::infinity();
     std::erase_if(spare_, [&](std::uint32_t slot) { return !redundant(slot); });
     if (spare_.empty()) collect_spares(kNone);
     for (const std::uint32_t slot : spare_) {
-      const double largest = largest_if(slot, expert);
+      const double largest = largest_if(slot, expert, least);
       if (best == kNone || largest < least) best = slot, least = largest;
     }
     if (best == kNone) return;
     set(best, static_cast<std::int32_t>(expert));
   }
   // An expert that is not wanted has its slots until another needs them; now none does.
+}
+
+void RecoveryLayer::find_partners() {
+  order_.clear();
+  for (const std::uint32_t d : living_) {
+    if (order_.size() == kPartners && load_[d] >= load_[order_.back()]) continue;
+    if (order_.size() == kPartners) order_.pop_back();
+    auto at = order_.end();
+    while (at != order_.begin() && load_[d] < load_[*(at - 1)]) --at;
+    order_.insert(at, d);
+  }
 }
 
 void RecoveryLayer::balance(std::uint32_t slots) {
@@ -186,19 +182,15 @@ void RecoveryLayer::balance(std::uint32_t slots) {
       for (const std::uint32_t slot : spare_) {
         const std::uint32_t at = device_of_[slot];
         if (row_[slot] == row_[own] || load_[at] + (one_more - part(row_[slot])) * per_load_[at] >= least) continue;
-        const double largest = std::max(relieved, largest_if(slot, of));
+        const double largest = std::max(relieved, largest_if(slot, of, least));
         if (largest < least && apart(of, at, kNone)) least = largest, first = slot, expert = row_[own];
       }
     }
     if (slots > 1) {
-      order_.assign(living_.begin(), living_.end());
-      const std::size_t partners = std::min(kPartners, order_.size());
-      std::partial_sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(partners), order_.end(),
-                        [&](std::uint32_t a, std::uint32_t b) { return load_[a] != load_[b] ? load_[a] < load_[b] : a < b; });
+      find_partners();
       for (std::uint32_t own = first_slot_[busiest]; own < first_slot_[busiest + 1]; ++own) {
         const double mine = part(row_[own]);
-        for (std::size_t p = 0; p < partners; ++p) {
-          const std::uint32_t d = order_[p];
+        for (const std::uint32_t d : order_) {
           for (std::uint32_t other = first_slot_[d]; other < first_slot_[d + 1]; ++other) {
             const double moved = mine - part(row_[other]);
             const double largest = std::max(load_[busiest] - moved * per_load_[busiest], load_[d] + moved * per_load_[d]);
