@@ -10,6 +10,8 @@
 namespace flexpert::placement {
 namespace {
 
+/// What the search's tables are made for.
+constexpr std::uint64_t kMostPairs = 1 << 26;
 /// What a move must take off a layer's busiest server, in units of the mean: for less nothing is moved.
 constexpr double kPriceOfMove = 1e-3;
 
@@ -27,6 +29,9 @@ Result<void> check(const FixedReplicas& wanted) {
     return fail(ErrorCode::kInvalidArgument, "placement: loads must be empty or have one number per (layer, expert): {} wanted, {} given",
                 slots, wanted.loads.size());
   if (wanted.servers > 65535) return fail(ErrorCode::kInvalidArgument, "placement: at most 65535 servers: {}", wanted.servers);
+  if (static_cast<std::uint64_t>(wanted.servers) * wanted.geometry.experts > kMostPairs)
+    return fail(ErrorCode::kInvalidArgument, "placement: at most {} servers x experts: {} x {}", kMostPairs, wanted.servers,
+                wanted.geometry.experts);
   if (!wanted.current.empty() && wanted.current.size() != slots)
     return fail(ErrorCode::kInvalidArgument, "placement: current must be empty or have one list per (layer, expert): {} wanted, {} given",
                 slots, wanted.current.size());

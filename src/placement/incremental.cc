@@ -13,6 +13,9 @@
 namespace flexpert::placement {
 namespace {
 
+/// What the search's tables are made for.
+constexpr std::size_t kMostSlots = 65536;
+constexpr std::size_t kMostPairs = 1 << 26;
 /// A saving under this share of a step is within what the cost table can tell.
 constexpr double kFreeShare = 0.01;
 /// What the search of a layer takes for too much, in units of the mean load.
@@ -32,6 +35,9 @@ Result<void> check(const ExpertCounts& counts, const ExpertCluster& cluster, con
       return fail(ErrorCode::kInvalidArgument, "device {} has {} slots in the layout, {} in the cluster", d, current.slots_of_device[d],
                   cluster.devices[d].slots);
   const std::size_t slots = current.slots();
+  if (slots > kMostSlots || cluster.devices.size() * current.geometry.experts > kMostPairs)
+    return fail(ErrorCode::kInvalidArgument, "incremental plans are for at most {} slots a layer and {} devices x experts: {} and {}",
+                kMostSlots, kMostPairs, slots, cluster.devices.size() * current.geometry.experts);
   if (current.expert_of_slot.size() != slots * current.geometry.layers)
     return fail(ErrorCode::kInvalidArgument, "expert layout: needs {} layers x {} slots = {} entries: {} given", current.geometry.layers,
                 slots, slots * current.geometry.layers, current.expert_of_slot.size());

@@ -36,8 +36,9 @@ struct Worth {
 /// them. Where an expert had no living slot, the layer may get busier by serving it.
 /// Reasons, the first decided: "improved", "within_tolerance", "imbalance_is_free", "saving_below_move_cost", "no_better"
 /// (no step helps), "budget_spent" (first if the budget allows nothing, else a second one: more moves would help more),
-/// "experts_restored" (only what must change did). Errors: sizes that do not match, expert numbers out of range, fewer
-/// living slots than experts, the budget below what must change, numbers of `worth` that are negative or not finite.
+/// "experts_restored" (only what must change did). Errors: sizes that do not match, more than 65,536 slots a layer,
+/// expert numbers out of range, fewer living slots than experts, the budget below what must change, numbers of `worth`
+/// that are negative or not finite.
 Result<PlacementPlan> plan_incremental(const ExpertCounts& counts, const ExpertCluster& cluster, const ExpertLayout& current,
                                        const MoveBudget& budget, const std::optional<Worth>& worth = std::nullopt);
 

@@ -8,6 +8,8 @@ namespace {
 
 /// A step must take at least this off the busiest device, in units of the mean: less is rounding.
 constexpr double kLeastRelief = 1e-9;
+/// Pairs of slots that a layer's search looks at, at most: far more than real layers need, and about a second.
+constexpr double kMostWork = 5e8;
 /// Steps after one that made things worse within which they must be better than before.
 constexpr int kHumpSteps = 12;
 constexpr double kForever = 1e300;
@@ -178,6 +180,7 @@ void IncrementalLayer::note_point() {
 
 void IncrementalLayer::improve(double threshold, std::uint32_t most_changed) {
   threshold_ = threshold;
+  work_ = 0;
   writes_.clear();
   points_.clear();
   if (!std::equal(row_.begin(), row_.end(), first_row_.begin())) {
@@ -191,6 +194,8 @@ void IncrementalLayer::improve(double threshold, std::uint32_t most_changed) {
 
 bool IncrementalLayer::step() {
   const std::uint32_t top = busiest();
+  work_ += static_cast<double>(devices_.first[top + 1] - devices_.first[top]) * static_cast<double>(row_.size() + experts_);
+  if (work_ > kMostWork) return false;
   best_ = {};
   limit_ = load_[top] - kLeastRelief;
   look_at_slots();
@@ -203,6 +208,7 @@ bool IncrementalLayer::step() {
 }
 
 bool IncrementalLayer::pass_hump() {
+  if (work_ > kMostWork) return false;
   const double goal = points_.back().max_load;
   const std::size_t writes = writes_.size();
   best_ = {};

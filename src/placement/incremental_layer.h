@@ -102,6 +102,7 @@ class IncrementalLayer {
   const DeviceTable& devices_;
   std::uint32_t experts_;
   double threshold_ = 1;
+  double work_ = 0;
   double limit_ = 0;  // that no device which a step touches may exceed
   std::uint32_t kept_ = kNoSlot;  // that a step over a hump must not take back
   double mean_ = 0;

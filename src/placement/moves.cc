@@ -6,6 +6,9 @@
 namespace flexpert::placement {
 namespace {
 
+/// Of so many copies one more or less is not looked into.
+constexpr std::size_t kMany = 64;
+
 /// Carries out one layer's moves on paper, so that each finds its source alive.
 class LayerMoves {
  public:
@@ -88,6 +91,7 @@ class LayerMoves {
     Harm harm = Harm::kNone;
     if (lost == kEmptySlot) return harm;
     const auto expert = static_cast<std::uint32_t>(lost);
+    if (copies_[expert].size() > kMany) return harm;
     for (const std::uint32_t target : waiting_[expert]) {
       const auto now = std::get<0>(nearest(expert, target, -1));
       const auto then = std::get<0>(nearest(expert, target, move.slot));

@@ -245,6 +245,10 @@ TEST(Incremental, WhatItCannotUseIsAnErrorThatNamesThePlace) {
   EXPECT_FALSE(plan_incremental(test.counts, test.cluster, test.current, {}));
   test = skewed();
   EXPECT_FALSE(plan_incremental(test.counts, test.cluster, test.current, {}, Worth{}));
+  const ExpertCluster wide = ExpertCluster::uniform(2, 1, 40000);
+  const auto large = plan_incremental({{1, 1}, {1}, 0}, wide, trivial_layout({1, 1}, {40000, 40000}), {});
+  ASSERT_FALSE(large);
+  EXPECT_TRUE(large.error().message.contains("65536")) << large.error().message;
 }
 
 }  // namespace
