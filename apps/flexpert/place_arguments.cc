@@ -113,10 +113,11 @@ PlaceVerbArguments plan(PlaceOptions& o) {
   add(verb.arguments, cluster_arguments(o.cluster));
   add(verb.arguments,
       {choice("--mode", o.mode, {"quality", "exact", "incremental", "semi", "robust"},
-              "quality, exact (DeepSeek EPLB slot for slot), incremental, semi, robust (default: incremental with --current, robust with --case or --speeds, else quality)"),
+              "quality, exact (DeepSeek EPLB slot for slot), incremental, semi, robust (default: incremental with --current, robust with --case, --each-window or --speeds, else quality)"),
        count("--groups", o.groups, 1, 65536, "groups of experts, by consecutive numbers (modes exact and semi)"),
        real("--affinity", o.affinity, 0, 1000, "mode semi: balancedness that sending all load across nodes would cost (default: 0.1)"),
        choice("--objective", o.objective, {"mean", "worst"}, "mode robust: weighted mean of the cases, or the worst of them"), std::move(cases),
+       flag("--each-window", o.each_window, "take every window (step) of COUNTS as a load of its own (mode robust), instead of their sum"),
        text("--current", o.current, "layout in force, to change as little as needed", "LAYOUT"), std::move(max_moves),
        real("--max-moves-percent", o.max_moves_percent, 0, 100, "the same as a share of all slots"), std::move(max_bytes),
        bytes("--bytes-per-expert", o.bytes_per_expert, "weights of one expert of one layer"),

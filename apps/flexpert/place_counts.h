@@ -13,7 +13,10 @@ namespace flexpert::app {
 /// are added up. Errors name the source, and what would be understood.
 Result<ExpertCounts> read_counts(const std::string& source, const PlaceOptions& options);
 
-/// The same from bytes that have been read.
+/// Reads counts window by window: the steps of a form that has them, else one.
+Result<std::vector<ExpertCounts>> read_count_windows(const std::string& source, const PlaceOptions& options);
+
+/// Reads counts from bytes that are there, as read_counts() does.
 Result<ExpertCounts> parse_counts(const PlaceBytes& input, const PlaceOptions& options);
 
 }  // namespace flexpert::app

@@ -50,8 +50,8 @@ Result<PlacementPlan> plan_within_budget(const PlanProblem& problem, const Place
 
 Result<PlanAnswer> plan_cases(const PlanProblem& problem, const PlaceOptions& o, bool semi) {
   placement::RobustProblem robust;
-  robust.cases.push_back({"counts", problem.counts, 1});
-  for (const placement::LoadCase& one : problem.cases) robust.cases.push_back(one);
+  robust.cases = problem.cases;
+  if (robust.cases.empty()) robust.cases.push_back({"counts", problem.counts, 1});
   robust.cluster = problem.cluster;
   robust.objective = o.objective == "worst" ? placement::CaseObjective::kWorst : placement::CaseObjective::kWeightedMean;
   if (semi) robust.affinity = placement::Affinity{o.groups, o.affinity.value_or(0.1)};
@@ -79,7 +79,7 @@ void keep_unless(double least, const PlanProblem& problem, PlacementPlan& plan) 
 
 std::string mode_of(const PlaceOptions& o) {
   if (!o.mode.empty()) return o.mode;
-  if (!o.cases.empty() || differs_in_speed(o)) return "robust";
+  if (!o.cases.empty() || o.each_window || differs_in_speed(o)) return "robust";
   return o.current.empty() ? "quality" : "incremental";
 }
 
@@ -90,6 +90,7 @@ std::string plan_misuse(const PlaceOptions& o) {
   if (limits_moves(o) && mode != "incremental") return "--max-moves, --max-moves-percent and --max-bytes need --mode incremental, not " + mode;
   if (o.max_bytes && o.bytes_per_expert == 0) return "--max-bytes needs the weights of one expert: --bytes-per-expert BYTES";
   if (!o.cases.empty() && mode != "robust" && mode != "semi") return "--case needs --mode robust or semi, not " + mode;
+  if (o.each_window && mode != "robust" && mode != "semi") return "--each-window needs --mode robust or semi, not " + mode;
   if (differs_in_speed(o) && mode != "robust" && mode != "semi") return "--speeds needs --mode robust or semi, not " + mode;
   if (o.cost != "none" && mode != "incremental") return "--cost weighs the moves of --mode incremental, not " + mode;
   if (o.cost != "none" && !o.tokens_per_device) return "--cost needs the tokens of a step on one device: --tokens-per-device N";

@@ -14,7 +14,7 @@ namespace flexpert::app {
 /// All that a plan is made from.
 struct PlanProblem {
   ExpertCounts counts;
-  std::vector<placement::LoadCase> cases;   ///< beside `counts`
+  std::vector<placement::LoadCase> cases;   ///< of robust plans; empty: `counts` alone
   ExpertCluster cluster;
   std::optional<ExpertLayout> current;
 };

@@ -42,6 +42,7 @@ struct PlaceOptions {
   std::optional<double> affinity;
   std::string objective = "mean";
   std::vector<PlaceCase> cases;
+  bool each_window = false;                     ///< the windows of the counts are loads of their own
   std::string current;
   std::optional<std::uint64_t> max_moves;
   std::optional<double> max_moves_percent;

@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "codec/number_array.h"
 #include "flexpert/place.h"
 #include "flexpert/place_cluster.h"
 #include "flexpert/place_counts.h"
@@ -16,9 +17,25 @@ namespace flexpert::app {
 
 namespace {
 
+/// COUNTS as one load, or each of its windows.
+Result<void> read_loads(const PlaceOptions& options, PlanProblem& problem) {
+  if (!options.each_window) {
+    FLEXPERT_ASSIGN(problem.counts, read_counts(options.counts, options));
+    if (!options.cases.empty()) problem.cases.push_back({"counts", problem.counts, 1});
+    return {};
+  }
+  FLEXPERT_ASSIGN(std::vector<ExpertCounts> windows, read_count_windows(options.counts, options));
+  constexpr std::size_t kMostWindows = 256;
+  if (windows.size() > kMostWindows)
+    return fail(ErrorCode::kInvalidArgument, "--each-window: {} windows are more than {}; record longer ones: {}", windows.size(), kMostWindows, options.counts);
+  FLEXPERT_ASSIGN(problem.counts, codec::sum_of(windows));
+  for (std::size_t i = 0; i < windows.size(); ++i) problem.cases.push_back({fmt::format("window {}", i), std::move(windows[i]), 1});
+  return {};
+}
+
 Result<PlanProblem> read_problem(const PlaceOptions& options) {
   PlanProblem problem;
-  FLEXPERT_ASSIGN(problem.counts, read_counts(options.counts, options));
+  FLEXPERT_TRY(read_loads(options, problem));
   for (const PlaceCase& one : options.cases) {
     FLEXPERT_ASSIGN(ExpertCounts counts, read_counts(one.source, options));
     if (counts.geometry != problem.counts.geometry)

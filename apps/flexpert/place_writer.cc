@@ -31,7 +31,8 @@ std::vector<std::pair<std::string, std::string>> options_of(const PlaceOptions& 
   if (o.groups != 1) out.emplace_back("groups", std::to_string(o.groups));
   if (o.affinity) out.emplace_back("affinity", fmt::format("{}", *o.affinity));
   for (const PlaceCase& one : o.cases) out.emplace_back("case", fmt::format("{}={}:{}", one.name, one.source, one.weight));
-  if (!o.cases.empty()) out.emplace_back("objective", o.objective);
+  if (o.each_window) out.emplace_back("each-window", "true");
+  if (!o.cases.empty() || o.each_window) out.emplace_back("objective", o.objective);
   if (!o.current.empty()) out.emplace_back("current", o.current);
   if (o.max_moves) out.emplace_back("max-moves", std::to_string(*o.max_moves));
   if (o.max_moves_percent) out.emplace_back("max-moves-percent", fmt::format("{}", *o.max_moves_percent));

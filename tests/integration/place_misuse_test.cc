@@ -38,6 +38,7 @@ TEST(PlaceMisuse, TheCommandLineAloneExitsTwo) {
               {2, {"plan", kCounts, "--current", "x", "--cost", "deepseek-v3-decode"}, "--tokens-per-device"},
               {2, {"plan", kCounts, "--mode", "exact", "--speeds", "1,2"}, "--mode robust"},
               {2, {"plan", kCounts, "--case", "decode"}, "NAME=FILE"},
+              {2, {"plan", kCounts, "--each-window", "--mode", "quality"}, "--mode robust or semi"},
               {2, {"plan", kCounts, "--dead", "1,,2"}, "--dead"},
               {2, {"plan", kCounts, "--json", "-o", "-"}, "give one of them"},
               {2, {"plan", kCounts, "--mode", "semi"}, "--groups N"},

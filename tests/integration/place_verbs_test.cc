@@ -85,6 +85,13 @@ TEST(PlaceVerbs, RobustPlansServeSeveralLoadsAndUnlikeDevices) {
   EXPECT_GT(number(cases.at("later").at("balancedness")), 0.5);
 }
 
+TEST(PlaceVerbs, TheWindowsOfARecordingAreLoadsOfTheirOwn) {
+  const std::string windows = "{\"logical_count\": [[[9,1,1,1]],[[1,9,1,1]],[[1,1,9,1]]]}";
+  const Finished done = place({"plan", windows, "--devices", "2", "--each-window", "--objective", "worst", "--json"});
+  ASSERT_EQ(done.exit_code, 0) << done.output;
+  EXPECT_EQ(object_of(done.output).at("cases").as_object().size(), 3U) << done.output;
+}
+
 TEST(PlaceVerbs, DeadDevicesStayEmptyAndTheirExpertsAreNamed) {
   const PlaceFiles files;
   ASSERT_EQ(place({"plan", files.loads, "--devices", "4", "-o", files.at("plan.json")}).exit_code, 0);
