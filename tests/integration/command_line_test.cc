@@ -21,7 +21,7 @@ TEST(CommandLine, WrongUseExitsTwoWithOneLine) {
 }
 
 TEST(CommandLine, EveryCommandExplainsItself) {
-  for (const char* command : {"up", "status", "check", "demo", "load", "serve", "expert", "pack", "gateway", "controller"}) {
+  for (const char* command : {"up", "status", "check", "demo", "load", "serve", "expert", "pack", "gateway", "controller", "place"}) {
     const Finished finished = run_program({command, "--help"});
     EXPECT_EQ(finished.exit_code, 0);
     EXPECT_NE(finished.output.find("Example"), std::string::npos) << finished.output;
