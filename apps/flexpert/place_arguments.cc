@@ -14,7 +14,7 @@ constexpr double kMost32 = 4294967295.0;
 constexpr double kMost53 = 9007199254740992.0;
 
 const char* const kCountsHelp =
-    "counts of tokens per expert: JSON with \"logical_count\", .npy, .csv, SGLang's .pt dump, a routing file (..._top8.u8.gz), our own JSON; - is stdin; "
+    "counts of tokens per expert: JSON with \"logical_count\", .npy, .csv, SGLang's .pt dump, a routing file (..._top8.u8.gz); - is stdin; "
     "FILE#a.b[0] names a part of a bundle; or http://HOST:PORT, unix:PATH of a running engine";
 const char* const kLayoutHelp =
     "layout: a plan of ours, SGLang's JSON with \"physical_to_logical_map\", vLLM's expert map, \"trivial\"; a file, - for stdin, inline JSON, or the "

@@ -165,7 +165,7 @@ std::string placement_html(const PlacementPlan& plan, const ExpertCluster& clust
       "<meta name=\"referrer\" content=\"no-referrer\">\n<title>" + title + "</title>\n<style>\n";
   html += placement_style();
   html += "</style>\n</head>\n<body>\n<main>\n<h1>" + title + "</h1>\n";
-  html += fmt::format("<p class=\"soft\">{} layers, {} experts, {} replicas a layer on {} GPUs, mode {}</p>\n", counts.geometry.layers, counts.geometry.experts,
+  html += fmt::format("<p class=\"soft\">{} layers, {} experts, {} slots a layer on {} GPUs, mode {}</p>\n", counts.geometry.layers, counts.geometry.experts,
                       plan.layout.slots(), plan.layout.devices(), html_escaped(plan.mode));
   html += headline(plan, page) + facts(plan, page) + heat_maps(plan, page) + bounds(plan, page) + moves(plan);
   html += "<footer>Made by flexpert place. Loads are counted tokens, split evenly over an expert's replicas; what a dispatch makes of them is measured by "
