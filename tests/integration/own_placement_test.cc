@@ -24,7 +24,7 @@ class OwnPlacement : public testing::Test {
     for (int i = 0; i < 2; ++i) {
       const std::string address = fmt::format("unix:{}/expert-{}.sock", folder_.path(), i);
       experts_.push_back(std::make_unique<RunningProgram>(
-          loop_, std::vector<std::string>{"expert", "--pack", pack, "--listen", address, "--id", fmt::format("expert-{}", i)}));
+          loop_, std::vector<std::string>{"expert", "--pack", pack, "--listen", address, "--id", fmt::format("{}-of-mine", i)}));
       ASSERT_NE(experts_.back()->wait_for_line("listening on", Seconds(30)), "");
       servers += (i > 0 ? "," : "") + address;
     }
@@ -118,6 +118,7 @@ TEST_F(OwnPlacement, WhatDoesNotGoTogetherIsRefusedWithTheFlagsName) {
     return finished.output;
   };
   EXPECT_NE(refused({"--enable-eplb"}).find("--expert-servers ADDRESS"), std::string::npos);
+  EXPECT_NE(refused({"--expert-servers", "unix:/tmp/flexpert-nobody.sock"}).find("is a `flexpert expert` running there?"), std::string::npos);
   EXPECT_NE(refused({"--expert-servers", "unix:/tmp/a,unix:/tmp/b,unix:/tmp/c"}).find("--ep-num-redundant-experts"), std::string::npos);
   EXPECT_NE(refused({"--ep-dispatch-algorithm", "fastest"}).find("--ep-dispatch-algorithm"), std::string::npos);
   EXPECT_NE(refused({"--expert-distribution-recorder-mode", "all"}).find("--expert-distribution-recorder-mode"), std::string::npos);

@@ -170,7 +170,7 @@ std::optional<BalancedExperts::Planned> BalancedExperts::plan(const Window& wind
   metrics_.measured.set(decision->utilisation);
   if (!decision->plan) return std::nullopt;
   PlacementPlan& plan = *decision->plan;
-  auto table = std::make_shared<const RoutingTable>(table_of(plan.layout, options_.servers, model_, table_.epoch + 1));
+  auto table = std::make_shared<const RoutingTable>(table_of(plan.layout, options_, model_, table_.epoch + 1));
   log::info("eplb: {}: {}; {} slots change, balancedness {:.3f} -> {:.3f}", decision->reason.code, decision->reason.text, plan.moves.changed(),
             plan.before.balancedness, plan.balance.balancedness);
   return Planned{std::move(table), std::move(plan)};

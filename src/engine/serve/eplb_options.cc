@@ -109,9 +109,9 @@ std::uint64_t bytes_per_expert(const PackFile& pack) {
   return 0;
 }
 
-RoutingTable table_of(const ExpertLayout& layout, const std::vector<std::string>& servers, const ModelConfig& model, std::uint64_t epoch) {
+RoutingTable table_of(const ExpertLayout& layout, const EplbOptions& options, const ModelConfig& model, std::uint64_t epoch) {
   RoutingTable table{epoch, layout.geometry, {}, std::vector<std::vector<std::uint16_t>>(layout.geometry.size())};
-  for (std::size_t s = 0; s < servers.size(); ++s) table.endpoints.push_back({{fmt::format("expert-{}", s)}, servers[s]});
+  for (std::size_t s = 0; s < options.servers.size(); ++s) table.endpoints.push_back({{options.names[s]}, options.servers[s]});
   const std::vector<std::uint32_t> device_of = device_of_slots(layout.slots_of_device);
   for (std::uint32_t layer = 0; layer < layout.geometry.layers; ++layer) {
     if (!model.is_moe_layer(layer)) continue;

@@ -26,6 +26,7 @@ Result<EplbAlgorithm> parse_eplb_algorithm(std::string_view name);
 /// The placement of a model server without a controller, over expert servers that it is given.
 struct EplbOptions {
   std::vector<std::string> servers;        ///< addresses of running expert servers; empty: somebody else places the experts
+  std::vector<std::string> names = {};     ///< what they call themselves, in their order (server_names.h)
   std::string init_location = "trivial";   ///< the word, JSON text, or the path of a .json or .pt file
   std::uint32_t redundant_experts = 0;     ///< slots of a layer beyond one for each expert
   bool rebalance = false;
@@ -43,7 +44,8 @@ Result<ExpertLayout> initial_layout(const EplbOptions& options, const ModelConfi
 /// Returns the bytes of one expert's weights as the pack holds them.
 std::uint64_t bytes_per_expert(const PackFile& pack);
 
-/// Returns the layout as a routing table over `servers` (its devices, in order); layers without experts are left out.
-RoutingTable table_of(const ExpertLayout& layout, const std::vector<std::string>& servers, const ModelConfig& model, std::uint64_t epoch);
+/// Returns the layout as a routing table over the servers (its devices, in order), whose names must be known; layers without
+/// experts are left out.
+RoutingTable table_of(const ExpertLayout& layout, const EplbOptions& options, const ModelConfig& model, std::uint64_t epoch);
 
 }  // namespace flexpert::engine

@@ -13,13 +13,14 @@
 #include "engine/serve/http_front.h"
 #include "engine/serve/pace_profile.h"
 #include "engine/serve/pack_cache.h"
+#include "engine/serve/server_names.h"
 #include "engine/tokenizer/chat_template.h"
 #include "engine/weights/checkpoint.h"
 
 namespace flexpert::engine {
 namespace {
 
-/// How long expert servers of its own may take to answer before the model is served without them.
+/// How long expert servers of its own may take to answer at start.
 constexpr Duration kConnectWait = Seconds(5);
 
 /// Members are destroyed from the last to the first: HTTP, then the engine with its thread, then what that thread used.
@@ -89,7 +90,14 @@ class LoadedModelServer final : public ModelServer {
   Result<std::shared_ptr<const RoutingTable>> place_experts(net::EventLoop& loop) {
     const ModelConfig& config = checkpoint_->config();
     FLEXPERT_ASSIGN(const ExpertLayout layout, initial_layout(options_.eplb, config));
-    auto table = std::make_shared<const RoutingTable>(table_of(layout, options_.eplb.servers, config, 1));
+    FLEXPERT_ASSIGN(options_.eplb.names, names_of_servers(options_.eplb.servers,
+                                                          {.model_fingerprint = checkpoint_->fingerprint(),
+                                                           .model_epoch = 0,
+                                                           .kernel_identity = kernel_identity(),
+                                                           .hidden = pack_->hidden_size(),
+                                                           .geometry = pack_->geometry()},
+                                                          kConnectWait));
+    auto table = std::make_shared<const RoutingTable>(table_of(layout, options_.eplb, config, 1));
     FLEXPERT_TRY(experts_->set_routing_table(table));
     if (!experts_->wait_connected(kConnectWait))
       log::warn("not every expert server answers yet: what they do not compute is computed here");

@@ -30,11 +30,12 @@ class BalancedExpertsTest : public testing::Test {
  protected:
   void start(EplbAlgorithm algorithm, std::uint64_t interval) {
     options_.servers = {"unix:/tmp/a", "unix:/tmp/b"};
+    options_.names = {"a", "b"};
     options_.rebalance = true;
     options_.algorithm = algorithm;
     options_.interval_steps = interval;
     const ExpertLayout layout = trivial_layout(model_.expert_geometry(), {4, 4});
-    table_ = table_of(layout, options_.servers, model_, 1);
+    table_ = table_of(layout, options_, model_, 1);
     auto planner = LayoutPlanner::create(layout, options_, 100);
     ASSERT_TRUE(planner) << planner.error().message;
     TableSwap swap{.set = [this](auto table) { return tables_.push_back(table), Result<void>{}; }, .on_set = [this](auto) { ++told_; }};

@@ -19,6 +19,7 @@ ModelConfig tiny() {
 EplbOptions on_two_servers() {
   EplbOptions options;
   options.servers = {"unix:/tmp/a", "127.0.0.1:7001"};
+  options.names = {"a", "b"};
   return options;
 }
 
@@ -60,7 +61,7 @@ TEST(EplbOptions, TheTrivialLayoutAsATableLeavesDenseLayersOut) {
   options.redundant_experts = 2;
   const auto layout = initial_layout(options, tiny());
   ASSERT_TRUE(layout) << layout.error().message;
-  const RoutingTable table = table_of(*layout, options.servers, tiny(), 5);
+  const RoutingTable table = table_of(*layout, options, tiny(), 5);
   ASSERT_TRUE(validate(table));
   EXPECT_EQ(table.epoch, 5U);
   EXPECT_EQ(table.endpoints[1].address, "127.0.0.1:7001");
