@@ -68,7 +68,8 @@ Result<Worst> lose_each_host(const Case& each, const ExpertCluster& cluster, con
     worst.unserved_share = std::max(worst.unserved_share, made->unserved_share);
     worst.changed = std::max(worst.changed, made->changed);
     // Balance and duplicates as everyone else measures them, where every expert is there.
-    if (made->unserved.empty()) worst.duplicates = std::max(worst.duplicates, placement::balance_of(made->layout, left, each.counts).duplicates);
+    if (made->unserved.empty())
+      worst.duplicates = std::max(worst.duplicates, placement::balance_of(made->layout, left, each.counts).duplicates);
     worst.ms = std::max(worst.ms, least_cpu_ms(kRuns, [&] { (void)placement::replan_after_loss(layout, left, each.counts); }));
   }
   return worst;
@@ -83,17 +84,20 @@ Result<void> measure_case(const Case& each, Figures& figures) {
   FLEXPERT_ASSIGN(const Worst worst, lose_each_host(each, cluster, plan.plan.layout));
   FLEXPERT_ASSIGN(const auto even, placement::plan_quality(each.counts, cluster));
   std::size_t without_spread = 0;
-  for (const auto& loss : placement::host_losses(even.layout, cluster, each.counts)) without_spread = std::max(without_spread, loss.lost_with_redundancy.size());
+  for (const auto& loss : placement::host_losses(even.layout, cluster, each.counts))
+    without_spread = std::max(without_spread, loss.lost_with_redundancy.size());
 
   const std::uint32_t living = each.slots - each.slots / kHosts;
   const std::size_t short_by = each.counts.geometry.experts > living ? each.counts.geometry.experts - living : 0;
   const std::size_t expected = short_by * each.counts.geometry.layers;
   const auto name = [&](const char* figure) { return fmt::format("{}.{}", each.name, figure); };
-  figures.hold(name("lost_with_redundancy"), static_cast<double>(worst.lost_with_redundancy), "experts", "0", worst.lost_with_redundancy == 0);
+  figures.hold(name("lost_with_redundancy"), static_cast<double>(worst.lost_with_redundancy), "experts", "0",
+               worst.lost_with_redundancy == 0);
   figures.hold(name("replan_ms"), worst.ms, "ms", "<=5", worst.ms <= 5);
-  figures.hold(name("unserved_after_replan"), static_cast<double>(worst.unserved), "experts",
-               short_by == 0 ? std::string("0") : fmt::format("{} ({} slots left for {} experts)", expected, living, each.counts.geometry.experts),
-               worst.unserved == expected && worst.unserved_least == expected);
+  figures.hold(
+      name("unserved_after_replan"), static_cast<double>(worst.unserved), "experts",
+      short_by == 0 ? std::string("0") : fmt::format("{} ({} slots left for {} experts)", expected, living, each.counts.geometry.experts),
+      worst.unserved == expected && worst.unserved_least == expected);
   if (short_by == 0) figures.hold(name("duplicates"), worst.duplicates, "replicas", "0", worst.duplicates == 0);
   figures.note(name("balancedness"), plan.plan.balance.balancedness, "before");
   figures.note(name("balancedness_after_loss"), worst.after_loss, "of the experts still served");
@@ -109,8 +113,9 @@ Result<void> measure(const std::string& folder, Figures& figures) {
   FLEXPERT_ASSIGN(const auto gpt_oss, read(folder + "/gpt-oss-20b-domains.json", "domains[2]"));
   FLEXPERT_ASSIGN(const auto law, read(folder + "/deepseek-v2-lite-counts.json.gz", "tasks.law"));
   const Case cases[] = {
-      {"58x256_320_on_32", drawn({58, 256}), 32, 320}, {"58x256_360_on_72", drawn({58, 256}), 72, 360}, {"94x128_160_on_32", drawn({94, 128}), 32, 160},
-      {"58x256_288_on_32", drawn({58, 256}), 32, 288}, {"58x256_288_on_72", drawn({58, 256}), 72, 288}, {"gpt-oss-20b_40_on_8", gpt_oss, 8, 40},
+      {"58x256_320_on_32", drawn({58, 256}), 32, 320}, {"58x256_360_on_72", drawn({58, 256}), 72, 360},
+      {"94x128_160_on_32", drawn({94, 128}), 32, 160}, {"58x256_288_on_32", drawn({58, 256}), 32, 288},
+      {"58x256_288_on_72", drawn({58, 256}), 72, 288}, {"gpt-oss-20b_40_on_8", gpt_oss, 8, 40},
       {"deepseek-v2-lite_80_on_8", law, 8, 80},        {"deepseek-v2-lite_72_on_8", law, 8, 72},
   };
   for (const Case& each : cases) FLEXPERT_TRY(measure_case(each, figures));
@@ -127,8 +132,10 @@ int main(int argc, char** argv) {
   }
   flexpert::bench::Figures figures(
       "placement-faults",
-      "plan_robust() on devices of 8 hosts, then each host lost in turn and replan_after_loss() for the rest, with its checks; every figure is of the worst "
-      "host; ms is CPU time of one thread, the least of 100 runs; loads drawn as in bench/placement/loads.h, gpt-oss-20b and DeepSeek-V2-Lite as recorded; "
+      "plan_robust() on devices of 8 hosts, then each host lost in turn and replan_after_loss() for the rest, with its checks; every "
+      "figure is of the worst "
+      "host; ms is CPU time of one thread, the least of 100 runs; loads drawn as in bench/placement/loads.h, gpt-oss-20b and "
+      "DeepSeek-V2-Lite as recorded; "
       "where fewer slots than experts are left, the experts with the least load go unserved, exactly as many as must");
   const auto done = flexpert::bench::measure(argv[1], figures);
   if (!done) std::fprintf(stderr, "placement-faults: %s\n", done.error().message.c_str());

@@ -69,7 +69,8 @@ double copies_a_token(const ExpertLayout& layout, const ExpertCluster& cluster, 
     if (std::accumulate(groups.begin(), groups.end(), 0.0) <= 0) continue;
     std::vector<std::vector<std::uint32_t>> nodes_of(loads.size());
     for (std::size_t slot = 0; slot < device_of.size(); ++slot)
-      if (layout.layer(l)[slot] != kEmptySlot) nodes_of[static_cast<std::size_t>(layout.layer(l)[slot])].push_back(cluster.devices[device_of[slot]].node);
+      if (layout.layer(l)[slot] != kEmptySlot)
+        nodes_of[static_cast<std::size_t>(layout.layer(l)[slot])].push_back(cluster.devices[device_of[slot]].node);
     for (std::uint32_t token = 0; token < kTokens; ++token) {
       std::vector<double> open(loads.size(), 0.0);
       for (const std::uint32_t g : draw(groups, kGroupsOfToken, rng))
@@ -139,7 +140,8 @@ Result<std::vector<Load>> read_folder(const std::string& folder) {
     const std::string bytes{std::istreambuf_iterator<char>(file), {}};
     auto counts = codec::read_counts(bytes);
     if (!counts) return fail(counts.error().with_context(path.string()));
-    if (counts->geometry.experts != 256) return fail(ErrorCode::kInvalidArgument, "{}: needs 256 experts: {}", path.string(), counts->geometry.experts);
+    if (counts->geometry.experts != 256)
+      return fail(ErrorCode::kInvalidArgument, "{}: needs 256 experts: {}", path.string(), counts->geometry.experts);
     out.push_back({path.stem().string(), std::move(*counts)});
   }
   if (out.empty()) return fail(ErrorCode::kNotFound, "no .json file with a logical_count in {}", folder);
@@ -204,11 +206,15 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s [FOLDER_OF_LOGICAL_COUNT_JSON]\n", argv[0]);
     return 2;
   }
-  Figures figures("placement-semi",
-                  fmt::format("plan_robust() with group affinity, 256 experts of 8 groups, 288 slots on 32 GPUs of 4 nodes, beside plan_eplb() and plan_quality(); "
-                              "loads: {}; cross_node_share is the load served outside its group's home node (placement/affinity.h); copies are those of tokens "
-                              "that pick 4 groups and 8 experts of them by load, and any replica; CPU time of one thread, one run each",
-                              argc == 2 ? "the counts of every file in the folder" : "drawn as in bench/placement/loads.h, each group times e^u, u uniform in +-0.7"));
+  Figures figures(
+      "placement-semi",
+      fmt::format(
+          "plan_robust() with group affinity, 256 experts of 8 groups, 288 slots on 32 GPUs of 4 nodes, beside plan_eplb() and "
+          "plan_quality(); "
+          "loads: {}; cross_node_share is the load served outside its group's home node (placement/affinity.h); copies are those of tokens "
+          "that pick 4 groups and 8 experts of them by load, and any replica; CPU time of one thread, one run each",
+          argc == 2 ? "the counts of every file in the folder"
+                    : "drawn as in bench/placement/loads.h, each group times e^u, u uniform in +-0.7"));
   flexpert::Result<std::vector<Load>> loads = argc == 2 ? read_folder(argv[1]) : drawn_loads();
   const flexpert::Result<void> done = loads ? measure(*loads, figures) : flexpert::Result<void>(flexpert::fail(loads.error()));
   if (!done) std::fprintf(stderr, "placement-semi: %s\n", done.error().message.c_str());

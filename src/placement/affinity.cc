@@ -23,7 +23,8 @@ std::vector<NodeRoom> rooms_of(const ExpertCluster& cluster) {
 }
 
 /// [groups][nodes]: the load that each node serves of each group.
-std::vector<double> served(std::span<const std::int32_t> row, std::span<const double> load, const ExpertCluster& cluster, std::uint32_t groups) {
+std::vector<double> served(std::span<const std::int32_t> row, std::span<const double> load, const ExpertCluster& cluster,
+                           std::uint32_t groups) {
   const std::uint32_t nodes = cluster.nodes();
   std::vector<std::uint32_t> replicas(load.size(), 0);
   for (const std::int32_t expert : row)
@@ -42,7 +43,8 @@ std::vector<double> served(std::span<const std::int32_t> row, std::span<const do
 
 }  // namespace
 
-std::vector<std::uint32_t> homes_of(std::span<const std::int32_t> row, std::span<const double> load, const ExpertCluster& cluster, std::uint32_t groups) {
+std::vector<std::uint32_t> homes_of(std::span<const std::int32_t> row, std::span<const double> load, const ExpertCluster& cluster,
+                                    std::uint32_t groups) {
   const std::uint32_t nodes = cluster.nodes();
   const std::vector<double> by_node = served(row, load, cluster, groups);
   std::vector<std::uint32_t> out(groups);
@@ -87,14 +89,17 @@ std::vector<std::uint32_t> assign_homes(std::span<const double> group_load, std:
   std::vector<std::uint32_t> order(groups);
   std::iota(order.begin(), order.end(), 0U);
   std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return group_load[a] > group_load[b]; });
-  const auto full = [&](std::uint32_t n) { return held[n] >= most || (held[n] + 1) * static_cast<std::uint64_t>(experts_per_group) > rooms[n].slots; };
+  const auto full = [&](std::uint32_t n) {
+    return held[n] >= most || (held[n] + 1) * static_cast<std::uint64_t>(experts_per_group) > rooms[n].slots;
+  };
   for (const std::uint32_t g : order) {
     std::uint32_t best = UINT32_MAX;
     bool best_full = true;
     for (std::uint32_t n = 0; n < rooms.size(); ++n) {
       if (rooms[n].speed <= 0) continue;
       const double at = (load[n] + group_load[g]) / rooms[n].speed;
-      if (best != UINT32_MAX && (full(n) > best_full || (full(n) == best_full && at >= (load[best] + group_load[g]) / rooms[best].speed))) continue;
+      if (best != UINT32_MAX && (full(n) > best_full || (full(n) == best_full && at >= (load[best] + group_load[g]) / rooms[best].speed)))
+        continue;
       best = n;
       best_full = full(n);
     }
@@ -106,7 +111,8 @@ std::vector<std::uint32_t> assign_homes(std::span<const double> group_load, std:
   // The sum of load^2/speed falls with every exchange, so this ends.
   const auto gain = [&](std::uint32_t from, std::uint32_t to, double moved) {
     const auto square = [](double x) { return x * x; };
-    return (square(load[from]) - square(load[from] - moved)) / rooms[from].speed + (square(load[to]) - square(load[to] + moved)) / rooms[to].speed;
+    return (square(load[from]) - square(load[from] - moved)) / rooms[from].speed +
+           (square(load[to]) - square(load[to] + moved)) / rooms[to].speed;
   };
   for (bool changed = true; changed;) {
     changed = false;

@@ -31,6 +31,7 @@ NodeTraffic node_traffic(const ExpertLayout& layout, const ExpertCluster& cluste
 std::vector<std::uint32_t> assign_homes(std::span<const double> group_load, std::uint32_t experts_per_group, const ExpertCluster& cluster);
 
 /// Returns the node that serves most of each group in one layer: `row` a slot's expert, `load` an expert's.
-std::vector<std::uint32_t> homes_of(std::span<const std::int32_t> row, std::span<const double> load, const ExpertCluster& cluster, std::uint32_t groups);
+std::vector<std::uint32_t> homes_of(std::span<const std::int32_t> row, std::span<const double> load, const ExpertCluster& cluster,
+                                    std::uint32_t groups);
 
 }  // namespace flexpert::placement

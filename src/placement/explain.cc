@@ -35,7 +35,8 @@ class LayerView {
     for (std::uint32_t s = 0; s < row_.size(); ++s) {
       const std::int32_t held = s == slot ? expert : row_[s];
       if (held == kEmptySlot) continue;
-      const std::uint32_t count = replicas_[static_cast<std::size_t>(held)] + (held == expert && slot != kNone ? 1 : 0) - (held == old && slot != kNone ? 1 : 0);
+      const std::uint32_t count =
+          replicas_[static_cast<std::size_t>(held)] + (held == expert && slot != kNone ? 1 : 0) - (held == old && slot != kNone ? 1 : 0);
       load[device_of_[s]] += loads_[static_cast<std::size_t>(held)] / count / cluster_.devices[device_of_[s]].speed;
     }
     return *std::max_element(load.begin(), load.end());
@@ -62,7 +63,8 @@ class LayerView {
 
 std::string list(const std::vector<std::uint32_t>& numbers) {
   std::string out;
-  for (std::size_t i = 0; i < numbers.size(); ++i) out += (i == 0 ? "" : i + 1 == numbers.size() ? " and " : ", ") + std::to_string(numbers[i]);
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == numbers.size() ? " and " : ", ") + std::to_string(numbers[i]);
   return out;
 }
 
@@ -78,11 +80,18 @@ Reason load_reason(const ExpertCounts& counts, ExpertSlot which, std::uint32_t& 
   const double share = total > 0 ? load / total : 0;
   const double mean = total / static_cast<double>(loads.size());
   if (total <= 0)
-    return {"no_load", fmt::format("layer {} has no load in these counts: replicas are spread without regard to it", which.layer), {{"load", 0}}};
+    return {"no_load",
+            fmt::format("layer {} has no load in these counts: replicas are spread without regard to it", which.layer),
+            {{"load", 0}}};
   return {"load",
-          fmt::format("expert {} of layer {} got {:.0f} tokens: number {} of {} in its layer, {:.2f} % of the load, {:.2f} times the mean expert",
-                      which.expert, which.layer, load, rank, loads.size(), 100 * share, load / mean),
-          {{"load", load}, {"rank", static_cast<double>(rank)}, {"experts", static_cast<double>(loads.size())}, {"share", share}, {"times_mean", load / mean}}};
+          fmt::format(
+              "expert {} of layer {} got {:.0f} tokens: number {} of {} in its layer, {:.2f} % of the load, {:.2f} times the mean expert",
+              which.expert, which.layer, load, rank, loads.size(), 100 * share, load / mean),
+          {{"load", load},
+           {"rank", static_cast<double>(rank)},
+           {"experts", static_cast<double>(loads.size())},
+           {"share", share},
+           {"times_mean", load / mean}}};
 }
 
 Reason replicas_reason(const LayerView& view, const ExpertCounts& counts, ExpertSlot which) {
@@ -95,10 +104,13 @@ Reason replicas_reason(const LayerView& view, const ExpertCounts& counts, Expert
     const std::uint32_t count = view.replicas(static_cast<std::int32_t>(e));
     if (count > 0 && loads[e] / count > largest) largest = loads[e] / count, largest_expert = e;
   }
-  std::string text = replicas == 1 ? fmt::format("1 replica, which takes all {:.0f} tokens", part) : fmt::format("{} replicas of {:.0f} tokens each", replicas, part);
-  text += largest_expert == which.expert ? ": the largest share of a slot in the layer"
-                                         : fmt::format("; the largest share of a slot in the layer is {:.0f} (expert {})", largest, largest_expert);
-  return {"replicas", text, {{"replicas", static_cast<double>(replicas)}, {"load_per_replica", part}, {"largest_load_per_replica", largest}}};
+  std::string text = replicas == 1 ? fmt::format("1 replica, which takes all {:.0f} tokens", part)
+                                   : fmt::format("{} replicas of {:.0f} tokens each", replicas, part);
+  text += largest_expert == which.expert
+              ? ": the largest share of a slot in the layer"
+              : fmt::format("; the largest share of a slot in the layer is {:.0f} (expert {})", largest, largest_expert);
+  return {
+      "replicas", text, {{"replicas", static_cast<double>(replicas)}, {"load_per_replica", part}, {"largest_load_per_replica", largest}}};
 }
 
 std::string compared(double with, double now) {
@@ -119,7 +131,9 @@ Reason one_fewer(const LayerView& view, ExpertSlot which) {
     const double with = view.largest_with(s, kEmptySlot);
     if (best == kNone || with < least) best = s, least = with;
   }
-  return {"one_fewer", fmt::format("with one replica fewer {}", compared(least, now)), {{"possible", 1}, {"max_load", now}, {"max_load_then", least}}};
+  return {"one_fewer",
+          fmt::format("with one replica fewer {}", compared(least, now)),
+          {{"possible", 1}, {"max_load", now}, {"max_load_then", least}}};
 }
 
 Reason one_more(const LayerView& view, ExpertSlot which, double& gain) {
@@ -146,11 +160,16 @@ Reason one_more(const LayerView& view, ExpertSlot which, double& gain) {
             {{"possible", 0}}};
   gain = now > 0 ? 1 - least / now : 0;
   const std::int32_t old = view.row()[best];
-  const std::string place = old == kEmptySlot ? fmt::format("in an empty slot of device {}", view.device_of(best))
-                                              : fmt::format("on device {}, where a replica of expert {} would give way", view.device_of(best), old);
+  const std::string place = old == kEmptySlot
+                                ? fmt::format("in an empty slot of device {}", view.device_of(best))
+                                : fmt::format("on device {}, where a replica of expert {} would give way", view.device_of(best), old);
   return {"one_more",
           fmt::format("with one more, best {}, {}", place, compared(least, now)),
-          {{"possible", 1}, {"max_load", now}, {"max_load_then", least}, {"device", static_cast<double>(view.device_of(best))}, {"gives_way", static_cast<double>(old)}}};
+          {{"possible", 1},
+           {"max_load", now},
+           {"max_load_then", least},
+           {"device", static_cast<double>(view.device_of(best))},
+           {"gives_way", static_cast<double>(old)}}};
 }
 
 Reason devices_reason(const LayerView& view, const ExpertCluster& cluster, ExpertSlot which) {
@@ -166,10 +185,17 @@ Reason devices_reason(const LayerView& view, const ExpertCluster& cluster, Exper
     if (std::find(hosts.begin(), hosts.end(), host) == hosts.end()) hosts.push_back(host);
   }
   std::sort(hosts.begin(), hosts.end());
-  std::string text = fmt::format("on {} {}, {} {}", plural(devices.size(), "device", "devices"), list(devices), plural(hosts.size(), "host", "hosts"), list(hosts));
+  std::string text = fmt::format("on {} {}, {} {}", plural(devices.size(), "device", "devices"), list(devices),
+                                 plural(hosts.size(), "host", "hosts"), list(hosts));
   if (cluster.hosts() > 1) text += hosts.size() > 1 ? ": it outlives the loss of any one host" : ": lost with that host";
-  if (duplicates > 0) text += fmt::format("; {} {} a device with another, which balances nothing", duplicates, plural(duplicates, "replica shares", "replicas share"));
-  return {"devices", text, {{"devices", static_cast<double>(devices.size())}, {"hosts", static_cast<double>(hosts.size())}, {"duplicates", static_cast<double>(duplicates)}}};
+  if (duplicates > 0)
+    text += fmt::format("; {} {} a device with another, which balances nothing", duplicates,
+                        plural(duplicates, "replica shares", "replicas share"));
+  return {"devices",
+          text,
+          {{"devices", static_cast<double>(devices.size())},
+           {"hosts", static_cast<double>(hosts.size())},
+           {"duplicates", static_cast<double>(duplicates)}}};
 }
 
 Reason limit_reason(const LayerView& view, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot which, double gain) {
@@ -181,18 +207,33 @@ Reason limit_reason(const LayerView& view, const ExpertCluster& cluster, const E
   const std::vector<std::pair<std::string, double>> numbers = {{"max_load", now}, {"lower_bound", bound}, {"over_bound", over}};
   if (now <= 0) return {"no_limit", "without load nothing limits the layer", numbers};
   if (bound > 0 && over <= kAtBound)
-    return {"at_bound", fmt::format("the layer's busiest device, {:.0f}, is {:.1f} % above the proven lower bound {:.0f}: no number of replicas here would help more", now, 100 * over, bound),
+    return {"at_bound",
+            fmt::format("the layer's busiest device, {:.0f}, is {:.1f} % above the proven lower bound {:.0f}: no number of replicas here "
+                        "would help more",
+                        now, 100 * over, bound),
             numbers};
   std::uint64_t spare = 0;
   for (std::uint32_t s = 0; s < view.row().size(); ++s)
     if (view.alive(s) && (view.row()[s] == kEmptySlot || view.replicas(view.row()[s]) > 1)) ++spare;
-  const std::string distance = bound > 0 ? fmt::format("{:.1f} % above the lower bound {:.0f}", 100 * over, bound) : std::string("of unknown distance to the bound");
+  const std::string distance =
+      bound > 0 ? fmt::format("{:.1f} % above the lower bound {:.0f}", 100 * over, bound) : std::string("of unknown distance to the bound");
   if (spare == 0)
-    return {"slots_limit", fmt::format("slots are the limit: no expert has a second replica that could give way; the busiest device, {:.0f}, is {}", now, distance), numbers};
-  if (gain > 0.0005 && loads[which.expert] / replicas > 0)
-    return {"could_gain", fmt::format("one more would help by {:.1f} %; the plan kept the slot for another expert or saved the move; the busiest device, {:.0f}, is {}", 100 * gain, now, distance),
+    return {"slots_limit",
+            fmt::format("slots are the limit: no expert has a second replica that could give way; the busiest device, {:.0f}, is {}", now,
+                        distance),
             numbers};
-  return {"others_limit", fmt::format("other experts' slots are the limit: the busiest device, {:.0f}, is {}, and one more replica of this expert does not lower it", now, distance), numbers};
+  if (gain > 0.0005 && loads[which.expert] / replicas > 0)
+    return {"could_gain",
+            fmt::format("one more would help by {:.1f} %; the plan kept the slot for another expert or saved the move; the busiest device, "
+                        "{:.0f}, is {}",
+                        100 * gain, now, distance),
+            numbers};
+  return {
+      "others_limit",
+      fmt::format(
+          "other experts' slots are the limit: the busiest device, {:.0f}, is {}, and one more replica of this expert does not lower it",
+          now, distance),
+      numbers};
 }
 
 }  // namespace
@@ -200,10 +241,12 @@ Reason limit_reason(const LayerView& view, const ExpertCluster& cluster, const E
 std::vector<Reason> explain_expert(const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot expert) {
   const ExpertGeometry geometry = plan.layout.geometry;
   if (!geometry.contains(expert) || counts.geometry != geometry || plan.layout.devices() != cluster.devices.size())
-    return {{"unknown_expert",
-             fmt::format("no layer {} expert {} here: the plan has layers 0 to {} and experts 0 to {}, and needs counts and devices of its own", expert.layer,
-                         expert.expert, static_cast<std::int64_t>(geometry.layers) - 1, static_cast<std::int64_t>(geometry.experts) - 1),
-             {}}};
+    return {
+        {"unknown_expert",
+         fmt::format("no layer {} expert {} here: the plan has layers 0 to {} and experts 0 to {}, and needs counts and devices of its own",
+                     expert.layer, expert.expert, static_cast<std::int64_t>(geometry.layers) - 1,
+                     static_cast<std::int64_t>(geometry.experts) - 1),
+         {}}};
   const LayerView view(plan, cluster, counts, expert);
   std::uint32_t rank = 0;
   std::vector<Reason> out = {load_reason(counts, expert, rank)};

@@ -35,26 +35,36 @@ ExpertCluster cluster_before(const ExpertLayout& current, ExpertCluster cluster)
 }
 
 void add_reasons(Recovery& out, std::uint64_t dead, std::uint64_t living_slots) {
-  out.reasons.push_back({"loss",
-                         fmt::format("{} devices are dead: {} experts had no living replica; balancedness was {:.3f} before and {:.3f} without a new plan", dead,
-                                     out.orphans.size(), out.balancedness_before, out.balancedness_after_loss),
-                         {{"dead", static_cast<double>(dead)}, {"orphans", static_cast<double>(out.orphans.size())}, {"before", out.balancedness_before},
-                          {"after_loss", out.balancedness_after_loss}}});
+  out.reasons.push_back(
+      {"loss",
+       fmt::format("{} devices are dead: {} experts had no living replica; balancedness was {:.3f} before and {:.3f} without a new plan",
+                   dead, out.orphans.size(), out.balancedness_before, out.balancedness_after_loss),
+       {{"dead", static_cast<double>(dead)},
+        {"orphans", static_cast<double>(out.orphans.size())},
+        {"before", out.balancedness_before},
+        {"after_loss", out.balancedness_after_loss}}});
   out.reasons.push_back({"recovered",
-                         fmt::format("{} slots change, {} of them for balance alone; balancedness {:.3f}", out.changed, out.changed_for_balance, out.balancedness),
-                         {{"changed", static_cast<double>(out.changed)}, {"for_balance", static_cast<double>(out.changed_for_balance)},
+                         fmt::format("{} slots change, {} of them for balance alone; balancedness {:.3f}", out.changed,
+                                     out.changed_for_balance, out.balancedness),
+                         {{"changed", static_cast<double>(out.changed)},
+                          {"for_balance", static_cast<double>(out.changed_for_balance)},
                           {"balancedness", out.balancedness}}});
   if (out.unserved.empty()) return;
-  out.reasons.push_back({"few_slots",
-                         fmt::format("{} living slots a layer for {} experts: {} experts with {:.2f} % of the load are served by no device, the least loaded of "
-                                     "each layer; add devices or slots to serve them",
-                                     living_slots, out.layout.geometry.experts, out.unserved.size(), 100 * out.unserved_share),
-                         {{"unserved", static_cast<double>(out.unserved.size())}, {"share", out.unserved_share}, {"living_slots", static_cast<double>(living_slots)}}});
+  out.reasons.push_back(
+      {"few_slots",
+       fmt::format(
+           "{} living slots a layer for {} experts: {} experts with {:.2f} % of the load are served by no device, the least loaded of "
+           "each layer; add devices or slots to serve them",
+           living_slots, out.layout.geometry.experts, out.unserved.size(), 100 * out.unserved_share),
+       {{"unserved", static_cast<double>(out.unserved.size())},
+        {"share", out.unserved_share},
+        {"living_slots", static_cast<double>(living_slots)}}});
 }
 
 }  // namespace
 
-Result<Recovery> replan_after_loss(const ExpertLayout& current, const ExpertCluster& cluster, const ExpertCounts& counts, const RecoveryBudget& budget) {
+Result<Recovery> replan_after_loss(const ExpertLayout& current, const ExpertCluster& cluster, const ExpertCounts& counts,
+                                   const RecoveryBudget& budget) {
   FLEXPERT_TRY(validate(cluster));
   FLEXPERT_TRY(validate(counts));
   FLEXPERT_TRY(check_in_force(current, cluster, counts.geometry));
@@ -66,7 +76,8 @@ Result<Recovery> replan_after_loss(const ExpertLayout& current, const ExpertClus
     if (device.alive) living_slots += device.slots;
     else ++dead;
   }
-  if (living_slots == 0) return fail(ErrorCode::kFailedPrecondition, "no living slot: all {} devices are dead or without slots", cluster.devices.size());
+  if (living_slots == 0)
+    return fail(ErrorCode::kFailedPrecondition, "no living slot: all {} devices are dead or without slots", cluster.devices.size());
   Recovery out;
   out.layout = {current.geometry, current.slots_of_device, {}};
   out.layout.expert_of_slot.reserve(current.expert_of_slot.size());

@@ -37,6 +37,7 @@ struct Recovery {
 /// balance. No two replicas of an expert are put on one device or, as a rule, on one host. Time grows with the slots alone:
 /// 58 layers of 288 slots take a few milliseconds. Deterministic.
 /// Errors: sizes that do not match, an expert out of range, no living slot, more than 4,096 experts.
-Result<Recovery> replan_after_loss(const ExpertLayout& current, const ExpertCluster& cluster, const ExpertCounts& counts, const RecoveryBudget& budget = {});
+Result<Recovery> replan_after_loss(const ExpertLayout& current, const ExpertCluster& cluster, const ExpertCounts& counts,
+                                   const RecoveryBudget& budget = {});
 
 }  // namespace flexpert::placement

@@ -38,7 +38,8 @@ Result<void> check(const RobustProblem& problem) {
   for (const LoadCase& load : problem.cases) {
     if (auto valid = validate(load.counts); !valid) return fail(valid.error().with_context(fmt::format("load case \"{}\"", load.name)));
     if (load.counts.geometry != geometry)
-      return fail(ErrorCode::kInvalidArgument, "load case \"{}\" has {} layers x {} experts, the first case {} x {}: all need the same model", load.name,
+      return fail(ErrorCode::kInvalidArgument,
+                  "load case \"{}\" has {} layers x {} experts, the first case {} x {}: all need the same model", load.name,
                   load.counts.geometry.layers, load.counts.geometry.experts, geometry.layers, geometry.experts);
     if (!std::isfinite(load.weight) || load.weight <= 0)
       return fail(ErrorCode::kInvalidArgument, "load case \"{}\": weight must be a number over 0: {}", load.name, load.weight);
@@ -50,12 +51,13 @@ Result<void> check(const RobustProblem& problem) {
     if (device.alive) living += device.slots;
   if (living < geometry.experts)
     return fail(ErrorCode::kFailedPrecondition,
-                "fewer living slots than experts: {} slots, {} experts: add slots or devices, or let replan_after_loss() serve what fits", living,
-                geometry.experts);
+                "fewer living slots than experts: {} slots, {} experts: add slots or devices, or let replan_after_loss() serve what fits",
+                living, geometry.experts);
   if (problem.affinity) {
     const Affinity& affinity = *problem.affinity;
     if (affinity.groups == 0 || geometry.experts % affinity.groups != 0)
-      return fail(ErrorCode::kInvalidArgument, "affinity: groups must divide the experts: {} groups, {} experts", affinity.groups, geometry.experts);
+      return fail(ErrorCode::kInvalidArgument, "affinity: groups must divide the experts: {} groups, {} experts", affinity.groups,
+                  geometry.experts);
     if (!std::isfinite(affinity.weight) || affinity.weight < 0)
       return fail(ErrorCode::kInvalidArgument, "affinity: weight must be a number of 0 or more: {}", affinity.weight);
   }
@@ -109,9 +111,11 @@ class RobustPlanner {
     begin(homes);
     const auto offer = [&](const std::vector<std::int32_t>& start) {
       // A packing of the mean of the cases is where one case's search ends, but for its hosts.
-      Candidate found = search(start, {.first_log2 = problem_.cases.size() == 1 && goal_.affinity_weight <= 0 && !goal_.may_leave_empty ? 6 : 4});
+      Candidate found =
+          search(start, {.first_log2 = problem_.cases.size() == 1 && goal_.affinity_weight <= 0 && !goal_.may_leave_empty ? 6 : 4});
       const double worth = best && problem_.current ? kWorthStartingAfresh : 1e-9;
-      if (!best || found.faults < best->faults || (found.faults == best->faults && found.value > best->value + worth)) best = std::move(found);
+      if (!best || found.faults < best->faults || (found.faults == best->faults && found.value > best->value + worth))
+        best = std::move(found);
     };
     std::vector<std::int32_t> start;
     if (goal_.affinity_weight > 0) start = home_start(state_, by_expert(homes));
@@ -215,28 +219,36 @@ std::vector<Reason> reasons_of(const RobustProblem& problem, const RobustPlan& m
   const bool worst = problem.objective == CaseObjective::kWorst;
   out.push_back({"load_cases",
                  fmt::format("planned for {} load case{}, {}; the least even is \"{}\" with balancedness {:.3f}", problem.cases.size(),
-                             problem.cases.size() == 1 ? "" : "s", worst ? "for the worst of them" : "by their weights", problem.cases[lowest_case].name,
-                             lowest),
+                             problem.cases.size() == 1 ? "" : "s", worst ? "for the worst of them" : "by their weights",
+                             problem.cases[lowest_case].name, lowest),
                  {{"cases", static_cast<double>(problem.cases.size())}, {"lowest_balancedness", lowest}}});
-  const auto dead = std::count_if(problem.cluster.devices.begin(), problem.cluster.devices.end(), [](const ExpertDevice& d) { return !d.alive; });
+  const auto dead =
+      std::count_if(problem.cluster.devices.begin(), problem.cluster.devices.end(), [](const ExpertDevice& d) { return !d.alive; });
   if (dead > 0)
     out.push_back({"dead_devices", fmt::format("{} of {} devices are dead: their slots stay empty", dead, problem.cluster.devices.size()),
                    {{"dead", static_cast<double>(dead)}}});
   if (problem.spread_hosts && problem.cluster.hosts() > 1) {
     const std::uint64_t together = on_one_host(made.plan.layout, problem.cluster);
     out.push_back({"host_spread",
-                   together == 0 ? fmt::format("every expert with two replicas or more is on several of the {} hosts", problem.cluster.hosts())
-                                 : fmt::format("{} experts have all replicas on one host: no other has room for one", together),
+                   together == 0
+                       ? fmt::format("every expert with two replicas or more is on several of the {} hosts", problem.cluster.hosts())
+                       : fmt::format("{} experts have all replicas on one host: no other has room for one", together),
                    {{"on_one_host", static_cast<double>(together)}, {"hosts", static_cast<double>(problem.cluster.hosts())}}});
   }
   if (problem.affinity)
-    out.push_back({"affinity",
-                   fmt::format("{:.1f} % of the load is served outside its group's home node; a weight of {:g} gives up {:.4f} of balancedness to save 1 %",
-                               100 * made.cross_node_share, problem.affinity->weight, problem.affinity->weight / 100),
-                   {{"cross_node_share", made.cross_node_share}, {"weight", problem.affinity->weight}, {"groups", static_cast<double>(problem.affinity->groups)}}});
+    out.push_back(
+        {"affinity",
+         fmt::format(
+             "{:.1f} % of the load is served outside its group's home node; a weight of {:g} gives up {:.4f} of balancedness to save 1 %",
+             100 * made.cross_node_share, problem.affinity->weight, problem.affinity->weight / 100),
+         {{"cross_node_share", made.cross_node_share},
+          {"weight", problem.affinity->weight},
+          {"groups", static_cast<double>(problem.affinity->groups)}}});
   if (problem.current)
-    out.push_back({"kept", fmt::format("{} of {} slots stay as they are", made.plan.moves.unchanged, made.plan.layout.expert_of_slot.size()),
-                   {{"unchanged", static_cast<double>(made.plan.moves.unchanged)}, {"changed", static_cast<double>(made.plan.moves.changed())}}});
+    out.push_back(
+        {"kept",
+         fmt::format("{} of {} slots stay as they are", made.plan.moves.unchanged, made.plan.layout.expert_of_slot.size()),
+         {{"unchanged", static_cast<double>(made.plan.moves.unchanged)}, {"changed", static_cast<double>(made.plan.moves.changed())}}});
   return out;
 }
 

@@ -121,7 +121,8 @@ class LayerSearch {
       }
       if (row[slot] != kEmptySlot)
         for (const std::uint32_t other : spare_)
-          if (state_.least_replaced(other, static_cast<std::uint32_t>(row[slot])) < best.change.value) consider_replacement(best, other, row[slot]);
+          if (state_.least_replaced(other, static_cast<std::uint32_t>(row[slot])) < best.change.value)
+            consider_replacement(best, other, row[slot]);
       if (!spare(slot)) continue;
       if (state_.goal().may_leave_empty && state_.least_dropped(slot) < best.change.value) consider_replacement(best, slot, kEmptySlot);
       for (std::uint32_t by = 0; by < state_.experts(); ++by)

@@ -30,7 +30,9 @@ class StartPacking {
   std::vector<std::int32_t> row() && { return std::move(row_); }
 
  private:
-  [[nodiscard]] std::uint32_t slots_of(std::uint32_t device) const { return state_.alive(device) ? state_.first_slot(device + 1) - state_.first_slot(device) : 0; }
+  [[nodiscard]] std::uint32_t slots_of(std::uint32_t device) const {
+    return state_.alive(device) ? state_.first_slot(device + 1) - state_.first_slot(device) : 0;
+  }
 
   std::vector<std::uint32_t> replicate(std::span<const std::uint32_t> experts, std::uint32_t room, std::uint32_t most) const {
     std::vector<std::uint32_t> replicas(experts.size(), 1);

@@ -234,8 +234,10 @@ RobustState::Change RobustState::swapped(std::uint32_t slot, std::uint32_t other
     };
     out.value += crossing(slot, from, to) + crossing(other, to, from);
   }
-  if (a != kEmptySlot && replicas(a) > 1) out.faults += faults_with(static_cast<std::uint32_t>(a), slot, to) - fault_[static_cast<std::size_t>(a)];
-  if (b != kEmptySlot && replicas(b) > 1) out.faults += faults_with(static_cast<std::uint32_t>(b), other, from) - fault_[static_cast<std::size_t>(b)];
+  if (a != kEmptySlot && replicas(a) > 1)
+    out.faults += faults_with(static_cast<std::uint32_t>(a), slot, to) - fault_[static_cast<std::size_t>(a)];
+  if (b != kEmptySlot && replicas(b) > 1)
+    out.faults += faults_with(static_cast<std::uint32_t>(b), other, from) - fault_[static_cast<std::size_t>(b)];
   return out;
 }
 
@@ -264,7 +266,8 @@ RobustState::Change RobustState::replaced(std::uint32_t slot, std::int32_t exper
   };
   if (expert != kEmptySlot) {
     const double had = replicas(expert);
-    for (const std::uint32_t holder : holders_[static_cast<std::size_t>(expert)]) visit(device_of_[holder], expert, 1 / (had + 1) - 1 / had);
+    for (const std::uint32_t holder : holders_[static_cast<std::size_t>(expert)])
+      visit(device_of_[holder], expert, 1 / (had + 1) - 1 / had);
     visit(device, expert, 1 / (had + 1));
   }
   if (old != kEmptySlot) {
@@ -283,7 +286,8 @@ RobustState::Change RobustState::replaced(std::uint32_t slot, std::int32_t exper
       out.value += slope_[c] * (power(std::max(0.0, load_[i] + delta_[i]) / reference_[c]) - powered_[i]);
     }
   }
-  if (expert != kEmptySlot) out.faults = faults_with(static_cast<std::uint32_t>(expert), kNone, device) - fault_[static_cast<std::size_t>(expert)];
+  if (expert != kEmptySlot)
+    out.faults = faults_with(static_cast<std::uint32_t>(expert), kNone, device) - fault_[static_cast<std::size_t>(expert)];
   if (old != kEmptySlot) out.faults += faults_with(static_cast<std::uint32_t>(old), slot, kNone) - fault_[static_cast<std::size_t>(old)];
   return out;
 }

@@ -65,7 +65,9 @@ class RobustState {
 
   [[nodiscard]] std::span<const std::int32_t> row() const { return row_; }
   [[nodiscard]] const std::vector<std::uint32_t>& holders(std::uint32_t expert) const { return holders_[expert]; }
-  [[nodiscard]] std::uint32_t replicas(std::int32_t expert) const { return static_cast<std::uint32_t>(holders_[static_cast<std::size_t>(expert)].size()); }
+  [[nodiscard]] std::uint32_t replicas(std::int32_t expert) const {
+    return static_cast<std::uint32_t>(holders_[static_cast<std::size_t>(expert)].size());
+  }
   [[nodiscard]] std::uint32_t device_of(std::uint32_t slot) const { return device_of_[slot]; }
   [[nodiscard]] std::uint32_t first_slot(std::uint32_t device) const { return first_slot_[device]; }
   [[nodiscard]] std::uint32_t devices() const { return static_cast<std::uint32_t>(first_slot_.size() - 1); }

@@ -95,7 +95,8 @@ TEST(SemiHierarchical, SpreadingOverHostsStillKeepsEveryReplicatedExpertServed) 
   problem.spread_hosts = true;
   const auto made = plan_robust(problem);
   ASSERT_TRUE(made);
-  for (const HostLoss& loss : host_losses(made->plan.layout, problem.cluster, problem.cases[0].counts)) EXPECT_TRUE(loss.lost_with_redundancy.empty());
+  for (const HostLoss& loss : host_losses(made->plan.layout, problem.cluster, problem.cases[0].counts))
+    EXPECT_TRUE(loss.lost_with_redundancy.empty());
 }
 
 }  // namespace

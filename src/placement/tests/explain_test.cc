@@ -92,7 +92,8 @@ TEST(Explain, ALayerWithoutLoadIsSaidToHaveNone) {
 
 TEST(Explain, AnExpertThatIsNotThereIsNamed) {
   const Case given({0, 1, 2, 0, 3, 1});
-  EXPECT_EQ(given.reason(9, "unknown_expert").text, "no layer 0 expert 9 here: the plan has layers 0 to 0 and experts 0 to 3, and needs counts and devices of its own");
+  EXPECT_EQ(given.reason(9, "unknown_expert").text,
+            "no layer 0 expert 9 here: the plan has layers 0 to 0 and experts 0 to 3, and needs counts and devices of its own");
   const Case lost({0, 1, 2, 0, 1, -1});
   EXPECT_EQ(lost.reason(3, "not_placed").code, "not_placed");
 }

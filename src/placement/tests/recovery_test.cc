@@ -109,11 +109,13 @@ TEST(Recovery, RandomLossesServeAsMuchAsThereIsRoomFor) {
     ExpertCluster cluster;
     ExpertLayout layout{{2, experts}, {}, {}};
     for (std::uint32_t slots = 0; slots < experts + 3;) {
-      cluster.devices.push_back({0, static_cast<std::uint32_t>(rng.below(4)), static_cast<std::uint32_t>(1 + rng.below(6)), 0.5 + rng.uniform(), rng.below(4) != 0});
+      cluster.devices.push_back({0, static_cast<std::uint32_t>(rng.below(4)), static_cast<std::uint32_t>(1 + rng.below(6)),
+                                 0.5 + rng.uniform(), rng.below(4) != 0});
       layout.slots_of_device.push_back(cluster.devices.back().slots);
       slots += cluster.devices.back().slots;
     }
-    for (std::uint32_t i = 0; i < 2 * layout.slots(); ++i) layout.expert_of_slot.push_back(static_cast<std::int32_t>(rng.below(experts + 1)) - 1);
+    for (std::uint32_t i = 0; i < 2 * layout.slots(); ++i)
+      layout.expert_of_slot.push_back(static_cast<std::int32_t>(rng.below(experts + 1)) - 1);
     std::uint32_t living = 0;
     for (const ExpertDevice& device : cluster.devices) living += device.alive ? device.slots : 0;
     const auto made = replan_after_loss(layout, cluster, skewed_counts({2, experts}, seed));
@@ -132,9 +134,12 @@ TEST(Recovery, SaysWhatDoesNotFit) {
   const ExpertCluster cluster = ExpertCluster::uniform(2, 2, 2);
   const ExpertLayout layout{{1, 3}, {2, 2}, {0, 1, 2, 0}};
   const ExpertCounts counts{{1, 3}, {1, 2, 3}, 0};
-  EXPECT_NE(replan_after_loss(layout, without_host(without_host(cluster, 0), 1), counts).error().message.find("no living slot"), std::string::npos);
-  EXPECT_NE(replan_after_loss(layout, ExpertCluster::uniform(2, 2, 3), counts).error().message.find("device 0 has 2 slots"), std::string::npos);
-  EXPECT_NE(replan_after_loss(layout, cluster, {{1, 4}, {1, 2, 3, 4}, 0}).error().message.find("3 experts, the counts 1 x 4"), std::string::npos);
+  EXPECT_NE(replan_after_loss(layout, without_host(without_host(cluster, 0), 1), counts).error().message.find("no living slot"),
+            std::string::npos);
+  EXPECT_NE(replan_after_loss(layout, ExpertCluster::uniform(2, 2, 3), counts).error().message.find("device 0 has 2 slots"),
+            std::string::npos);
+  EXPECT_NE(replan_after_loss(layout, cluster, {{1, 4}, {1, 2, 3, 4}, 0}).error().message.find("3 experts, the counts 1 x 4"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -58,7 +58,9 @@ TEST(RobustPlan, TheWorstCaseIsBetterUnderTheWorstObjective) {
   const auto worst = plan_robust(problem);
   ASSERT_TRUE(mean && worst);
   const auto lowest = [](const RobustPlan& made) {
-    return std::min_element(made.by_case.begin(), made.by_case.end(), [](const Balance& a, const Balance& b) { return a.balancedness < b.balancedness; })->balancedness;
+    return std::min_element(made.by_case.begin(), made.by_case.end(),
+                            [](const Balance& a, const Balance& b) { return a.balancedness < b.balancedness; })
+        ->balancedness;
   };
   EXPECT_GT(lowest(*worst), lowest(*mean) + 0.02);
 }
@@ -124,7 +126,8 @@ TEST(RobustPlan, ALayoutInForceSavesMoves) {
   RobustProblem problem = robust_problem({4, 48}, ExpertCluster::uniform(8, 2, 8), 21);
   const auto first = plan_robust(problem);
   ASSERT_TRUE(first);
-  for (std::size_t i = 0; i < problem.cases[0].counts.count.size(); ++i) problem.cases[0].counts.count[i] *= 1 + 0.2 * static_cast<double>(i % 3);
+  for (std::size_t i = 0; i < problem.cases[0].counts.count.size(); ++i)
+    problem.cases[0].counts.count[i] *= 1 + 0.2 * static_cast<double>(i % 3);
   problem.current = first->plan.layout;
   const auto moved = plan_robust(problem);
   ASSERT_TRUE(moved);
@@ -155,8 +158,8 @@ TEST(RobustPlan, RandomClustersGetSoundPlans) {
     RobustProblem problem = robust_problem({2, experts}, {}, seed, 1 + rng.below(3));
     std::uint32_t living = 0;
     while (living < experts) {
-      ExpertDevice device{static_cast<std::uint32_t>(rng.below(4)), static_cast<std::uint32_t>(rng.below(6)), static_cast<std::uint32_t>(rng.below(9)),
-                          0.5 + rng.uniform(), rng.below(5) != 0};
+      ExpertDevice device{static_cast<std::uint32_t>(rng.below(4)), static_cast<std::uint32_t>(rng.below(6)),
+                          static_cast<std::uint32_t>(rng.below(9)), 0.5 + rng.uniform(), rng.below(5) != 0};
       problem.cluster.devices.push_back(device);
       if (device.alive) living += device.slots;
     }
@@ -189,7 +192,8 @@ TEST(RobustPlan, AfterARandomLossTheLayoutInForceIsCarriedOn) {
     const auto made = plan_robust(problem);
     ASSERT_TRUE(made) << made.error().message;
     expect_sound(problem, *made);
-    const auto living = std::count_if(problem.cluster.devices.begin(), problem.cluster.devices.end(), [](const ExpertDevice& d) { return d.alive; });
+    const auto living =
+        std::count_if(problem.cluster.devices.begin(), problem.cluster.devices.end(), [](const ExpertDevice& d) { return d.alive; });
     EXPECT_EQ(made->plan.moves.changed() + made->plan.moves.unchanged, static_cast<std::uint64_t>(living) * 10) << "seed " << seed;
     EXPECT_EQ(made->plan.before.layers.size(), 2U);
     changed += made->plan.moves.changed();
@@ -210,9 +214,13 @@ TEST(RobustPlan, WhatCannotBePlannedIsNamed) {
   EXPECT_EQ(message([](RobustProblem& p) { p.cases.clear(); }), "robust plan: needs at least one load case");
   EXPECT_NE(message([](RobustProblem& p) { p.cases[0].counts.count[17] = -1; }).find("load case \"window 0\""), std::string::npos);
   EXPECT_NE(message([](RobustProblem& p) { p.cases[0].weight = 0; }).find("weight must be a number over 0"), std::string::npos);
-  EXPECT_NE(message([](RobustProblem& p) { p.cluster.devices[1].alive = false; }).find("fewer living slots than experts: 15 slots, 16 experts"), std::string::npos);
-  EXPECT_NE(message([](RobustProblem& p) { p.affinity = Affinity{3, 1}; }).find("groups must divide the experts: 3 groups, 16 experts"), std::string::npos);
-  EXPECT_NE(message([](RobustProblem& p) { p.current = trivial_layout({2, 16}, {5, 5, 5, 4}); }).find("device 3 has 4 slots"), std::string::npos);
+  EXPECT_NE(
+      message([](RobustProblem& p) { p.cluster.devices[1].alive = false; }).find("fewer living slots than experts: 15 slots, 16 experts"),
+      std::string::npos);
+  EXPECT_NE(message([](RobustProblem& p) { p.affinity = Affinity{3, 1}; }).find("groups must divide the experts: 3 groups, 16 experts"),
+            std::string::npos);
+  EXPECT_NE(message([](RobustProblem& p) { p.current = trivial_layout({2, 16}, {5, 5, 5, 4}); }).find("device 3 has 4 slots"),
+            std::string::npos);
   EXPECT_NE(message([](RobustProblem& p) {
               p.current = trivial_layout({2, 16}, {5, 5, 5, 5});
               p.current->expert_of_slot[22] = 99;
