@@ -18,7 +18,8 @@ Result<std::uint32_t> device_count(const PlaceClusterOptions& o, const ClusterBa
 Result<std::vector<std::uint32_t>> slots_of(const PlaceClusterOptions& o, const ClusterBasis& basis, std::uint32_t devices) {
   const std::uint32_t experts = basis.geometry.experts;
   if ((o.slots ? 1 : 0) + (o.redundant ? 1 : 0) + (o.device_slots.empty() ? 0 : 1) > 1)
-    return fail(ErrorCode::kInvalidArgument, "--slots, --redundant and --device-slots say the same thing in different words: give one of them");
+    return fail(ErrorCode::kInvalidArgument,
+                "--slots, --redundant and --device-slots say the same thing in different words: give one of them");
   if (!o.device_slots.empty()) {
     if (o.device_slots.size() != devices)
       return fail(ErrorCode::kInvalidArgument, "--device-slots names {} devices, --devices {}", o.device_slots.size(), devices);
@@ -31,8 +32,9 @@ Result<std::vector<std::uint32_t>> slots_of(const PlaceClusterOptions& o, const 
       const std::uint64_t up = (all + devices - 1) / devices * devices - experts;
       const std::uint64_t down = all / devices * devices;
       const std::string less = down >= experts ? fmt::format("{} or ", down - experts) : "";
-      return fail(ErrorCode::kInvalidArgument, "--redundant {}: {} experts and as many redundant slots do not spread evenly over {} devices; {}{} would", *o.redundant, experts,
-                  devices, less, up);
+      return fail(ErrorCode::kInvalidArgument,
+                  "--redundant {}: {} experts and as many redundant slots do not spread evenly over {} devices; {}{} would", *o.redundant,
+                  experts, devices, less, up);
     }
     return std::vector<std::uint32_t>(devices, static_cast<std::uint32_t>(all / devices));
   }
@@ -43,7 +45,8 @@ Result<std::vector<std::uint32_t>> slots_of(const PlaceClusterOptions& o, const 
 }
 
 Result<void> divide(const char* option, std::uint32_t devices, std::uint32_t parts) {
-  if (devices % parts != 0) return fail(ErrorCode::kInvalidArgument, "{} {}: {} devices do not divide into as many equal parts", option, parts, devices);
+  if (devices % parts != 0)
+    return fail(ErrorCode::kInvalidArgument, "{} {}: {} devices do not divide into as many equal parts", option, parts, devices);
   return {};
 }
 
@@ -65,10 +68,12 @@ Result<ExpertCluster> cluster_of(const PlaceClusterOptions& o, const ClusterBasi
     for (std::uint32_t d = 0; d < devices; ++d) cluster.devices[d].host = d / (devices / *o.hosts);
   }
   if (!o.speeds.empty() && o.speeds.size() != devices)
-    return fail(ErrorCode::kInvalidArgument, "--speeds names {} devices, there are {}; for some devices only, write DEVICE:SPEED", o.speeds.size(), devices);
+    return fail(ErrorCode::kInvalidArgument, "--speeds names {} devices, there are {}; for some devices only, write DEVICE:SPEED",
+                o.speeds.size(), devices);
   for (std::size_t d = 0; d < o.speeds.size(); ++d) cluster.devices[d].speed = o.speeds[d];
   for (const auto& [device, speed] : o.speed_of) {
-    if (device >= devices) return fail(ErrorCode::kInvalidArgument, "--speeds names device {}, the devices are 0 to {}", device, devices - 1);
+    if (device >= devices)
+      return fail(ErrorCode::kInvalidArgument, "--speeds names device {}, the devices are 0 to {}", device, devices - 1);
     cluster.devices[device].speed = speed;
   }
   for (const std::uint32_t device : o.dead) {
@@ -78,8 +83,8 @@ Result<ExpertCluster> cluster_of(const PlaceClusterOptions& o, const ClusterBasi
   FLEXPERT_TRY(validate(cluster));
   constexpr std::uint64_t kMostLayoutSlots = std::uint64_t{1} << 26;
   if (static_cast<std::uint64_t>(cluster.slots()) * basis.geometry.layers > kMostLayoutSlots)
-    return fail(ErrorCode::kResourceExhausted, "{} slots in each of {} layers are more than {}; give fewer with --slots or --devices", cluster.slots(), basis.geometry.layers,
-                kMostLayoutSlots);
+    return fail(ErrorCode::kResourceExhausted, "{} slots in each of {} layers are more than {}; give fewer with --slots or --devices",
+                cluster.slots(), basis.geometry.layers, kMostLayoutSlots);
   return cluster;
 }
 
@@ -87,7 +92,8 @@ Result<void> check_room(const ExpertCluster& cluster, ExpertGeometry geometry) {
   const auto living = [](std::uint64_t sum, const ExpertDevice& device) { return sum + (device.alive ? device.slots : 0); };
   const std::uint64_t usable = std::accumulate(cluster.devices.begin(), cluster.devices.end(), std::uint64_t{0}, living);
   if (usable < geometry.experts)
-    return fail(ErrorCode::kInvalidArgument, "{} living slots are too few for {} experts of a layer; give more with --slots or --redundant", usable, geometry.experts);
+    return fail(ErrorCode::kInvalidArgument, "{} living slots are too few for {} experts of a layer; give more with --slots or --redundant",
+                usable, geometry.experts);
   return {};
 }
 

@@ -27,7 +27,8 @@ std::string format_of_name(const std::string& name) {
 
 Result<std::string> converted_layout(const PlaceLayout& read, const PlaceOptions& options, const std::string& format) {
   if (format != "ours") return engine_form(read.layout, format, options.other);
-  FLEXPERT_ASSIGN(const ExpertCluster cluster, cluster_of(options.cluster, {read.layout.geometry, &read.layout, read.cluster ? &*read.cluster : nullptr}));
+  FLEXPERT_ASSIGN(const ExpertCluster cluster,
+                  cluster_of(options.cluster, {read.layout.geometry, &read.layout, read.cluster ? &*read.cluster : nullptr}));
   codec::PlacementFile file;
   file.plan.mode = read.mode.empty() ? "converted" : read.mode;
   file.plan.layout = read.layout;
@@ -50,7 +51,8 @@ Result<void> convert(const PlaceOptions& options) {
   } else {
     FLEXPERT_ASSIGN(const PlaceLayout read, read_layout(options.layout, options, std::nullopt));
     FLEXPERT_ASSIGN(bytes, converted_layout(read, options, format));
-    what = fmt::format("{} layers x {} experts, {} slots on {} devices", read.layout.geometry.layers, read.layout.geometry.experts, read.layout.slots(), read.layout.devices());
+    what = fmt::format("{} layers x {} experts, {} slots on {} devices", read.layout.geometry.layers, read.layout.geometry.experts,
+                       read.layout.slots(), read.layout.devices());
   }
   FLEXPERT_TRY(write_place_bytes(options.other, bytes));
   if (options.other != "-") say("{}: {} ({})\n", options.other, what, format);
@@ -61,8 +63,12 @@ Result<void> convert(const PlaceOptions& options) {
 
 int run_place_convert(const PlaceOptions& options) {
   if (options.format.empty() && format_of_name(options.other).empty())
-    return fail_with("place convert", "--to FORMAT is needed, as the name of OUT does not say it: ours, sglang, vllm, ascend (layouts), logical_count, csv, npy, pt (counts)", kExitUsage);
-  if (options.layout == "trivial") return fail_with("place convert", "IN must be counts or a layout that says its shape, not \"trivial\"", kExitUsage);
+    return fail_with("place convert",
+                     "--to FORMAT is needed, as the name of OUT does not say it: ours, sglang, vllm, ascend (layouts), logical_count, csv, "
+                     "npy, pt (counts)",
+                     kExitUsage);
+  if (options.layout == "trivial")
+    return fail_with("place convert", "IN must be counts or a layout that says its shape, not \"trivial\"", kExitUsage);
   if (auto converted = convert(options); !converted) return fail_with("place convert", converted.error());
   return kExitOk;
 }

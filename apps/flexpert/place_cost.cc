@@ -43,19 +43,23 @@ Result<placement::StepCost> parse_step_cost(const std::string& text, const std::
   const std::size_t ms = column_of(header, plain ? "ms" : "latency");
   const std::size_t distribution = column_of(header, "distribution");
   if (ep == kNoColumn || tokens == kNoColumn || ms == kNoColumn || (!plain && distribution == kNoColumn))
-    return fail(ErrorCode::kInvalidArgument, "cost table needs the columns ep_size,tokens_per_device,ms, or AIConfigurator's moe_ep_size,num_tokens,distribution,latency: {}",
-                name);
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "cost table needs the columns ep_size,tokens_per_device,ms, or AIConfigurator's moe_ep_size,num_tokens,distribution,latency: {}",
+        name);
   std::vector<placement::LayerLatency> rows;
   for (std::size_t number = 2; std::getline(lines, line); ++number) {
     if (line.empty() || line == "\r") continue;
     const std::vector<std::string> cells = cells_of(line);
     if (cells.size() != header.size())
-      return fail(ErrorCode::kInvalidArgument, "cost table has {} cells where its header has {}: {}:{}", cells.size(), header.size(), name, number);
+      return fail(ErrorCode::kInvalidArgument, "cost table has {} cells where its header has {}: {}:{}", cells.size(), header.size(), name,
+                  number);
     if (!plain && cells[distribution] != "uniform") continue;
     placement::LayerLatency row;
     double ep_size = 0;
     for (const auto& [column, least, most, whole, target] :
-         {std::tuple{ep, 1.0, 1e6, true, &ep_size}, std::tuple{tokens, 1e-6, 1e12, false, &row.tokens}, std::tuple{ms, 1e-9, 1e9, false, &row.ms}})
+         {std::tuple{ep, 1.0, 1e6, true, &ep_size}, std::tuple{tokens, 1e-6, 1e12, false, &row.tokens},
+          std::tuple{ms, 1e-9, 1e9, false, &row.ms}})
       if (const std::string wrong = parse_number(cells[column], least, most, whole, *target); !wrong.empty())
         return fail(ErrorCode::kInvalidArgument, "cost table's {} {}: {}:{}", header[column], wrong, name, number);
     row.ep_size = static_cast<std::uint32_t>(ep_size);

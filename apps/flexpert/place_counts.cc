@@ -21,10 +21,12 @@ Result<Windows> parse(const PlaceBytes& input, const PlaceOptions& options) {
   const std::string& bytes = input.bytes;
   if (codec::is_placement_json(bytes)) {
     FLEXPERT_ASSIGN(const codec::PlacementFile file, codec::parse_placement_json(bytes));
-    return fail(ErrorCode::kInvalidArgument, "it is a plan, which holds no counts; those that it was made from: {}", file.provenance.counts_source);
+    return fail(ErrorCode::kInvalidArgument, "it is a plan, which holds no counts; those that it was made from: {}",
+                file.provenance.counts_source);
   }
   const std::size_t first = bytes.find_first_not_of(" \t\r\n");
-  if (first != std::string::npos && bytes[first] == '{' && bytes.find("\"rows\"") != std::string::npos && bytes.find("\"logical_count\"") == std::string::npos) {
+  if (first != std::string::npos && bytes[first] == '{' && bytes.find("\"rows\"") != std::string::npos &&
+      bytes.find("\"logical_count\"") == std::string::npos) {
     // What a model server says at /internal/expert-loads, saved to a file.
     FLEXPERT_ASSIGN(const codec::ExpertLoadReport report, codec::decode_expert_load_report(bytes));
     return Windows{{report.geometry, std::vector<double>(report.rows.begin(), report.rows.end()), report.tokens}};
@@ -56,7 +58,9 @@ Result<ExpertCounts> parse_counts(const PlaceBytes& input, const PlaceOptions& o
 }
 
 Result<std::vector<ExpertCounts>> read_count_windows(const std::string& source, const PlaceOptions& options) {
-  if (engine_address(source)) return fail(ErrorCode::kInvalidArgument, "an engine says its counts in one; record windows with `flexpert place record --windows N`: {}", source);
+  if (engine_address(source))
+    return fail(ErrorCode::kInvalidArgument,
+                "an engine says its counts in one; record windows with `flexpert place record --windows N`: {}", source);
   FLEXPERT_ASSIGN(const PlaceBytes input, read_place_bytes(source));
   return checked(input, options);
 }

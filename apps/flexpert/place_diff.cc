@@ -37,11 +37,14 @@ Result<Pair> read_pair(const PlaceOptions& options) {
     FLEXPERT_ASSIGN(other, read_layout(options.other, shape, known.layout.geometry));
   }
   if (pair.from.layout.slots_of_device != pair.to.layout.slots_of_device)
-    return fail(ErrorCode::kInvalidArgument, "the layouts have different slots: {} devices with {} slots in all, and {} with {}; only layouts of the same slots can be compared",
-                pair.from.layout.devices(), pair.from.layout.slots(), pair.to.layout.devices(), pair.to.layout.slots());
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "the layouts have different slots: {} devices with {} slots in all, and {} with {}; only layouts of the same slots can be compared",
+        pair.from.layout.devices(), pair.from.layout.slots(), pair.to.layout.devices(), pair.to.layout.slots());
   const ExpertCluster* cluster = pair.to.cluster ? &*pair.to.cluster : pair.from.cluster ? &*pair.from.cluster : nullptr;
   FLEXPERT_ASSIGN(pair.cluster, cluster_of(options.cluster, {known.layout.geometry, &known.layout, cluster}));
-  FLEXPERT_TRY(placement::check_match(pair.to.layout, pair.cluster, ExpertCounts{known.layout.geometry, std::vector<double>(known.layout.geometry.size()), 0}));
+  FLEXPERT_TRY(placement::check_match(pair.to.layout, pair.cluster,
+                                      ExpertCounts{known.layout.geometry, std::vector<double>(known.layout.geometry.size()), 0}));
   return pair;
 }
 
@@ -70,7 +73,8 @@ Result<void> diff(const PlaceOptions& options) {
     print_table(report::balance_table(balance->second, &balance->first, "from", "to"));
   }
   if (options.rows > 0 && !moves.moves.empty()) {
-    print_title(fmt::format("The first {} of {} moves, in an order that can be carried out", std::min<std::size_t>(options.rows, moves.moves.size()), moves.moves.size()));
+    print_title(fmt::format("The first {} of {} moves, in an order that can be carried out",
+                            std::min<std::size_t>(options.rows, moves.moves.size()), moves.moves.size()));
     print_table(report::moves_table(moves, pair.to.layout, options.rows));
   }
   return {};
@@ -79,7 +83,8 @@ Result<void> diff(const PlaceOptions& options) {
 }  // namespace
 
 int run_place_diff(const PlaceOptions& options) {
-  if (options.layout == "trivial" && options.other == "trivial") return fail_with("place diff", "at least one of FROM and TO must be a layout that says its shape", kExitUsage);
+  if (options.layout == "trivial" && options.other == "trivial")
+    return fail_with("place diff", "at least one of FROM and TO must be a layout that says its shape", kExitUsage);
   if (auto compared = diff(options); !compared) return fail_with("place diff", compared.error());
   return kExitOk;
 }

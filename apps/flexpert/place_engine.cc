@@ -20,7 +20,8 @@ Result<std::optional<std::string>> body_if_known(const net::Address& address, co
   if (!answer) return fail(answer.error());
   if (answer->status == 404 || answer->status == 405) return std::optional<std::string>();
   if (answer->status != 200)
-    return fail(ErrorCode::kUnavailable, "engine answered HTTP {}: {}{}: {}", answer->status, address.to_string(), target, answer->body.substr(0, 200));
+    return fail(ErrorCode::kUnavailable, "engine answered HTTP {}: {}{}: {}", answer->status, address.to_string(), target,
+                answer->body.substr(0, 200));
   return std::optional(std::move(answer->body));
 }
 
@@ -42,7 +43,8 @@ Result<EngineLayout> layout_of(const RoutingTable& table) {
   for (std::size_t i = 0; i < table.replicas.size(); ++i) {
     const ExpertSlot at = geometry.slot(i);
     if (table.replicas[i].empty())
-      return fail(ErrorCode::kFailedPrecondition, "no expert server holds expert {} of layer {}: the model server computes it itself, so there is no layout to read",
+      return fail(ErrorCode::kFailedPrecondition,
+                  "no expert server holds expert {} of layer {}: the model server computes it itself, so there is no layout to read",
                   at.expert, at.layer);
     for (const std::uint16_t device : table.replicas[i]) {
       held[at.layer][device].push_back(static_cast<std::int32_t>(at.expert));
@@ -63,7 +65,9 @@ Result<EngineLayout> layout_of(const RoutingTable& table) {
 Result<ExpertCounts> engine_counts(const net::Address& address) {
   FLEXPERT_ASSIGN(const std::optional<std::string> body, body_if_known(address, "/internal/expert-loads"));
   if (!body)
-    return fail(ErrorCode::kNotFound, "no /internal/expert-loads there: counts come from a model server (`flexpert serve`); from SGLang with `flexpert place record --via sglang`: {}",
+    return fail(ErrorCode::kNotFound,
+                "no /internal/expert-loads there: counts come from a model server (`flexpert serve`); from SGLang with `flexpert place "
+                "record --via sglang`: {}",
                 address.to_string());
   FLEXPERT_ASSIGN(const codec::ExpertLoadReport report, codec::decode_expert_load_report(*body));
   return ExpertCounts{report.geometry, std::vector<double>(report.rows.begin(), report.rows.end()), report.tokens};
@@ -79,7 +83,8 @@ Result<EngineLayout> engine_layout(const net::Address& address) {
     if (!layout) return fail(layout.error().with_context(address.to_string() + target));
     return layout;
   }
-  return fail(ErrorCode::kNotFound, "neither a controller (/api/v1/placement) nor a model server (/internal/routing-table): {}", address.to_string());
+  return fail(ErrorCode::kNotFound, "neither a controller (/api/v1/placement) nor a model server (/internal/routing-table): {}",
+              address.to_string());
 }
 
 }  // namespace flexpert::app

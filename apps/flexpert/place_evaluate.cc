@@ -42,9 +42,13 @@ Result<Evaluation> evaluate(const PlaceOptions& options) {
 
 void print_losses(const Evaluation& e) {
   using report::Align;
-  report::Table table({{"host lost", Align::kRight}, {"experts unserved", Align::kRight}, {"of them with redundancy", Align::kRight}, {"balancedness of the rest", Align::kRight}});
+  report::Table table({{"host lost", Align::kRight},
+                       {"experts unserved", Align::kRight},
+                       {"of them with redundancy", Align::kRight},
+                       {"balancedness of the rest", Align::kRight}});
   for (const placement::HostLoss& loss : e.losses)
-    table.add_row({std::to_string(loss.host), report::grouped(loss.lost.size()), report::grouped(loss.lost_with_redundancy.size()), report::balancedness_text(loss.balancedness)});
+    table.add_row({std::to_string(loss.host), report::grouped(loss.lost.size()), report::grouped(loss.lost_with_redundancy.size()),
+                   report::balancedness_text(loss.balancedness)});
   print_title("When a host is lost, without a new plan");
   print_table(table);
 }
@@ -54,8 +58,8 @@ void print_evaluation(const Evaluation& e, std::uint32_t rows) {
   const auto before = layout_before(std::nullopt, e.cluster, e.counts);
   print_table(report::balance_table(e.plan.balance, before ? &before->balance : nullptr, before ? before->name : "", "layout"));
   if (!e.unserved.empty()) {
-    say("\n{} experts have no living replica, expert {} of layer {} first; plan again with `flexpert place plan --dead ...`\n", e.unserved.size(), e.unserved[0].expert,
-               e.unserved[0].layer);
+    say("\n{} experts have no living replica, expert {} of layer {} first; plan again with `flexpert place plan --dead ...`\n",
+        e.unserved.size(), e.unserved[0].expert, e.unserved[0].layer);
   }
   if (rows == 0) return;
   print_title("Replicas of an expert of a layer");
@@ -75,14 +79,20 @@ void print_evaluation_json(const Evaluation& e) {
   out["unserved"] = slots(e.unserved);
   boost::json::array& losses = out["host_losses"].emplace_array();
   for (const placement::HostLoss& loss : e.losses)
-    losses.push_back({{"host", loss.host}, {"lost", slots(loss.lost)}, {"lost_with_redundancy", loss.lost_with_redundancy.size()}, {"balancedness", loss.balancedness}});
+    losses.push_back({{"host", loss.host},
+                      {"lost", slots(loss.lost)},
+                      {"lost_with_redundancy", loss.lost_with_redundancy.size()},
+                      {"balancedness", loss.balancedness}});
   print_json(out);
 }
 
 Result<void> run(const PlaceOptions& options) {
   FLEXPERT_ASSIGN(const Evaluation evaluation, evaluate(options));
   if (!options.html.empty()) {
-    const report::PlacementPage page{"Expert layout", {{"layout", options.layout}, {"counts", options.counts + ": " + describe(evaluation.counts)}, {"cluster", describe(evaluation.cluster)}},
+    const report::PlacementPage page{"Expert layout",
+                                     {{"layout", options.layout},
+                                      {"counts", options.counts + ": " + describe(evaluation.counts)},
+                                      {"cluster", describe(evaluation.cluster)}},
                                      layout_before(std::nullopt, evaluation.cluster, evaluation.counts)};
     FLEXPERT_TRY(write_page(options.html, evaluation.plan, evaluation.cluster, evaluation.counts, page));
   }

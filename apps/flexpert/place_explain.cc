@@ -23,12 +23,13 @@ Result<void> explain(const PlaceOptions& options) {
   if (!counts) {
     FLEXPERT_ASSIGN(counts, counts_behind(read, options));
   }
-  FLEXPERT_ASSIGN(const ExpertCluster cluster, cluster_of(options.cluster, {counts->geometry, &read.layout, read.cluster ? &*read.cluster : nullptr}));
+  FLEXPERT_ASSIGN(const ExpertCluster cluster,
+                  cluster_of(options.cluster, {counts->geometry, &read.layout, read.cluster ? &*read.cluster : nullptr}));
   FLEXPERT_TRY(placement::check_match(read.layout, cluster, *counts));
   const ExpertSlot expert{options.layer, options.expert};
   if (!counts->geometry.contains(expert))
-    return fail(ErrorCode::kInvalidArgument, "--layer {} --expert {}: layers are 0 to {}, experts 0 to {}", expert.layer, expert.expert, counts->geometry.layers - 1,
-                counts->geometry.experts - 1);
+    return fail(ErrorCode::kInvalidArgument, "--layer {} --expert {}: layers are 0 to {}, experts 0 to {}", expert.layer, expert.expert,
+                counts->geometry.layers - 1, counts->geometry.experts - 1);
   PlacementPlan plan;
   plan.mode = read.mode;
   plan.layout = living_part(std::move(read.layout), cluster);

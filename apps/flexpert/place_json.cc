@@ -64,11 +64,14 @@ json::object balance_json(const Balance& balance, bool layers) {
 
 json::object moves_json(const MoveList& moves, const ExpertLayout& layout) {
   const std::vector<std::uint32_t> device_of = device_of_slots(layout.slots_of_device);
-  json::object out{{"unchanged", moves.unchanged},   {"changed", moves.changed()}, {"same_device", moves.same_device}, {"same_node", moves.same_node},
-                   {"cross_node", moves.cross_node}, {"load", moves.load},         {"bytes", moves.bytes}};
+  json::object out{{"unchanged", moves.unchanged}, {"changed", moves.changed()},     {"same_device", moves.same_device},
+                   {"same_node", moves.same_node}, {"cross_node", moves.cross_node}, {"load", moves.load},
+                   {"bytes", moves.bytes}};
   json::array& list = out["moves"].emplace_array();
   for (const SlotMove& move : moves.moves) {
-    json::object one{{"layer", move.layer}, {"slot", move.slot}, {"device", device_of[move.slot]}, {"from_expert", move.from_expert}, {"to_expert", move.to_expert}, {"kind", name_of(move.kind)}};
+    json::object one{
+        {"layer", move.layer},         {"slot", move.slot},         {"device", device_of[move.slot]}, {"from_expert", move.from_expert},
+        {"to_expert", move.to_expert}, {"kind", name_of(move.kind)}};
     if (move.kind != MoveKind::kLoad) one["source_slot"] = move.source_slot;
     list.push_back(std::move(one));
   }

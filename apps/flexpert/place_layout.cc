@@ -18,16 +18,19 @@ namespace {
 Result<ExpertLayout> spread(const codec::SlotMap& map, const PlaceClusterOptions& o, std::uint32_t experts) {
   if (!o.device_slots.empty()) {
     const std::uint64_t slots = std::accumulate(o.device_slots.begin(), o.device_slots.end(), std::uint64_t{0});
-    if (slots != map.slots) return fail(ErrorCode::kInvalidArgument, "--device-slots sum up to {} slots, a layer of the layout has {}", slots, map.slots);
+    if (slots != map.slots)
+      return fail(ErrorCode::kInvalidArgument, "--device-slots sum up to {} slots, a layer of the layout has {}", slots, map.slots);
     return ExpertLayout{{map.layers, experts == 0 ? map.experts() : experts}, o.device_slots, map.expert_of_slot};
   }
   std::uint32_t devices = o.devices.value_or(0);
   if (devices == 0 && map.devices == 0 && o.slots) {
-    if (map.slots % *o.slots != 0) return fail(ErrorCode::kInvalidArgument, "--slots {} does not divide the {} slots of a layer", *o.slots, map.slots);
+    if (map.slots % *o.slots != 0)
+      return fail(ErrorCode::kInvalidArgument, "--slots {} does not divide the {} slots of a layer", *o.slots, map.slots);
     devices = map.slots / *o.slots;
   }
   if (devices == 0 && map.devices == 0)
-    return fail(ErrorCode::kInvalidArgument, "--devices N is needed: this form of layout does not say how many GPUs its {} slots are spread over", map.slots);
+    return fail(ErrorCode::kInvalidArgument,
+                "--devices N is needed: this form of layout does not say how many GPUs its {} slots are spread over", map.slots);
   return codec::layout_of(map, devices, experts);
 }
 
@@ -44,9 +47,11 @@ Result<codec::SlotMap> read_map(const std::string& text, std::uint32_t layers) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string::npos) return fail(ErrorCode::kInvalidArgument, "it is empty");
   if (text.starts_with("PK\x03\x04")) return map_of_dump(text);
-  if (text[first] == '[' || (text[first] == '{' && text.find("\"layer_list\"") != std::string::npos)) return codec::parse_vllm_expert_map(text, layers);
+  if (text[first] == '[' || (text[first] == '{' && text.find("\"layer_list\"") != std::string::npos))
+    return codec::parse_vllm_expert_map(text, layers);
   if (text[first] != '{')
-    return fail(ErrorCode::kInvalidArgument, "no layout: needs JSON (a plan of ours, {{\"physical_to_logical_map\": ...}}, a vLLM map), a .pt file or the word trivial");
+    return fail(ErrorCode::kInvalidArgument,
+                "no layout: needs JSON (a plan of ours, {{\"physical_to_logical_map\": ...}}, a vLLM map), a .pt file or the word trivial");
   FLEXPERT_ASSIGN(codec::ExpertLocation location, codec::parse_expert_location(text));
   if (!std::holds_alternative<codec::SlotMap>(location))
     return fail(ErrorCode::kInvalidArgument, "it holds counts (logical_count), not a layout: plan from it with `flexpert place plan`");
@@ -68,13 +73,16 @@ Result<PlaceLayout> parse(const PlaceBytes& input, const PlaceOptions& options, 
   }
   FLEXPERT_TRY(validate(out.layout));
   if (geometry && *geometry != out.layout.geometry)
-    return fail(ErrorCode::kInvalidArgument, "the layout has {} layers x {} experts, what it is used with {} x {}: they are of different models", out.layout.geometry.layers,
-                out.layout.geometry.experts, geometry->layers, geometry->experts);
+    return fail(ErrorCode::kInvalidArgument,
+                "the layout has {} layers x {} experts, what it is used with {} x {}: they are of different models",
+                out.layout.geometry.layers, out.layout.geometry.experts, geometry->layers, geometry->experts);
   return out;
 }
 
 Result<PlaceLayout> trivial(const PlaceOptions& options, std::optional<ExpertGeometry> geometry) {
-  if (!geometry) return fail(ErrorCode::kInvalidArgument, "the layout \"trivial\" needs something that says how many layers and experts there are: counts or another layout");
+  if (!geometry)
+    return fail(ErrorCode::kInvalidArgument,
+                "the layout \"trivial\" needs something that says how many layers and experts there are: counts or another layout");
   FLEXPERT_ASSIGN(const ExpertCluster cluster, cluster_of(options.cluster, {*geometry}));
   FLEXPERT_TRY(check_room(cluster, *geometry));
   std::vector<std::uint32_t> slots;
@@ -100,8 +108,8 @@ Result<PlaceLayout> read_layout(const std::string& source, const PlaceOptions& o
     if (!*address) return fail(address->error());
     FLEXPERT_ASSIGN(EngineLayout engine, engine_layout(**address));
     if (geometry && *geometry != engine.layout.geometry)
-      return fail(ErrorCode::kInvalidArgument, "the engine has {} layers x {} experts, the counts {} x {}: they are of different models", engine.layout.geometry.layers,
-                  engine.layout.geometry.experts, geometry->layers, geometry->experts);
+      return fail(ErrorCode::kInvalidArgument, "the engine has {} layers x {} experts, the counts {} x {}: they are of different models",
+                  engine.layout.geometry.layers, engine.layout.geometry.experts, geometry->layers, geometry->experts);
     PlaceLayout out;
     out.name = source;
     out.layout = std::move(engine.layout);
@@ -116,9 +124,11 @@ Result<ExpertCounts> counts_behind(const PlaceLayout& layout, const PlaceOptions
     return fail(ErrorCode::kInvalidArgument, "--counts COUNTS is needed: no file of the counts is known for {}", layout.name);
   auto counts = read_counts(layout.counts_source, options);
   if (!counts)
-    return fail(counts.error().code, "--counts COUNTS is needed: those that {} was made for cannot be read any more: {}", layout.name, counts.error().message);
+    return fail(counts.error().code, "--counts COUNTS is needed: those that {} was made for cannot be read any more: {}", layout.name,
+                counts.error().message);
   if (codec::digest_of(*counts) != layout.counts_digest)
-    return fail(ErrorCode::kFailedPrecondition, "--counts COUNTS is needed: {} holds other counts than when {} was made", layout.counts_source, layout.name);
+    return fail(ErrorCode::kFailedPrecondition, "--counts COUNTS is needed: {} holds other counts than when {} was made",
+                layout.counts_source, layout.name);
   return counts;
 }
 

@@ -21,7 +21,8 @@ Result<PlacementPlan> plan_exact(const PlanProblem& problem, const PlaceOptions&
   const ExpertCluster& cluster = problem.cluster;
   for (const ExpertDevice& device : cluster.devices)
     if (!device.alive || device.slots != cluster.devices[0].slots || device.speed != 1)
-      return fail(ErrorCode::kInvalidArgument, "--mode exact plans for living devices that are alike, as DeepSeek EPLB does; use --mode quality or robust");
+      return fail(ErrorCode::kInvalidArgument,
+                  "--mode exact plans for living devices that are alike, as DeepSeek EPLB does; use --mode quality or robust");
   const placement::EplbShape shape{cluster.slots(), options.groups, cluster.nodes(), static_cast<std::uint32_t>(cluster.devices.size())};
   PlacementPlan plan;
   FLEXPERT_ASSIGN(plan.layout, placement::plan_eplb(problem.counts, shape));
@@ -72,7 +73,9 @@ void keep_unless(double least, const PlanProblem& problem, PlacementPlan& plan) 
   plan.balance = plan.before;
   plan.moves = placement::moves_between(plan.layout, plan.layout, problem.cluster);
   plan.worthwhile = false;
-  plan.reasons = {{"within_tolerance", fmt::format("a gain of {:.4f} in balancedness is below --least-gain {}", gain, least), {{"gain", gain}, {"least_gain", least}}}};
+  plan.reasons = {{"within_tolerance",
+                   fmt::format("a gain of {:.4f} in balancedness is below --least-gain {}", gain, least),
+                   {{"gain", gain}, {"least_gain", least}}}};
 }
 
 }  // namespace
@@ -86,16 +89,20 @@ std::string mode_of(const PlaceOptions& o) {
 std::string plan_misuse(const PlaceOptions& o) {
   const std::string mode = mode_of(o);
   if (mode == "incremental" && o.current.empty()) return "--mode incremental needs the layout in force: --current LAYOUT";
-  if (limits_moves(o) && o.current.empty()) return "--max-moves, --max-moves-percent and --max-bytes limit changes of a layout in force: name it with --current LAYOUT";
-  if (limits_moves(o) && mode != "incremental") return "--max-moves, --max-moves-percent and --max-bytes need --mode incremental, not " + mode;
+  if (limits_moves(o) && o.current.empty())
+    return "--max-moves, --max-moves-percent and --max-bytes limit changes of a layout in force: name it with --current LAYOUT";
+  if (limits_moves(o) && mode != "incremental")
+    return "--max-moves, --max-moves-percent and --max-bytes need --mode incremental, not " + mode;
   if (o.max_bytes && o.bytes_per_expert == 0) return "--max-bytes needs the weights of one expert: --bytes-per-expert BYTES";
   if (!o.cases.empty() && mode != "robust" && mode != "semi") return "--case needs --mode robust or semi, not " + mode;
   if (o.each_window && mode != "robust" && mode != "semi") return "--each-window needs --mode robust or semi, not " + mode;
   if (differs_in_speed(o) && mode != "robust" && mode != "semi") return "--speeds needs --mode robust or semi, not " + mode;
   if (o.cost != "none" && mode != "incremental") return "--cost weighs the moves of --mode incremental, not " + mode;
   if (o.cost != "none" && !o.tokens_per_device) return "--cost needs the tokens of a step on one device: --tokens-per-device N";
-  if ((o.node_gb_per_s || o.cross_gb_per_s) && o.cost == "none") return "--node-gb-per-s and --cross-gb-per-s need --cost: without it moves are free";
-  if ((o.node_gb_per_s || o.cross_gb_per_s) && o.bytes_per_expert == 0) return "--node-gb-per-s and --cross-gb-per-s need --bytes-per-expert BYTES";
+  if ((o.node_gb_per_s || o.cross_gb_per_s) && o.cost == "none")
+    return "--node-gb-per-s and --cross-gb-per-s need --cost: without it moves are free";
+  if ((o.node_gb_per_s || o.cross_gb_per_s) && o.bytes_per_expert == 0)
+    return "--node-gb-per-s and --cross-gb-per-s need --bytes-per-expert BYTES";
   if (o.tokens_per_device && o.cost == "none") return "--tokens-per-device goes with --cost, such as --cost deepseek-v3-decode";
   if (o.least_gain > 0 && o.current.empty()) return "--least-gain compares with the layout in force: name it with --current LAYOUT";
   if (o.affinity && mode != "semi") return "--affinity needs --mode semi, not " + mode;

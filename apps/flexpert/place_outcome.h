@@ -19,9 +19,11 @@ std::string describe(const ExpertCounts& counts);
 
 /// Returns the layout to hold a plan against: the one in force, or else the experts in order without redundancy; nothing if
 /// neither fits the cluster.
-std::optional<report::PlacementBefore> layout_before(const std::optional<ExpertLayout>& in_force, const ExpertCluster& cluster, const ExpertCounts& counts);
+std::optional<report::PlacementBefore> layout_before(const std::optional<ExpertLayout>& in_force, const ExpertCluster& cluster,
+                                                     const ExpertCounts& counts);
 
 /// Writes the HTML report of a plan.
-Result<void> write_page(const std::string& path, const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts, const report::PlacementPage& page);
+Result<void> write_page(const std::string& path, const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts,
+                        const report::PlacementPage& page);
 
 }  // namespace flexpert::app

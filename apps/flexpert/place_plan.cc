@@ -27,7 +27,8 @@ Result<void> read_loads(const PlaceOptions& options, PlanProblem& problem) {
   FLEXPERT_ASSIGN(std::vector<ExpertCounts> windows, read_count_windows(options.counts, options));
   constexpr std::size_t kMostWindows = 256;
   if (windows.size() > kMostWindows)
-    return fail(ErrorCode::kInvalidArgument, "--each-window: {} windows are more than {}; record longer ones: {}", windows.size(), kMostWindows, options.counts);
+    return fail(ErrorCode::kInvalidArgument, "--each-window: {} windows are more than {}; record longer ones: {}", windows.size(),
+                kMostWindows, options.counts);
   FLEXPERT_ASSIGN(problem.counts, codec::sum_of(windows));
   for (std::size_t i = 0; i < windows.size(); ++i) problem.cases.push_back({fmt::format("window {}", i), std::move(windows[i]), 1});
   return {};
@@ -39,8 +40,9 @@ Result<PlanProblem> read_problem(const PlaceOptions& options) {
   for (const PlaceCase& one : options.cases) {
     FLEXPERT_ASSIGN(ExpertCounts counts, read_counts(one.source, options));
     if (counts.geometry != problem.counts.geometry)
-      return fail(ErrorCode::kInvalidArgument, "--case {} has {} layers x {} experts, the counts {} x {}: they must be of one model", one.name, counts.geometry.layers,
-                  counts.geometry.experts, problem.counts.geometry.layers, problem.counts.geometry.experts);
+      return fail(ErrorCode::kInvalidArgument, "--case {} has {} layers x {} experts, the counts {} x {}: they must be of one model",
+                  one.name, counts.geometry.layers, counts.geometry.experts, problem.counts.geometry.layers,
+                  problem.counts.geometry.experts);
     problem.cases.push_back({one.name, std::move(counts), one.weight});
   }
   ClusterBasis basis{problem.counts.geometry};
@@ -55,23 +57,26 @@ Result<PlanProblem> read_problem(const PlaceOptions& options) {
   if (basis.layout == nullptr) return problem;
   const std::vector<std::uint32_t>& slots = current.layout.slots_of_device;
   if (slots.size() != problem.cluster.devices.size())
-    return fail(ErrorCode::kInvalidArgument, "--current has {} devices, --devices says {}: leave --devices away to take those of {}", slots.size(), problem.cluster.devices.size(),
-                current.name);
+    return fail(ErrorCode::kInvalidArgument, "--current has {} devices, --devices says {}: leave --devices away to take those of {}",
+                slots.size(), problem.cluster.devices.size(), current.name);
   for (std::size_t d = 0; d < slots.size(); ++d)
     if (slots[d] != problem.cluster.devices[d].slots)
-      return fail(ErrorCode::kInvalidArgument, "--current has {} slots on device {}, the command line says {}: leave --slots and --redundant away to take those of {}", slots[d], d,
-                  problem.cluster.devices[d].slots, current.name);
+      return fail(ErrorCode::kInvalidArgument,
+                  "--current has {} slots on device {}, the command line says {}: leave --slots and --redundant away to take those of {}",
+                  slots[d], d, problem.cluster.devices[d].slots, current.name);
   problem.current = std::move(current.layout);
   return problem;
 }
 
-void print_plan(const PlanProblem& problem, const PlanAnswer& answer, const std::optional<report::PlacementBefore>& before, const PlaceOptions& options) {
+void print_plan(const PlanProblem& problem, const PlanAnswer& answer, const std::optional<report::PlacementBefore>& before,
+                const PlaceOptions& options) {
   const PlacementPlan& plan = answer.plan;
   say("{}\n{}\nmode {}\n\n", describe(problem.counts), describe(problem.cluster), plan.mode);
   print_table(report::balance_table(plan.balance, before ? &before->balance : nullptr, before ? before->name : ""));
   for (const auto& [name, balance] : answer.by_case)
     if (answer.by_case.size() > 1)
-      say("case {}: balancedness {}, worst layer {}\n", name, report::balancedness_text(balance.balancedness), report::balancedness_text(balance.worst));
+      say("case {}: balancedness {}, worst layer {}\n", name, report::balancedness_text(balance.balancedness),
+          report::balancedness_text(balance.worst));
   if (answer.cross_node_share) say("load that leaves its group's node: {}\n", report::percent_text(*answer.cross_node_share));
   if (options.rows > 0) {
     print_title("Replicas of an expert of a layer");
@@ -90,7 +95,8 @@ void print_plan(const PlanProblem& problem, const PlanAnswer& answer, const std:
 }
 
 void print_plan_json(const PlanProblem& problem, const PlanAnswer& answer, const std::optional<report::PlacementBefore>& before) {
-  boost::json::object out{{"mode", answer.plan.mode}, {"worthwhile", answer.plan.worthwhile}, {"balance", balance_json(answer.plan.balance, true)}};
+  boost::json::object out{
+      {"mode", answer.plan.mode}, {"worthwhile", answer.plan.worthwhile}, {"balance", balance_json(answer.plan.balance, true)}};
   if (before) out["before"] = {{"name", before->name}, {"balance", balance_json(before->balance, false)}};
   boost::json::object& cases = out["cases"].emplace_object();
   for (const auto& [name, balance] : answer.by_case) cases[name] = balance_json(balance, false);
@@ -110,11 +116,14 @@ Result<void> plan(const PlaceOptions& options) {
   FLEXPERT_ASSIGN(const PlanProblem problem, read_problem(options));
   FLEXPERT_ASSIGN(const PlanAnswer answer, make_plan(problem, options));
   const std::optional<report::PlacementBefore> before = layout_before(problem.current, problem.cluster, problem.counts);
-  if (!options.output.empty()) FLEXPERT_TRY(write_plan(options.output, options.format, answer.plan, problem.cluster, problem.counts, options));
+  if (!options.output.empty())
+    FLEXPERT_TRY(write_plan(options.output, options.format, answer.plan, problem.cluster, problem.counts, options));
   if (!options.html.empty()) {
-    report::PlacementPage page{"Expert placement", {{"counts", options.counts + ": " + describe(problem.counts)}, {"cluster", describe(problem.cluster)}}, before};
+    report::PlacementPage page{
+        "Expert placement", {{"counts", options.counts + ": " + describe(problem.counts)}, {"cluster", describe(problem.cluster)}}, before};
     for (const auto& [name, balance] : answer.by_case)
-      if (answer.by_case.size() > 1) page.facts.emplace_back("case " + name, "balancedness " + report::balancedness_text(balance.balancedness));
+      if (answer.by_case.size() > 1)
+        page.facts.emplace_back("case " + name, "balancedness " + report::balancedness_text(balance.balancedness));
     FLEXPERT_TRY(write_page(options.html, answer.plan, problem.cluster, problem.counts, page));
   }
   if (options.json) {

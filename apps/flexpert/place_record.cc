@@ -61,8 +61,8 @@ Result<std::vector<ExpertCounts>> record_windows(EngineRecorder& recorder, const
     time.wait_until(from_seconds(options.seconds * (window + 1) / options.windows));
     FLEXPERT_ASSIGN(ExpertCounts counts, recorder.end_window());
     if (!windows.empty() && windows.front().geometry != counts.geometry)
-      return fail(ErrorCode::kFailedPrecondition, "engine counts {} layers x {} experts now, {} x {} before: it serves another model", counts.geometry.layers, counts.geometry.experts,
-                  windows.front().geometry.layers, windows.front().geometry.experts);
+      return fail(ErrorCode::kFailedPrecondition, "engine counts {} layers x {} experts now, {} x {} before: it serves another model",
+                  counts.geometry.layers, counts.geometry.experts, windows.front().geometry.layers, windows.front().geometry.experts);
     windows.push_back(std::move(counts));
   }
   time.finish(fmt::format("recorded {} of {} windows{}", windows.size(), options.windows, time.interrupted() ? ", ended early" : ""));
@@ -85,7 +85,12 @@ Result<void> record(const PlaceOptions& options) {
   const ExpertGeometry geometry = windows.front().geometry;
   if (rows == 0) std::fputs("no token was routed meanwhile: the counts are all zero\n", stderr);
   if (options.json) {
-    print_json({{"windows", windows.size()}, {"layers", geometry.layers}, {"experts", geometry.experts}, {"tokens", tokens}, {"expert_rows", rows}, {"file", options.output.c_str()}});
+    print_json({{"windows", windows.size()},
+                {"layers", geometry.layers},
+                {"experts", geometry.experts},
+                {"tokens", tokens},
+                {"expert_rows", rows},
+                {"file", options.output.c_str()}});
   } else if (options.output != "-") {
     say("{} layers x {} experts, {} windows, {} choices of experts: {}\n", geometry.layers, geometry.experts, windows.size(),
                report::grouped(static_cast<std::uint64_t>(rows)), options.output);
@@ -96,8 +101,10 @@ Result<void> record(const PlaceOptions& options) {
 }  // namespace
 
 int run_place_record(const PlaceOptions& options) {
-  if (options.json && options.output == "-") return fail_with("place record", "--json and -o - both write to stdout: give one of them", kExitUsage);
-  if (options.via == "loads" && !options.dump_folder.empty()) return fail_with("place record", "--dump-dir goes with --via sglang", kExitUsage);
+  if (options.json && options.output == "-")
+    return fail_with("place record", "--json and -o - both write to stdout: give one of them", kExitUsage);
+  if (options.via == "loads" && !options.dump_folder.empty())
+    return fail_with("place record", "--dump-dir goes with --via sglang", kExitUsage);
   if (auto recorded = record(options); !recorded) return fail_with("place record", recorded.error());
   return kExitOk;
 }

@@ -31,7 +31,8 @@ class LoadsRecorder final : public EngineRecorder {
     ExpertCounts window = now;
     for (std::size_t i = 0; i < window.count.size(); ++i) {
       if (window.count[i] < last_->count[i])
-        return fail(ErrorCode::kFailedPrecondition, "engine's counters went back: it was restarted meanwhile; record again: {}", address_.to_string());
+        return fail(ErrorCode::kFailedPrecondition, "engine's counters went back: it was restarted meanwhile; record again: {}",
+                    address_.to_string());
       window.count[i] -= last_->count[i];
     }
     window.tokens -= std::min(window.tokens, last_->tokens);
@@ -62,7 +63,8 @@ class SglangRecorder final : public EngineRecorder {
     if (body.find("\"logical_count\"") != std::string::npos) return parse_counts({"the engine's dump", "", body}, options_);
     if (options_.dump_folder.empty())
       return fail(ErrorCode::kFailedPrecondition,
-                  "the engine wrote its dump to a folder of its own (SGLANG_EXPERT_DISTRIBUTION_RECORDER_DIR, /tmp by default): name it with --dump-dir, or convert the file "
+                  "the engine wrote its dump to a folder of its own (SGLANG_EXPERT_DISTRIBUTION_RECORDER_DIR, /tmp by default): name it "
+                  "with --dump-dir, or convert the file "
                   "with `flexpert place convert`");
     return read_new_dump();
   }
@@ -75,7 +77,8 @@ class SglangRecorder final : public EngineRecorder {
     auto answer = http::fetch(address_, std::move(request), Seconds(60));
     if (!answer) return fail(answer.error());
     if (answer->status != 200)
-      return fail(ErrorCode::kUnavailable, "engine answered HTTP {}: {}{}: {}", answer->status, address_.to_string(), target, answer->body.substr(0, 200));
+      return fail(ErrorCode::kUnavailable, "engine answered HTTP {}: {}{}: {}", answer->status, address_.to_string(), target,
+                  answer->body.substr(0, 200));
     return std::move(answer->body);
   }
 

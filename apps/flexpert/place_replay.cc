@@ -27,8 +27,8 @@ Result<placement::ReplayOptions> replay_options(const PlaceOptions& o, const Rou
   options.concurrent = o.concurrent;
   FLEXPERT_ASSIGN(options.dispatch, placement::parse_dispatch_policy(o.dispatch));
   if (static_cast<std::uint64_t>(options.devices) * options.slots_per_device < trace.geometry.experts)
-    return fail(ErrorCode::kInvalidArgument, "--devices {} with --slots {} hold fewer than the {} experts of a layer; give more slots", options.devices,
-                options.slots_per_device, trace.geometry.experts);
+    return fail(ErrorCode::kInvalidArgument, "--devices {} with --slots {} hold fewer than the {} experts of a layer; give more slots",
+                options.devices, options.slots_per_device, trace.geometry.experts);
   return options;
 }
 
@@ -100,50 +100,72 @@ double move_share(const placement::ReplaySummary& summary) {
 
 report::Table windows_table(const placement::ReplayReport& report, std::size_t most) {
   using report::Align;
-  report::Table table({{"window", Align::kRight}, {"topic"}, {""}, {"ours", Align::kRight}, {"ideal", Align::kRight}, {"re-planned", Align::kRight}, {"none", Align::kRight},
-                       {"moves", Align::kRight}, {"re-plan moves", Align::kRight}, {"decision"}});
+  report::Table table({{"window", Align::kRight},
+                       {"topic"},
+                       {""},
+                       {"ours", Align::kRight},
+                       {"ideal", Align::kRight},
+                       {"re-planned", Align::kRight},
+                       {"none", Align::kRight},
+                       {"moves", Align::kRight},
+                       {"re-plan moves", Align::kRight},
+                       {"decision"}});
   const std::size_t first = report.windows.size() - std::min(most, report.windows.size());
   for (std::size_t i = first; i < report.windows.size(); ++i) {
     const placement::ReplayWindow& window = report.windows[i];
-    table.add_row({std::to_string(i), window.topic, window.topic_changed ? "new" : "", balancedness_text(window.balancedness), balancedness_text(window.ideal),
-                   balancedness_text(window.replanned), balancedness_text(window.none), report::grouped(window.moves), report::grouped(window.replan_moves), window.decision});
+    table.add_row({std::to_string(i), window.topic, window.topic_changed ? "new" : "", balancedness_text(window.balancedness),
+                   balancedness_text(window.ideal), balancedness_text(window.replanned), balancedness_text(window.none),
+                   report::grouped(window.moves), report::grouped(window.replan_moves), window.decision});
   }
   return table;
 }
 
 report::Table topics_table(const std::vector<TopicFigures>& topics) {
   using report::Align;
-  report::Table table({{"topic"}, {"windows", Align::kRight}, {"ours", Align::kRight}, {"ideal", Align::kRight}, {"re-planned", Align::kRight}, {"none", Align::kRight},
-                       {"back at 0.88 after", Align::kRight}, {"moves", Align::kRight}, {"re-plan moves", Align::kRight}});
+  report::Table table({{"topic"},
+                       {"windows", Align::kRight},
+                       {"ours", Align::kRight},
+                       {"ideal", Align::kRight},
+                       {"re-planned", Align::kRight},
+                       {"none", Align::kRight},
+                       {"back at 0.88 after", Align::kRight},
+                       {"moves", Align::kRight},
+                       {"re-plan moves", Align::kRight}});
   for (const TopicFigures& topic : topics) {
     const auto mean = [&](double value) { return topic.counted > 0 ? balancedness_text(value) : std::string("-"); };
     table.add_row({topic.topic, std::to_string(topic.windows), mean(topic.ours), mean(topic.ideal), mean(topic.replanned), mean(topic.none),
-                   topic.recovered_after ? std::to_string(*topic.recovered_after) : "-", report::grouped(topic.moves), report::grouped(topic.replan_moves)});
+                   topic.recovered_after ? std::to_string(*topic.recovered_after) : "-", report::grouped(topic.moves),
+                   report::grouped(topic.replan_moves)});
   }
   return table;
 }
 
-void print_replay(const RoutingTrace& trace, const placement::ReplayOptions& options, const placement::ReplayReport& report, std::uint32_t rows) {
+void print_replay(const RoutingTrace& trace, const placement::ReplayOptions& options, const placement::ReplayReport& report,
+                  std::uint32_t rows) {
   const placement::ReplaySummary summary = placement::summary_of(report, kGoal);
   const std::vector<TopicFigures> topics = topics_of(report, summary);
   const Changes changes = changes_of(topics);
-  say("{} tokens of {} requests, {} layers x {} experts, top {}; {} GPUs with {} slots, windows of {} tokens, {} requests at once, dispatch {}\n",
-             report::grouped(trace.tokens()), report::grouped(trace.requests.size()), trace.geometry.layers, trace.geometry.experts, trace.top_k, options.devices,
-             options.slots_per_device, options.window_tokens, options.concurrent, placement::name_of(options.dispatch));
+  say("{} tokens of {} requests, {} layers x {} experts, top {}; {} GPUs with {} slots, windows of {} tokens, {} requests at once, "
+      "dispatch {}\n",
+      report::grouped(trace.tokens()), report::grouped(trace.requests.size()), trace.geometry.layers, trace.geometry.experts, trace.top_k,
+      options.devices, options.slots_per_device, options.window_tokens, options.concurrent, placement::name_of(options.dispatch));
   if (rows > 0) {
-    print_title(rows < report.windows.size() ? fmt::format("The newest {} of {} windows (--rows N shows more)", rows, report.windows.size()) : "Windows");
+    print_title(rows < report.windows.size() ? fmt::format("The newest {} of {} windows (--rows N shows more)", rows, report.windows.size())
+                                             : "Windows");
     print_table(windows_table(report, rows));
   }
   print_title("Topics: balancedness, mean of their windows without the first of all");
   print_table(topics_table(topics));
   print_title("Together");
-  say("steady windows: {}, balancedness ours {}, ideal split {}, re-planned every window {}, none {}\n", summary.steady_windows, balancedness_text(summary.steady),
-             balancedness_text(summary.steady_ideal), balancedness_text(summary.steady_replanned), balancedness_text(summary.steady_none));
+  say("steady windows: {}, balancedness ours {}, ideal split {}, re-planned every window {}, none {}\n", summary.steady_windows,
+      balancedness_text(summary.steady), balancedness_text(summary.steady_ideal), balancedness_text(summary.steady_replanned),
+      balancedness_text(summary.steady_none));
   say("worst steady window: {}\n", balancedness_text(summary.least_steady));
   if (const TopicFigures* least = least_topic(topics)) say("worst topic's mean: {} ({})\n", balancedness_text(least->ours), least->topic);
-  say("changes of topic: {}, {} of them back at {}, after {} windows at the slowest\n", changes.changes, changes.recovered, kGoal, changes.slowest);
-  say("moves: {} slots, {} of the {} of re-planning every window\n", report::grouped(summary.moves), report::percent_text(move_share(summary)),
-             report::grouped(summary.replan_moves));
+  say("changes of topic: {}, {} of them back at {}, after {} windows at the slowest\n", changes.changes, changes.recovered, kGoal,
+      changes.slowest);
+  say("moves: {} slots, {} of the {} of re-planning every window\n", report::grouped(summary.moves),
+      report::percent_text(move_share(summary)), report::grouped(summary.replan_moves));
   say("longest run of windows below no balancing: {}\n", summary.below_none);
 }
 
@@ -152,8 +174,8 @@ void print_replay_json(const placement::ReplayReport& report) {
   const std::vector<TopicFigures> topics = topics_of(report, summary);
   const Changes changes = changes_of(topics);
   json::object out;
-  out["steady"] = {{"windows", summary.steady_windows}, {"ours", summary.steady}, {"ideal", summary.steady_ideal}, {"replanned", summary.steady_replanned},
-                   {"none", summary.steady_none},       {"worst", summary.least_steady}};
+  out["steady"] = {{"windows", summary.steady_windows},     {"ours", summary.steady},      {"ideal", summary.steady_ideal},
+                   {"replanned", summary.steady_replanned}, {"none", summary.steady_none}, {"worst", summary.least_steady}};
   if (const TopicFigures* least = least_topic(topics)) out["worst_topic"] = least->ours;
   out["changes"] = {{"topics", changes.changes}, {"recovered", changes.recovered}, {"slowest_windows", changes.slowest}, {"goal", kGoal}};
   out["moves"] = summary.moves;
@@ -162,14 +184,28 @@ void print_replay_json(const placement::ReplayReport& report) {
   out["longest_run_below_none"] = summary.below_none;
   json::array& topic_list = out["topics"].emplace_array();
   for (const TopicFigures& topic : topics)
-    topic_list.push_back({{"topic", json::string(topic.topic.data(), topic.topic.size())}, {"windows", topic.windows}, {"counted", topic.counted}, {"ours", topic.ours},
-                          {"ideal", topic.ideal}, {"replanned", topic.replanned}, {"none", topic.none}, {"moves", topic.moves}, {"replan_moves", topic.replan_moves},
+    topic_list.push_back({{"topic", json::string(topic.topic.data(), topic.topic.size())},
+                          {"windows", topic.windows},
+                          {"counted", topic.counted},
+                          {"ours", topic.ours},
+                          {"ideal", topic.ideal},
+                          {"replanned", topic.replanned},
+                          {"none", topic.none},
+                          {"moves", topic.moves},
+                          {"replan_moves", topic.replan_moves},
                           {"recovered_after", topic.recovered_after ? json::value(*topic.recovered_after) : json::value(nullptr)}});
   json::array& windows = out["windows"].emplace_array();
   for (const placement::ReplayWindow& window : report.windows)
-    windows.push_back({{"topic", json::string(window.topic.data(), window.topic.size())}, {"tokens", window.tokens}, {"topic_changed", window.topic_changed},
-                       {"ours", window.balancedness}, {"ideal", window.ideal}, {"replanned", window.replanned}, {"none", window.none}, {"moves", window.moves},
-                       {"replan_moves", window.replan_moves}, {"decision", json::string(window.decision.data(), window.decision.size())}});
+    windows.push_back({{"topic", json::string(window.topic.data(), window.topic.size())},
+                       {"tokens", window.tokens},
+                       {"topic_changed", window.topic_changed},
+                       {"ours", window.balancedness},
+                       {"ideal", window.ideal},
+                       {"replanned", window.replanned},
+                       {"none", window.none},
+                       {"moves", window.moves},
+                       {"replan_moves", window.replan_moves},
+                       {"decision", json::string(window.decision.data(), window.decision.size())}});
   print_json(out);
 }
 
@@ -185,8 +221,8 @@ std::string windows_csv(const placement::ReplayReport& report) {
   std::string text = "window,topic,tokens,topic_changed,steady,ours,ideal,replanned,none,moves,replan_moves,decision\n";
   for (std::size_t i = 0; i < report.windows.size(); ++i) {
     const placement::ReplayWindow& w = report.windows[i];
-    text += fmt::format("{},{},{},{:d},{:d},{:.6f},{:.6f},{:.6f},{:.6f},{},{},{}\n", i, cell(w.topic), w.tokens, w.topic_changed, w.steady, w.balancedness, w.ideal, w.replanned,
-                        w.none, w.moves, w.replan_moves, cell(w.decision));
+    text += fmt::format("{},{},{},{:d},{:d},{:.6f},{:.6f},{:.6f},{:.6f},{},{},{}\n", i, cell(w.topic), w.tokens, w.topic_changed, w.steady,
+                        w.balancedness, w.ideal, w.replanned, w.none, w.moves, w.replan_moves, cell(w.decision));
   }
   return text;
 }
@@ -209,7 +245,8 @@ Result<void> replay(const PlaceOptions& o) {
 }  // namespace
 
 int run_place_replay(const PlaceOptions& options) {
-  if (options.json && options.output == "-") return fail_with("place replay", "--json and -o - both write to stdout: give one of them", kExitUsage);
+  if (options.json && options.output == "-")
+    return fail_with("place replay", "--json and -o - both write to stdout: give one of them", kExitUsage);
   if (auto replayed = replay(options); !replayed) return fail_with("place replay", replayed.error());
   return kExitOk;
 }

@@ -40,12 +40,14 @@ Result<std::string> read_file(const std::string& path) {
 std::optional<Result<net::Address>> engine_address(const std::string& source) {
   if (source.starts_with("unix:")) return net::Address::parse(source);
   if (source.starts_with("https://"))
-    return Result<net::Address>(fail(ErrorCode::kInvalidArgument, "TLS is not spoken here; use http:// through a tunnel or a proxy: {}", source));
+    return Result<net::Address>(
+        fail(ErrorCode::kInvalidArgument, "TLS is not spoken here; use http:// through a tunnel or a proxy: {}", source));
   if (!source.starts_with("http://")) return std::nullopt;
   std::string text = source.substr(7);
   while (text.ends_with('/')) text.pop_back();
   if (const std::size_t slash = text.find('/'); slash != std::string::npos)
-    return Result<net::Address>(fail(ErrorCode::kInvalidArgument, "an engine is named by host and port alone, as in http://{}: {}", text.substr(0, slash), source));
+    return Result<net::Address>(
+        fail(ErrorCode::kInvalidArgument, "an engine is named by host and port alone, as in http://{}: {}", text.substr(0, slash), source));
   auto address = net::Address::parse(text);
   if (!address) return Result<net::Address>(fail(address.error().with_context(source)));
   return address;

@@ -10,7 +10,8 @@ Result<RoutingTrace> read_trace(const PlaceBytes& input, const PlaceOptions& opt
   codec::RoutingTraceShape shape{.top_k = options.top_k, .layers = 0, .experts = options.experts};
   if (shape.top_k == 0) shape.top_k = codec::top_k_of_name(input.name).value_or(0);
   if (shape.top_k == 0)
-    return fail(ErrorCode::kInvalidArgument, "--top-k N is needed: the name of a routing file says it only in the form x_top8.u8.gz: {}", input.name);
+    return fail(ErrorCode::kInvalidArgument, "--top-k N is needed: the name of a routing file says it only in the form x_top8.u8.gz: {}",
+                input.name);
   const std::string index_name = codec::routing_index_name(input.name);
   auto index = read_place_bytes(index_name);
   if (!index) return fail(index.error().code, "a routing file needs the index of its requests beside it: {}", index.error().message);

@@ -56,14 +56,15 @@ Result<std::string> counts_form(const ExpertCounts& counts, const std::string& f
   if (format == "csv") return codec::write_expert_counts_csv(counts);
   if (format == "pt") return codec::write_stat_dump({counts});
   if (format == "npy") {
-    const bool whole = std::all_of(counts.count.begin(), counts.count.end(), [](double count) { return count == std::floor(count) && count <= 0x1p53; });
+    const bool whole =
+        std::all_of(counts.count.begin(), counts.count.end(), [](double count) { return count == std::floor(count) && count <= 0x1p53; });
     return codec::write_npy(codec::array_of(counts), whole ? codec::NpyType::kInt64 : codec::NpyType::kFloat64);
   }
   return codec::write_expert_counts_json(counts);
 }
 
-Result<void> write_plan(const std::string& target, const std::string& format, const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts,
-                        const PlaceOptions& options) {
+Result<void> write_plan(const std::string& target, const std::string& format, const PlacementPlan& plan, const ExpertCluster& cluster,
+                        const ExpertCounts& counts, const PlaceOptions& options) {
   if (!format.empty() && format != "ours") {
     FLEXPERT_ASSIGN(const std::string bytes, engine_form(plan.layout, format, target));
     return write_place_bytes(target, bytes);

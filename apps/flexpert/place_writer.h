@@ -11,8 +11,8 @@
 namespace flexpert::app {
 
 /// Writes a plan to a file or stdout: "ours" (or ""), "sglang" (JSON, or .pt by the file's name), "vllm", "ascend".
-Result<void> write_plan(const std::string& target, const std::string& format, const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts,
-                        const PlaceOptions& options);
+Result<void> write_plan(const std::string& target, const std::string& format, const PlacementPlan& plan, const ExpertCluster& cluster,
+                        const ExpertCounts& counts, const PlaceOptions& options);
 
 /// Returns a layout in an engine's form: "sglang", "vllm", "ascend". Errors: empty slots, uneven devices.
 Result<std::string> engine_form(const ExpertLayout& layout, const std::string& format, const std::string& target);

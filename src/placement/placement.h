@@ -50,10 +50,12 @@ Result<PlacementPlan> plan_experts(const PlanRequest& request);
 Result<Balance> evaluate_layout(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts);
 
 /// Lists what turns one layout into another: each slot from the nearest device that has its expert.
-Result<MoveList> compare_layouts(const ExpertLayout& from, const ExpertLayout& to, const ExpertCluster& cluster, std::uint64_t bytes_per_expert = 0);
+Result<MoveList> compare_layouts(const ExpertLayout& from, const ExpertLayout& to, const ExpertCluster& cluster,
+                                 std::uint64_t bytes_per_expert = 0);
 
 /// Says in sentences why an expert has its replicas where it has them.
-Result<std::vector<std::string>> explain_replicas(const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot expert);
+Result<std::vector<std::string>> explain_replicas(const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts,
+                                                  ExpertSlot expert);
 
 /// Makes the chooser of replicas for the tokens of one layer; TokenDispatch::assign() allocates nothing.
 Result<TokenDispatch> make_dispatch(const ExpertLayout& layout, std::uint32_t layer, const ExpertCluster& cluster, DispatchPolicy policy);

@@ -51,13 +51,16 @@ std::string balance_chart(const Balance& after, const Balance* before) {
   const Axis axis = axis_for(after, before);
   const double column = (kWidth - kLeft - kRight) / static_cast<double>(layers);
   const double radius = std::clamp(column / 4, 2.0, 4.5);
-  std::string svg = fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"Balancedness of each layer\">\n", kWidth, kHeight);
+  std::string svg =
+      fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"Balancedness of each layer\">\n", kWidth, kHeight);
   auto out = std::back_inserter(svg);
   const int decimals = axis.step < 0.001 ? 4 : axis.step < 0.01 ? 3 : 2;
   for (int i = 0; 1 - i * axis.step >= axis.least - 1e-9; ++i) {
     const double value = 1 - i * axis.step;
-    fmt::format_to(out, "<line class=\"grid\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", kLeft, kWidth - kRight, axis.y(value), axis.y(value));
-    fmt::format_to(out, "<text class=\"tick end\" x=\"{:.1f}\" y=\"{:.1f}\">{:.{}f}</text>\n", kLeft - 8, axis.y(value) + 4, value, decimals);
+    fmt::format_to(out, "<line class=\"grid\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", kLeft, kWidth - kRight,
+                   axis.y(value), axis.y(value));
+    fmt::format_to(out, "<text class=\"tick end\" x=\"{:.1f}\" y=\"{:.1f}\">{:.{}f}</text>\n", kLeft - 8, axis.y(value) + 4, value,
+                   decimals);
   }
   const std::size_t every = std::max<std::size_t>(1, (layers + 19) / 20);
   for (std::size_t l = 0; l < layers; ++l) {
@@ -66,13 +69,15 @@ std::string balance_chart(const Balance& after, const Balance* before) {
     const double bound = bound_of(after.layers[l]);
     fmt::format_to(out, "<g><title>layer {}: plan {:.4f}, bound {:.4f}", l, after.layers[l].balancedness(), bound);
     if (before != nullptr) fmt::format_to(out, ", before {:.4f}", before->layers[l].balancedness());
-    fmt::format_to(out, "</title><rect class=\"hit\" x=\"{:.1f}\" y=\"{}\" width=\"{:.1f}\" height=\"{}\"/>", x - column / 2, kTop, column, kHeight - kTop - kBottom);
+    fmt::format_to(out, "</title><rect class=\"hit\" x=\"{:.1f}\" y=\"{}\" width=\"{:.1f}\" height=\"{}\"/>", x - column / 2, kTop, column,
+                   kHeight - kTop - kBottom);
     if (before != nullptr) {
       const double then = axis.y(before->layers[l].balancedness());
       fmt::format_to(out, "<line class=\"change\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>", x, then, now);
       fmt::format_to(out, "<circle class=\"before\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"/>", x, then, radius);
     }
-    fmt::format_to(out, "<line class=\"bound\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>", x - column * 0.4, x + column * 0.4, axis.y(bound));
+    fmt::format_to(out, "<line class=\"bound\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>", x - column * 0.4,
+                   x + column * 0.4, axis.y(bound));
     fmt::format_to(out, "<circle class=\"after\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"/></g>\n", x, now, radius);
     if (l % every == 0) fmt::format_to(out, "<text class=\"tick middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", x, kHeight - 10, l);
   }

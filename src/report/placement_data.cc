@@ -42,13 +42,15 @@ std::string placement_data(const PlacementPlan& plan, const ExpertCluster& clust
     speed.push_back(device.speed);
     alive.push_back(device.alive ? 1 : 0);
   }
-  std::string text = fmt::format("{{\"layers\":{},\"experts\":{},\"speed\":{},\"alive\":{},\"loads\":{},\"after\":{},\"before\":{},\"moves\":[", counts.geometry.layers,
-                                 counts.geometry.experts, array(speed), array(alive), array(counts.count), layout_json(plan.layout),
-                                 page.before ? layout_json(page.before->layout) : "null");
+  std::string text =
+      fmt::format("{{\"layers\":{},\"experts\":{},\"speed\":{},\"alive\":{},\"loads\":{},\"after\":{},\"before\":{},\"moves\":[",
+                  counts.geometry.layers, counts.geometry.experts, array(speed), array(alive), array(counts.count),
+                  layout_json(plan.layout), page.before ? layout_json(page.before->layout) : "null");
   auto out = std::back_inserter(text);
   bool first = true;
   for (const SlotMove& move : plan.moves.moves) {
-    fmt::format_to(out, "{}[{},{},{},{},{},{}]", first ? "" : ",", move.layer, move.slot, move.from_expert, move.to_expert, kind_number(move), move.source_slot);
+    fmt::format_to(out, "{}[{},{},{},{},{},{}]", first ? "" : ",", move.layer, move.slot, move.from_expert, move.to_expert,
+                   kind_number(move), move.source_slot);
     first = false;
   }
   return text + "]}";

@@ -94,8 +94,9 @@ Table moves_table(const MoveList& moves, const ExpertLayout& layout, std::size_t
   for (std::size_t i = 0; i < std::min(most, moves.moves.size()); ++i) {
     const SlotMove& move = moves.moves[i];
     const bool copied = move.kind != MoveKind::kLoad && move.to_expert != kEmptySlot;
-    table.add_row({std::to_string(i + 1), std::to_string(move.layer), device(move.slot), std::to_string(move.slot), expert_text(move.from_expert),
-                   expert_text(move.to_expert), copied ? device(move.source_slot) : "-", move.to_expert == kEmptySlot ? "freed" : kind_text(move.kind)});
+    table.add_row({std::to_string(i + 1), std::to_string(move.layer), device(move.slot), std::to_string(move.slot),
+                   expert_text(move.from_expert), expert_text(move.to_expert), copied ? device(move.source_slot) : "-",
+                   move.to_expert == kEmptySlot ? "freed" : kind_text(move.kind)});
   }
   return table;
 }
@@ -120,8 +121,8 @@ Table layers_table(const Balance& balance, std::size_t most) {
   for (std::size_t i = 0; i < std::min(most, order.size()); ++i) {
     const LayerBalance& layer = balance.layers[order[i]];
     const double bound = layer.lower_bound > 0 ? layer.mean_load / layer.lower_bound : 1;
-    table.add_row({std::to_string(order[i]), balancedness_text(layer.balancedness()), balancedness_text(bound), std::to_string(layer.busiest),
-                   fmt::format("{:.1f}", layer.max_load), fmt::format("{:.1f}", layer.mean_load)});
+    table.add_row({std::to_string(order[i]), balancedness_text(layer.balancedness()), balancedness_text(bound),
+                   std::to_string(layer.busiest), fmt::format("{:.1f}", layer.max_load), fmt::format("{:.1f}", layer.mean_load)});
   }
   return table;
 }

@@ -33,7 +33,8 @@ std::vector<std::vector<std::string>> commands_of(const std::string& page) {
     if (!line.starts_with("$ flexpert ")) continue;
     for (std::string more; line.ends_with('\\') && std::getline(lines, more);) line = line.substr(0, line.size() - 1) + more;
     line = line.substr(0, line.find(" #"));
-    if (line.find("http://") == std::string::npos && line.find(" loads.json") == std::string::npos) commands.push_back(words_of(line.substr(11)));
+    if (line.find("http://") == std::string::npos && line.find(" loads.json") == std::string::npos)
+      commands.push_back(words_of(line.substr(11)));
   }
   return commands;
 }

@@ -68,12 +68,13 @@ TEST(PlaceExchange, RecordDrivesSglangsEndpointsAndReadsItsDumps) {
   const PlaceFiles files;
   net::EventLoop loop;
   SglangEngine engine(loop, files);
-  RunningProgram record(loop, {"place", "record", "http://" + engine.address.to_string(), "--seconds", "0.4", "--windows", "2", "--dump-dir", files.folder.path(), "-o",
-                               files.at("recorded.json")});
+  RunningProgram record(loop, {"place", "record", "http://" + engine.address.to_string(), "--seconds", "0.4", "--windows", "2",
+                               "--dump-dir", files.folder.path(), "-o", files.at("recorded.json")});
   const auto exit = record.wait_for_exit(Seconds(30));
   ASSERT_TRUE(exit && exit->code == 0) << record.output();
   EXPECT_EQ(read_file(files.at("recorded.json")), "{\"logical_count\":[[[1,2,3,4],[5,6,7,8]],[[1,2,3,4],[5,6,7,8]]]}\n");
-  const std::vector<std::string> window = {"POST /start_expert_distribution_record", "POST /stop_expert_distribution_record", "POST /dump_expert_distribution_record"};
+  const std::vector<std::string> window = {"POST /start_expert_distribution_record", "POST /stop_expert_distribution_record",
+                                           "POST /dump_expert_distribution_record"};
   ASSERT_EQ(engine.calls.size(), 7U) << record.output();
   EXPECT_EQ(std::vector<std::string>(engine.calls.begin() + 1, engine.calls.begin() + 4), window);
 }
@@ -82,7 +83,8 @@ TEST(PlaceExchange, WithoutTheDumpFolderRecordSaysWhereTheDumpIs) {
   const PlaceFiles files;
   net::EventLoop loop;
   SglangEngine engine(loop, files);
-  RunningProgram record(loop, {"place", "record", "http://" + engine.address.to_string(), "--seconds", "0.1", "-o", files.at("recorded.json")});
+  RunningProgram record(loop,
+                        {"place", "record", "http://" + engine.address.to_string(), "--seconds", "0.1", "-o", files.at("recorded.json")});
   const auto exit = record.wait_for_exit(Seconds(30));
   ASSERT_TRUE(exit && exit->code == 1) << record.output();
   EXPECT_NE(record.output().find("--dump-dir"), std::string::npos) << record.output();
@@ -99,7 +101,8 @@ TEST(PlaceExchange, AModelServersCountsAreRecordedByWindowsAndPlanned) {
     return answer && answer->status == 200;
   })) << server.output();
   RunningProgram record(loop, {"place", "record", "unix:" + files.at("model.sock"), "--seconds", "3", "-o", files.at("recorded.json")});
-  http::Request request{.method = "POST", .target = "/v1/completions", .body = "{\"model\":\"flexpert-tiny-moe\",\"prompt\":\"2 + 2 =\",\"max_tokens\":16}"};
+  http::Request request{
+      .method = "POST", .target = "/v1/completions", .body = "{\"model\":\"flexpert-tiny-moe\",\"prompt\":\"2 + 2 =\",\"max_tokens\":16}"};
   request.headers.set("Content-Type", "application/json");
   const auto answer = http::fetch(*net::Address::parse("unix:" + files.at("model.sock")), request, Seconds(30));
   ASSERT_TRUE(answer && answer->status == 200);

@@ -63,25 +63,28 @@ TEST(PlaceMisuse, AClusterThatDoesNotFitNamesTheOption) {
 
 TEST(PlaceMisuse, CountsAreCheckedAndTheSourceIsNamed) {
   const PlaceFiles files;
-  expect_all({{1, {"plan", "{\"logical_count\": [[1,2],[3]]}", "--devices", "2"}, "logical_count[1]: ragged"},
-              {1, {"plan", "{\"logical_count\": [[1,-2],[3,4]]}", "--devices", "2"}, "layer 0 expert 1"},
-              {1, {"plan", "{\"logical_count\": 5", "--devices", "2"}, "inline JSON"},
-              {1, {"plan", "{}", "--devices", "2"}, "logical_count"},
-              {1, {"plan", "/nonexistent", "--devices", "2"}, "/nonexistent"},
-              {1, {"plan", files.folder.path(), "--devices", "2"}, "is a folder"},
-              {1, {"plan", files.write("empty", ""), "--devices", "2"}, "is empty"},
-              {1, {"plan", files.write("noise", std::string("\x01\0\xff", 3)), "--devices", "2"}, "neither JSON, CSV"},
-              {1, {"plan", files.write("x.u8", "abc"), "--devices", "2"}, "--top-k N is needed"},
-              {1, {"plan", files.write("x_top2.u8", "abcd"), "--devices", "2"}, "index"},
-              {1, {"plan", files.write("bundle.json", "{\"tasks\": {\"law\": {\"logical_count\": [[1,2]]}}}"), "--devices", "2"}, "tasks.law"},
-              {1, {"plan", "https://engine", "--devices", "2"}, "TLS"},
-              {1, {"plan", "http://127.0.0.1:1", "--devices", "2"}, "127.0.0.1:1"},
-              {1, {"plan", kCounts, "--devices", "2", "-o", files.at("no/such/folder")}, "no/such/folder"},
-              {1, {"plan", kCounts, "--devices", "2", "--case", "b={\"logical_count\": [[1,2]]}"}, "--case b has 1 layers"}});
+  expect_all(
+      {{1, {"plan", "{\"logical_count\": [[1,2],[3]]}", "--devices", "2"}, "logical_count[1]: ragged"},
+       {1, {"plan", "{\"logical_count\": [[1,-2],[3,4]]}", "--devices", "2"}, "layer 0 expert 1"},
+       {1, {"plan", "{\"logical_count\": 5", "--devices", "2"}, "inline JSON"},
+       {1, {"plan", "{}", "--devices", "2"}, "logical_count"},
+       {1, {"plan", "/nonexistent", "--devices", "2"}, "/nonexistent"},
+       {1, {"plan", files.folder.path(), "--devices", "2"}, "is a folder"},
+       {1, {"plan", files.write("empty", ""), "--devices", "2"}, "is empty"},
+       {1, {"plan", files.write("noise", std::string("\x01\0\xff", 3)), "--devices", "2"}, "neither JSON, CSV"},
+       {1, {"plan", files.write("x.u8", "abc"), "--devices", "2"}, "--top-k N is needed"},
+       {1, {"plan", files.write("x_top2.u8", "abcd"), "--devices", "2"}, "index"},
+       {1, {"plan", files.write("bundle.json", "{\"tasks\": {\"law\": {\"logical_count\": [[1,2]]}}}"), "--devices", "2"}, "tasks.law"},
+       {1, {"plan", "https://engine", "--devices", "2"}, "TLS"},
+       {1, {"plan", "http://127.0.0.1:1", "--devices", "2"}, "127.0.0.1:1"},
+       {1, {"plan", kCounts, "--devices", "2", "-o", files.at("no/such/folder")}, "no/such/folder"},
+       {1, {"plan", kCounts, "--devices", "2", "--case", "b={\"logical_count\": [[1,2]]}"}, "--case b has 1 layers"}});
 }
 
 TEST(PlaceMisuse, LayoutsAreCheckedByLayerAndSlot) {
-  const auto current = [](const std::string& layout) { return std::vector<std::string>{"plan", kCounts, "--devices", "2", "--current", layout}; };
+  const auto current = [](const std::string& layout) {
+    return std::vector<std::string>{"plan", kCounts, "--devices", "2", "--current", layout};
+  };
   expect_all({{1, current("{\"physical_to_logical_map\": [[0,1,2,2],[0,1,2,3]]}"), "layer 0: expert 3"},
               {1, current("{\"physical_to_logical_map\": [[0,1,2,9],[0,1,2,3]]}"), "layer 0 slot 3"},
               {1, current("{\"physical_to_logical_map\": [[0,1,2,3]]}"), "different models"},
@@ -90,7 +93,9 @@ TEST(PlaceMisuse, LayoutsAreCheckedByLayerAndSlot) {
               {1, {"evaluate", "{\"physical_to_logical_map\": [[0,1,2,3],[0,1,2,3]]}", kCounts}, "--devices N is needed"},
               {1, {"evaluate", kCounts, kCounts, "--devices", "2"}, "holds counts"},
               {1, {"diff", "[[0,1,2,3]]", "[[0,1,2,3,0,1]]", "--devices", "2"}, "different slots"},
-              {1, {"explain", "[[0,1,2,3],[3,2,1,0]]", "--devices", "2", "--counts", kCounts, "--layer", "2", "--expert", "0"}, "layers are 0 to 1"}});
+              {1,
+               {"explain", "[[0,1,2,3],[3,2,1,0]]", "--devices", "2", "--counts", kCounts, "--layer", "2", "--expert", "0"},
+               "layers are 0 to 1"}});
 }
 
 TEST(PlaceMisuse, EveryVerbExplainsItselfWithExamples) {

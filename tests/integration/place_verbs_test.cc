@@ -20,9 +20,11 @@ double number(const json::value& value) { return value.to_number<double>(); }
 
 TEST(PlaceVerbs, PlanWritesAPlanAReportAndATable) {
   const PlaceFiles files;
-  const Finished done = place({"plan", files.loads, "--devices", "4", "--nodes", "2", "-o", files.at("plan.json"), "--html", files.at("report.html")});
+  const Finished done =
+      place({"plan", files.loads, "--devices", "4", "--nodes", "2", "-o", files.at("plan.json"), "--html", files.at("report.html")});
   ASSERT_EQ(done.exit_code, 0) << done.output;
-  for (const char* part : {"4 GPUs on 2 nodes, 5 slots each", "balancedness, mean of layers", "proven bound", "experts in order", "mode quality"})
+  for (const char* part :
+       {"4 GPUs on 2 nodes, 5 slots each", "balancedness, mean of layers", "proven bound", "experts in order", "mode quality"})
     EXPECT_NE(done.output.find(part), std::string::npos) << part << "\n" << done.output;
   const std::string html = read_file(files.at("report.html"));
   EXPECT_NE(html.find("<canvas id=\"gpus-after\""), std::string::npos);
@@ -33,7 +35,8 @@ TEST(PlaceVerbs, PlanWritesAPlanAReportAndATable) {
 }
 
 TEST(PlaceVerbs, ExactModeGivesDeepSeeksGoldenCase) {
-  const Finished done = place({"plan", kGoldenCounts, "--mode", "exact", "--devices", "8", "--nodes", "2", "--groups", "4", "--slots", "2", "-o", "-", "--format", "sglang"});
+  const Finished done = place({"plan", kGoldenCounts, "--mode", "exact", "--devices", "8", "--nodes", "2", "--groups", "4", "--slots", "2",
+                               "-o", "-", "--format", "sglang"});
   ASSERT_EQ(done.exit_code, 0) << done.output;
   EXPECT_EQ(done.output, "{\"physical_to_logical_map\":[[5,6,5,7,8,4,3,4,10,9,10,2,0,1,11,1],[7,10,6,8,6,11,8,9,2,4,5,1,5,0,3,1]]}\n");
 }
@@ -41,7 +44,8 @@ TEST(PlaceVerbs, ExactModeGivesDeepSeeksGoldenCase) {
 TEST(PlaceVerbs, IncrementalPlansKeepTheBudget) {
   const PlaceFiles files;
   ASSERT_EQ(place({"plan", files.loads, "--devices", "4", "-o", files.at("plan.json")}).exit_code, 0);
-  const Finished done = place({"plan", files.later, "--current", files.at("plan.json"), "--max-moves", "3", "-o", files.at("next.json"), "--json"});
+  const Finished done =
+      place({"plan", files.later, "--current", files.at("plan.json"), "--max-moves", "3", "-o", files.at("next.json"), "--json"});
   ASSERT_EQ(done.exit_code, 0) << done.output;
   const json::object plan = object_of(done.output);
   EXPECT_EQ(plan.at("mode").as_string(), "incremental");
@@ -68,7 +72,8 @@ TEST(PlaceVerbs, AtSmallBatchesImbalanceIsFreeAndNothingMoves) {
   ASSERT_EQ(place({"plan", files.loads, "--devices", "4", "-o", files.at("plan.json")}).exit_code, 0);
   const std::string cost = files.write("cost.csv", "ep_size,tokens_per_device,ms\n4,1,1\n4,64,1\n4,1024,8\n");
   const auto plan = [&](const char* tokens) {
-    const Finished done = place({"plan", files.later, "--current", files.at("plan.json"), "--cost", cost, "--tokens-per-device", tokens, "--json"});
+    const Finished done =
+        place({"plan", files.later, "--current", files.at("plan.json"), "--cost", cost, "--tokens-per-device", tokens, "--json"});
     EXPECT_EQ(done.exit_code, 0) << done.output;
     return object_of(done.output).at("worthwhile").as_bool();
   };
@@ -78,7 +83,8 @@ TEST(PlaceVerbs, AtSmallBatchesImbalanceIsFreeAndNothingMoves) {
 
 TEST(PlaceVerbs, RobustPlansServeSeveralLoadsAndUnlikeDevices) {
   const PlaceFiles files;
-  const Finished done = place({"plan", files.loads, "--case", "later=" + files.later + ":3", "--devices", "4", "--hosts", "2", "--speeds", "3:0.5", "--objective", "worst", "--json"});
+  const Finished done = place({"plan", files.loads, "--case", "later=" + files.later + ":3", "--devices", "4", "--hosts", "2", "--speeds",
+                               "3:0.5", "--objective", "worst", "--json"});
   ASSERT_EQ(done.exit_code, 0) << done.output;
   const json::object cases = object_of(done.output).at("cases").as_object();
   EXPECT_EQ(cases.size(), 2U);
@@ -98,7 +104,8 @@ TEST(PlaceVerbs, DeadDevicesStayEmptyAndTheirExpertsAreNamed) {
   const Finished before = place({"evaluate", files.at("plan.json"), files.loads, "--dead", "2", "--json"});
   ASSERT_EQ(before.exit_code, 0) << before.output;
   EXPECT_FALSE(object_of(before.output).at("unserved").as_array().empty());
-  const Finished done = place({"plan", files.loads, "--current", files.at("plan.json"), "--dead", "2", "--slots", "6", "--devices", "4", "--json"});
+  const Finished done =
+      place({"plan", files.loads, "--current", files.at("plan.json"), "--dead", "2", "--slots", "6", "--devices", "4", "--json"});
   EXPECT_EQ(done.exit_code, 1) << "the layout in force has other slots";
   const Finished fresh = place({"plan", files.loads, "--devices", "4", "--dead", "2", "-o", files.at("alive.json")});
   ASSERT_EQ(fresh.exit_code, 0) << fresh.output;
@@ -133,9 +140,11 @@ TEST(PlaceVerbs, ExplainReadsTheCountsThatThePlanNames) {
 
 TEST(PlaceVerbs, ReplayPrintsWindowsTopicsAndTheFiguresTogether) {
   const PlaceFiles files;
-  const Finished done = place({"replay", files.routing(), "--devices", "2", "--window", "64", "--concurrent", "4", "-o", files.at("windows.csv")});
+  const Finished done =
+      place({"replay", files.routing(), "--devices", "2", "--window", "64", "--concurrent", "4", "-o", files.at("windows.csv")});
   ASSERT_EQ(done.exit_code, 0) << done.output;
-  for (const char* part : {"steady windows:", "ideal split", "worst topic's mean:", "changes of topic: 1", "of re-planning every window", "below no balancing", "alpha", "beta"})
+  for (const char* part : {"steady windows:", "ideal split", "worst topic's mean:", "changes of topic: 1", "of re-planning every window",
+                           "below no balancing", "alpha", "beta"})
     EXPECT_NE(done.output.find(part), std::string::npos) << part << "\n" << done.output;
   EXPECT_EQ(read_file(files.at("windows.csv")).find("window,topic,tokens"), 0U);
   const Finished figures = place({"replay", files.routing(), "--devices", "2", "--window", "64", "--concurrent", "4", "--json"});
