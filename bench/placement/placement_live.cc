@@ -149,9 +149,17 @@ class LiveRun {
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
+  /// Keeps what was expected of the placement in force beside what came; now and then, for it takes seconds to be measured.
   Result<void> note_figures() {
-    FLEXPERT_ASSIGN(const json::value view, fleet_.ask("GET", "/api/v1/placement"));
-    if (view.at("expected").is_null() || view.at("measured").is_null()) return {};
+    if (counts_.attempts % 10 != 0 || counts_.rebalances == 0) return {};
+    json::value view;
+    FLEXPERT_TRY(run_until(
+        loop_,
+        [&] {
+          view = fleet_.ask("GET", "/api/v1/placement").value_or(json::value(nullptr));
+          return view.is_object() && !view.at("expected").is_null() && !view.at("measured").is_null();
+        },
+        Seconds(20), "a placement to be measured"));
     counts_.expected.push_back(view.at("expected").at("balancedness").to_number<double>());
     counts_.measured.push_back(view.at("measured").at("balancedness").to_number<double>());
     return {};
@@ -313,6 +321,7 @@ Result<void> measure_live(const std::string& program, const std::string& model, 
   figures.note("moved_slots", static_cast<double>(counts.slots), "slots");
   figures.note("tables_of_scaling", static_cast<double>(scalings), "tables");
   figures.note("gain_mean", mean(counts.gains), "balancedness");
+  figures.note("measured_placements", static_cast<double>(counts.measured.size()), "placements");
   figures.note("expected_mean", mean(counts.expected), "balancedness");
   figures.note("measured_mean", mean(counts.measured), "balancedness");
   return fleet->stop();
