@@ -1,7 +1,6 @@
 #include "fleet/expert_cluster.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
 
@@ -38,8 +37,9 @@ Result<void> validate(const ExpertCluster& cluster) {
   std::uint64_t slots = 0;
   for (std::size_t d = 0; d < cluster.devices.size(); ++d) {
     const ExpertDevice& device = cluster.devices[d];
-    if (!std::isfinite(device.speed) || device.speed <= 0)
-      return fail(ErrorCode::kInvalidArgument, "cluster: device {}: speed must be a number over 0: {}", d, device.speed);
+    if (!(device.speed >= kLeastSpeed && device.speed <= kMostSpeed))
+      return fail(ErrorCode::kInvalidArgument, "cluster: device {}: speed must be a number from {} to {}, over 0: {}", d, kLeastSpeed, kMostSpeed,
+                  device.speed);
     if (device.node > 65535 || device.host > 65535)
       return fail(ErrorCode::kInvalidArgument, "cluster: device {}: node and host must be at most 65535: {}, {}", d, device.node, device.host);
     slots += device.slots;

@@ -12,7 +12,7 @@ struct ExpertDevice {
   std::uint32_t node = 0;   ///< devices of a node exchange tokens over fast links
   std::uint32_t host = 0;   ///< failure domain: the devices of a host are lost together
   std::uint32_t slots = 0;  ///< physical experts of each layer that it can hold
-  double speed = 1;         ///< relative; > 0
+  double speed = 1;         ///< relative; kLeastSpeed to kMostSpeed
   bool alive = true;        ///< a dead rank keeps its slots in every layout's numbering, and they stay empty
 
   auto operator<=>(const ExpertDevice&) const = default;
@@ -30,7 +30,11 @@ struct ExpertCluster {
   auto operator<=>(const ExpertCluster&) const = default;
 };
 
-/// Checks that there is a device, speeds > 0, slots in all at most 1,048,576; the message names the device.
+/// Speeds are relative: the range keeps loads / speed within what numbers can tell apart.
+inline constexpr double kLeastSpeed = 1e-9;
+inline constexpr double kMostSpeed = 1e9;
+
+/// Checks that there is a device, speeds in their range, slots in all at most 1,048,576; the message names the device.
 Result<void> validate(const ExpertCluster& cluster);
 
 }  // namespace flexpert

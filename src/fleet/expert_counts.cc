@@ -1,7 +1,5 @@
 #include "fleet/expert_counts.h"
 
-#include <cmath>
-
 namespace flexpert {
 
 Result<void> validate(const ExpertCounts& counts) {
@@ -12,10 +10,10 @@ Result<void> validate(const ExpertCounts& counts) {
     return fail(ErrorCode::kInvalidArgument, "expert counts: need one number per (layer, expert): {} wanted, {} given", counts.geometry.size(),
                 counts.count.size());
   for (std::size_t i = 0; i < counts.count.size(); ++i) {
-    if (std::isfinite(counts.count[i]) && counts.count[i] >= 0) continue;
+    if (counts.count[i] >= 0 && counts.count[i] <= kMostCount) continue;
     const ExpertSlot slot = counts.geometry.slot(i);
-    return fail(ErrorCode::kInvalidArgument, "expert counts: layer {} expert {}: a count must be finite and not negative: {}", slot.layer,
-                slot.expert, counts.count[i]);
+    return fail(ErrorCode::kInvalidArgument, "expert counts: layer {} expert {}: a count must be a number from 0 to {}: {}", slot.layer,
+                slot.expert, kMostCount, counts.count[i]);
   }
   return {};
 }

@@ -14,7 +14,7 @@ namespace flexpert {
 /// here (a dense layer is a row of zeros where a source has one).
 struct ExpertCounts {
   ExpertGeometry geometry;
-  std::vector<double> count;  ///< geometry.size() finite numbers >= 0, row-major
+  std::vector<double> count;  ///< geometry.size() numbers from 0 to kMostCount, row-major
   std::uint64_t tokens = 0;   ///< routed tokens that were counted; 0 = unknown
 
   [[nodiscard]] std::span<const double> layer(std::uint32_t index) const {
@@ -23,7 +23,10 @@ struct ExpertCounts {
   auto operator<=>(const ExpertCounts&) const = default;
 };
 
-/// Checks the size, and that every count is finite and not negative; the message names layer and expert.
+/// More than any fleet routes. Sums of so large counts, and their quotients, stay far from what a float can hold.
+inline constexpr double kMostCount = 1e30;
+
+/// Checks the size, and that every count is a number from 0 to kMostCount; the message names layer and expert.
 Result<void> validate(const ExpertCounts& counts);
 
 }  // namespace flexpert

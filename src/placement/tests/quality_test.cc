@@ -146,8 +146,8 @@ TEST(Quality, LeavesDeadDevicesEmptyAndSaysSo) {
   EXPECT_EQ(plan->reasons.back().code, "dead_devices");
 }
 
-TEST(Quality, EndsOnLoadsWhoseSumOverflows) {
-  const ExpertCounts counts{{1, 12}, std::vector<double>(12, 1.7e308), 0};
+TEST(Quality, EndsOnTheLargestLoads) {
+  const ExpertCounts counts{{1, 12}, std::vector<double>(12, kMostCount), 0};
   const auto plan = plan_quality(counts, ExpertCluster::uniform(4, 1, 4));
   ASSERT_TRUE(plan);
   EXPECT_TRUE(validate(plan->layout));
