@@ -11,9 +11,9 @@ namespace flexpert {
 
 /// How even one layer's load is. Loads are tokens divided by the device's speed.
 struct LayerBalance {
-  double mean_load = 0;         ///< the layer's load / sum of the speeds of living devices
+  double mean_load = 0;         ///< the load that living devices serve / the sum of their speeds
   double max_load = 0;          ///< of the busiest device
-  double lower_bound = 0;       ///< proven: no layout of these slots has a smaller max_load
+  double lower_bound = 0;       ///< proven: no layout of these slots that serves as much has a smaller max_load
   std::uint32_t busiest = 0;    ///< device
   std::uint32_t duplicates = 0; ///< replicas that share their device with another of the same expert
 
@@ -65,7 +65,8 @@ struct MoveList {
 
 /// A placement, what it is worth, and why.
 struct PlacementPlan {
-  std::string mode;               ///< "exact", "quality", "incremental", "semi_hierarchical", "robust", "sized"
+  /// "exact", "quality", "incremental", "semi_hierarchical", "robust", "sized", "dispatch_aware".
+  std::string mode;
   ExpertLayout layout;
   Balance balance;                ///< under the loads it was made for
   Balance before;                 ///< of the layout in force under the same loads; no layers without one

@@ -11,7 +11,6 @@ namespace flexpert::placement {
 Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts) {
   Balance out;
   const std::vector<std::uint32_t> device_of = device_of_slots(layout.slots_of_device);
-  const std::vector<std::uint32_t> replicas = replica_counts(layout);
   double speeds = 0;
   for (const ExpertDevice& device : cluster.devices)
     if (device.alive) speeds += device.speed;
@@ -21,16 +20,22 @@ Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, con
   MaxLoadBound bound(cluster);
   std::vector<double> load(layout.devices());
   std::vector<std::uint32_t> last_device(layout.geometry.experts);
+  std::vector<std::uint32_t> replicas(layout.geometry.experts);
+  std::vector<double> served;
   for (std::uint32_t l = 0; l < layout.geometry.layers; ++l) {
     std::fill(load.begin(), load.end(), 0.0);
     std::fill(last_device.begin(), last_device.end(), UINT32_MAX);
     const auto weights = counts.layer(l);
     const auto row = layout.layer(l);
+    const auto serves = [&](std::size_t slot) { return row[slot] != kEmptySlot && cluster.devices[device_of[slot]].alive; };
+    std::fill(replicas.begin(), replicas.end(), 0U);
+    for (std::size_t slot = 0; slot < row.size(); ++slot)
+      if (serves(slot)) ++replicas[static_cast<std::size_t>(row[slot])];
     LayerBalance layer;
     for (std::size_t slot = 0; slot < row.size(); ++slot) {
-      if (row[slot] == kEmptySlot) continue;
+      if (!serves(slot)) continue;
       const auto expert = static_cast<std::uint32_t>(row[slot]);
-      load[device_of[slot]] += weights[expert] / replicas[layout.geometry.index({l, expert})];
+      load[device_of[slot]] += weights[expert] / replicas[expert];
       // Slots are walked device by device, so a repeat on one device finds its own number here.
       if (std::exchange(last_device[expert], device_of[slot]) == device_of[slot]) ++layer.duplicates;
     }
@@ -38,9 +43,12 @@ Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, con
       const double at = load[d] / cluster.devices[d].speed;
       if (at > layer.max_load) layer.max_load = at, layer.busiest = d;
     }
-    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    served.clear();
+    for (std::size_t expert = 0; expert < replicas.size(); ++expert)
+      if (replicas[expert] > 0) served.push_back(weights[expert]);
+    const double total = std::accumulate(served.begin(), served.end(), 0.0);
     layer.mean_load = speeds > 0 ? total / speeds : 0;
-    layer.lower_bound = bound.of(weights, layer.max_load);
+    layer.lower_bound = bound.of(served, layer.max_load);
     out.duplicates += layer.duplicates;
     if (total > 0 && layer.lower_bound > 0) {
       ++loaded;

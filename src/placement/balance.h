@@ -11,8 +11,10 @@
 
 namespace flexpert::placement {
 
-/// Returns how even `layout` is under `counts`, every expert's load split evenly over its replicas. Precondition: valid
-/// arguments of one geometry; `cluster` has the layout's devices and slots.
+/// Returns how even `layout` is under `counts`, every expert's load split evenly over its living replicas: what a
+/// dead device holds serves nothing, and an expert without a living replica counts nowhere, in the means and bounds
+/// neither. Precondition: valid arguments of one geometry (experts may be in no slot); `cluster` has the layout's devices
+/// and slots.
 Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts);
 
 /// Returns a proven lower bound on the largest device load (load / speed) of a layer, for every layout that splits each

@@ -21,11 +21,13 @@ class LayerView {
   LayerView(const PlacementPlan& plan, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot which)
       : cluster_(cluster),
         loads_(counts.layer(which.layer)),
-        row_(plan.layout.layer(which.layer)),
+        row_(plan.layout.layer(which.layer).begin(), plan.layout.layer(which.layer).end()),
         device_of_(device_of_slots(plan.layout.slots_of_device)),
         replicas_(loads_.size(), 0) {
-    for (const std::int32_t expert : row_)
-      if (expert != kEmptySlot) ++replicas_[static_cast<std::size_t>(expert)];
+    for (std::uint32_t slot = 0; slot < row_.size(); ++slot) {
+      if (!alive(slot)) row_[slot] = kEmptySlot;
+      if (row_[slot] != kEmptySlot) ++replicas_[static_cast<std::size_t>(row_[slot])];
+    }
   }
 
   /// The largest device load if `slot` held `expert` (kEmptySlot: nothing) instead.
@@ -56,7 +58,7 @@ class LayerView {
  private:
   const ExpertCluster& cluster_;
   std::span<const double> loads_;
-  std::span<const std::int32_t> row_;
+  std::vector<std::int32_t> row_;  ///< those of dead devices empty
   std::vector<std::uint32_t> device_of_;
   std::vector<std::uint32_t> replicas_;
 };
@@ -200,9 +202,12 @@ Reason devices_reason(const LayerView& view, const ExpertCluster& cluster, Exper
 
 Reason limit_reason(const LayerView& view, const ExpertCluster& cluster, const ExpertCounts& counts, ExpertSlot which, double gain) {
   const double now = view.largest();
-  const double bound = max_load_bound(counts.layer(which.layer), cluster);
   const std::uint32_t replicas = view.replicas(static_cast<std::int32_t>(which.expert));
   const auto loads = counts.layer(which.layer);
+  std::vector<double> served;
+  for (std::uint32_t e = 0; e < loads.size(); ++e)
+    if (view.replicas(static_cast<std::int32_t>(e)) > 0) served.push_back(loads[e]);
+  const double bound = max_load_bound(served, cluster);
   const double over = bound > 0 ? now / bound - 1 : 0;
   const std::vector<std::pair<std::string, double>> numbers = {{"max_load", now}, {"lower_bound", bound}, {"over_bound", over}};
   if (now <= 0) return {"no_limit", "without load nothing limits the layer", numbers};

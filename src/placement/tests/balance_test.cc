@@ -1,5 +1,8 @@
 #include "placement/balance.h"
 
+#include <limits>
+#include <string>
+
 #include <gtest/gtest.h>
 
 namespace flexpert::placement {
@@ -60,6 +63,31 @@ TEST(Balance, SaysWhatDoesNotMatch) {
   EXPECT_EQ(check_match(layout, ExpertCluster::uniform(1, 1, 2), counts).error().message, "the layout has 2 devices, the cluster 1");
   EXPECT_EQ(check_match(layout, ExpertCluster::uniform(2, 1, 1), {{1, 3}, {1, 1, 1}, 0}).error().message,
             "the layout has 1 layers x 2 experts, the counts 1 x 3");
+}
+
+TEST(Balance, CountsWhatLivingDevicesServe) {
+  ExpertCluster cluster = ExpertCluster::uniform(3, 3, 2);
+  cluster.devices[2].alive = false;
+  // Expert 0 is left with one replica, expert 3 with none.
+  const ExpertLayout layout = layout_of({1, 4}, {2, 2, 2}, {0, 1, 2, kEmptySlot, 0, 3});
+  const Balance balance = balance_of(layout, cluster, {{1, 4}, {6, 2, 4, 90}, 0});
+  EXPECT_DOUBLE_EQ(balance.layers[0].max_load, 8);
+  EXPECT_DOUBLE_EQ(balance.layers[0].mean_load, 6);
+  EXPECT_DOUBLE_EQ(balance.balancedness, 0.75);
+  EXPECT_LE(balance.layers[0].lower_bound, 8);
+  EXPECT_LE(balance.balancedness, balance.bound);
+}
+
+TEST(Balance, NumbersThatNoSumCouldHoldAreErrors) {
+  ExpertCounts counts{{1, 2}, {1, 1e300}, 0};
+  EXPECT_NE(validate(counts).error().message.find("layer 0 expert 1"), std::string::npos);
+  counts.count[1] = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_FALSE(validate(counts));
+  counts.count[1] = kMostCount;
+  EXPECT_TRUE(validate(counts));
+  ExpertCluster cluster = ExpertCluster::uniform(2, 1, 1);
+  cluster.devices[1].speed = 1e-300;
+  EXPECT_NE(validate(cluster).error().message.find("device 1"), std::string::npos);
 }
 
 }  // namespace

@@ -98,5 +98,17 @@ TEST(Explain, AnExpertThatIsNotThereIsNamed) {
   EXPECT_EQ(lost.reason(3, "not_placed").code, "not_placed");
 }
 
+TEST(Explain, DeadDevicesServeNothing) {
+  ExpertCluster cluster = ExpertCluster::uniform(3, 3, 1);
+  cluster.devices[2].alive = false;
+  PlacementPlan plan;
+  plan.layout = {{1, 3}, {1, 1, 1}, {0, 1, 2}};
+  const ExpertCounts counts{{1, 3}, {4, 2, 90}, 0};
+  EXPECT_EQ(explain_expert(plan, cluster, counts, {0, 2}).back().code, "not_placed");
+  const Reason limit = explain_expert(plan, cluster, counts, {0, 0}).back();
+  EXPECT_DOUBLE_EQ(number(limit, "max_load"), 4);
+  EXPECT_LE(number(limit, "lower_bound"), 4);
+}
+
 }  // namespace
 }  // namespace flexpert::placement
