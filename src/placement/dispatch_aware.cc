@@ -86,11 +86,14 @@ Result<DispatchAwarePlan> plan_dispatch_aware(std::span<const ExpertCounts> wind
   for (std::size_t i = 0; i < count; ++i) seen.push_back(windows[i * windows.size() / count]);
 
   const bool limited = options.current && options.slots < std::uint64_t{cluster.slots()} * geometry.layers;
+  const std::vector<std::uint32_t> device_of = device_of_slots(start.slots_of_device);
   std::vector<DispatchSearch> layers;
   for (std::uint32_t l = 0; l < geometry.layers; ++l) {
     std::vector<std::int32_t> row;
     if (options.current) {
       row.assign(options.current->layer(l).begin(), options.current->layer(l).end());
+      for (std::size_t s = 0; s < row.size(); ++s)
+        if (!cluster.devices[device_of[s]].alive) row[s] = kEmptySlot;
     } else {
       row = level_start(sum.layer(l), cluster);
     }

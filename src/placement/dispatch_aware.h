@@ -32,7 +32,7 @@ struct DispatchAwarePlan {
 /// short windows, about as many tokens each as a step or a few, it chooses replicas and places them so that the sum over
 /// windows of the largest device load is small when every window's load is split as well as its replicas allow. Which
 /// experts are hot together matters then, and which devices share experts, more than an even sum. Replicas do not share a
-/// device. Devices may differ in slots and speed, and be dead; failure domains are plan_robust()'s. Deterministic.
+/// device. Devices may differ in slots and speed, and be dead (their slots are empty then); failure domains are plan_robust()'s. Deterministic.
 /// Errors: no window, different geometries, fewer living slots than experts, an expert that `current` does not serve.
 Result<DispatchAwarePlan> plan_dispatch_aware(std::span<const ExpertCounts> windows, const ExpertCluster& cluster,
                                               const DispatchAwareOptions& options = {});

@@ -71,6 +71,7 @@ class LayerSearch {
           for (std::uint32_t other = 0; other < state_.slots(); ++other)
             if (state_.living_slot(other) && state_.device_of(other) != state_.device_of(slot)) consider_swap(best, slot, other);
           for (std::uint32_t by = 0; by < state_.experts(); ++by) consider_replacement(best, slot, static_cast<std::int32_t>(by));
+          consider_replacement(best, slot, kEmptySlot);
         }
         if (best.change.faults >= 0) break;
         take(best);

@@ -23,7 +23,6 @@ RobustState::RobustState(const RobustGoal& goal, std::uint32_t experts)
     first_slot_.push_back(first_slot_.back() + devices[d].slots);
     node_of_.push_back(devices[d].node);
     if (!devices[d].alive || devices[d].slots == 0) continue;
-    ++living_devices_;
     speeds_ += devices[d].speed;
     if (!host_lives[devices[d].host]) ++living_hosts_;
     host_lives[devices[d].host] = true;
@@ -92,7 +91,8 @@ int RobustState::faults_with(std::uint32_t expert, std::uint32_t without, std::u
   const std::size_t count = list.size() - (without != kNone ? 1 : 0) + (with != kNone ? 1 : 0);
   if (count < 2) return 0;
   const auto replicas = static_cast<std::uint32_t>(count);
-  const std::uint32_t device_room = even_share(replicas, living_devices_);
+  // One too many for the devices is a fault, too: its slot does better empty.
+  constexpr std::uint32_t device_room = 1;
   const std::uint32_t host_room = goal_.spread_hosts ? even_share(replicas, living_hosts_) : kNone;
   int faults = 0;
   const auto visit = [&](std::uint32_t device) {

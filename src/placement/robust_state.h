@@ -102,7 +102,6 @@ class RobustState {
   const RobustGoal& goal_;
   std::uint32_t experts_;
   std::uint32_t cases_;
-  std::uint32_t living_devices_ = 0;
   std::uint32_t living_hosts_ = 0;
   double speeds_ = 0;
   double loaded_weight_ = 0;            // of the cases that have load in this layer

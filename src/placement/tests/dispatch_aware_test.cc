@@ -143,5 +143,17 @@ TEST(DispatchSearch, ItsCostIsThatOfItsRow) {
   }
 }
 
+TEST(DispatchAware, ALayoutInForceLosesWhatDeadDevicesHold) {
+  ExpertCluster cluster = ExpertCluster::uniform(3, 3, 2);
+  cluster.devices[2].alive = false;
+  const ExpertLayout current{{1, 3}, {2, 2, 2}, {0, 1, 2, 0, 1, 2}};
+  for (const std::uint64_t slots : {std::uint64_t{0}, UINT64_MAX}) {
+    const auto made = plan_dispatch_aware(std::vector<ExpertCounts>{{{1, 3}, {5, 3, 1}, 0}}, cluster, {.current = current, .slots = slots});
+    ASSERT_TRUE(made.has_value());
+    EXPECT_EQ(made->plan.layout.expert_of_slot[4], kEmptySlot);
+    EXPECT_EQ(made->plan.layout.expert_of_slot[5], kEmptySlot);
+  }
+}
+
 }  // namespace
 }  // namespace flexpert::placement

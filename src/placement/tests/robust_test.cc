@@ -228,5 +228,16 @@ TEST(RobustPlan, WhatCannotBePlannedIsNamed) {
             std::string::npos);
 }
 
+TEST(RobustPlan, ReplicasWithoutADeviceOfTheirOwnGiveWay) {
+  RobustProblem problem;
+  problem.cases = {{"all", {{1, 2}, {5, 3}, 0}, 1}};
+  problem.cluster = ExpertCluster::uniform(2, 2, 4);
+  problem.current = ExpertLayout{{1, 2}, {4, 4}, {0, 0, 0, 1, 0, 1, 1, 1}};
+  const auto made = plan_robust(problem);
+  ASSERT_TRUE(made.has_value());
+  EXPECT_EQ(made->plan.balance.duplicates, 0U);
+  EXPECT_TRUE(validate(made->plan.layout).has_value());
+}
+
 }  // namespace
 }  // namespace flexpert::placement
