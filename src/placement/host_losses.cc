@@ -32,11 +32,14 @@ double surviving_balancedness(std::span<const std::int32_t> row, std::span<const
 
 std::vector<HostLoss> host_losses(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts) {
   const std::vector<std::uint32_t> device_of = device_of_slots(layout.slots_of_device);
-  std::vector<HostLoss> out(cluster.hosts());
+  std::vector<HostLoss> out;
+  std::vector<bool> is_host(cluster.hosts(), false);
+  for (const ExpertDevice& device : cluster.devices) is_host[device.host] = true;
   std::vector<std::uint32_t> before(layout.geometry.experts);
   std::vector<std::uint32_t> after(layout.geometry.experts);
-  for (std::uint32_t host = 0; host < out.size(); ++host) {
-    HostLoss& loss = out[host];
+  for (std::uint32_t host = 0; host < is_host.size(); ++host) {
+    if (!is_host[host]) continue;
+    HostLoss& loss = out.emplace_back();
     loss.host = host;
     double sum = 0;
     std::uint32_t loaded = 0;

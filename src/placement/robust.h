@@ -69,7 +69,7 @@ struct HostLoss {
   double balancedness = 0;              ///< of what still serves, without a new plan
 };
 
-/// Returns, for every host, what its loss leaves served.
+/// Returns, for every host that has devices, by number, what its loss leaves served.
 std::vector<HostLoss> host_losses(const ExpertLayout& layout, const ExpertCluster& cluster, const ExpertCounts& counts);
 
 }  // namespace flexpert::placement

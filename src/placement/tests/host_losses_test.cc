@@ -29,5 +29,14 @@ TEST(HostLosses, ADeadDevicesReplicasDoNotCount) {
   EXPECT_TRUE(losses[0].lost_with_redundancy.empty());
 }
 
+TEST(HostLosses, HostsWithoutDevicesAreNone) {
+  ExpertCluster cluster = ExpertCluster::uniform(2, 2, 1);
+  cluster.devices[1].host = 65535;
+  const auto losses = host_losses({{1, 2}, {1, 1}, {0, 1}}, cluster, {{1, 2}, {1, 1}, 0});
+  ASSERT_EQ(losses.size(), 2U);
+  EXPECT_EQ(losses[1].host, 65535U);
+  EXPECT_EQ(losses[1].lost, (std::vector<ExpertSlot>{{0, 1}}));
+}
+
 }  // namespace
 }  // namespace flexpert::placement
