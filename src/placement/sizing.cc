@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint32_t kMostExperts = 4096;
 constexpr std::uint32_t kMostLayers = 1024;
 constexpr std::uint32_t kMostRedundant = 1024;
+constexpr std::uint32_t kMostInAll = 65536;    // redundant slots over all layers: fewest() has a table of layers times these
 constexpr std::uint64_t kMostPairs = 1 << 20;
 constexpr std::uint32_t kEverySlot = 256;  // redundant slots tried one by one
 constexpr double kRounding = 1e-12;
@@ -191,7 +192,8 @@ Result<Sizing> size_slots(const ExpertCounts& counts, std::uint32_t devices, std
   const std::uint32_t experts = counts.geometry.experts;
   const std::uint32_t layers = counts.geometry.layers;
   const std::uint32_t possible = experts * (devices - 1);
-  const std::uint32_t most = std::min({goal.max_redundant == 0 ? kMostRedundant : goal.max_redundant, kMostRedundant, possible});
+  const std::uint32_t most = std::min(
+      {goal.max_redundant == 0 ? kMostRedundant : goal.max_redundant, kMostRedundant, std::max(kMostInAll / layers, 1U), possible});
   ReachTable table(counts, devices, nodes, goal.balancedness);
   Sizing out;
   const double wanted = goal.balancedness * (1 - kRounding);

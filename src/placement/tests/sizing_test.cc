@@ -111,5 +111,14 @@ TEST(Sizing, SaysWhatIsWrong) {
   EXPECT_FALSE(size_slots({{1, 5000}, std::vector<double>(5000, 1.0), 0}, 4, 1, {}));
 }
 
+TEST(Sizing, ManyLayersTakeNoMoreTimeThanTheirSlots) {
+  // Two experts that are never even on three devices, in as many layers as there may be.
+  ExpertCounts counts{{1024, 64}, {}, 0};
+  for (std::size_t i = 0; i < counts.geometry.size(); ++i) counts.count.push_back(i % 64 == 0 ? 500 : 1);
+  const auto made = size_slots(counts, 64, 1, {.balancedness = 1, .max_redundant = 0});
+  ASSERT_TRUE(made.has_value());
+  EXPECT_LE(made->uniform_any_slots, 65536U);
+}
+
 }  // namespace
 }  // namespace flexpert::placement
