@@ -16,8 +16,6 @@ namespace {
 /// What the search's tables are made for.
 constexpr std::size_t kMostSlots = 65536;
 constexpr std::size_t kMostPairs = 1 << 26;
-/// A saving under this share of a step is within what the cost table can tell.
-constexpr double kFreeShare = 0.01;
 /// What the search of a layer takes for too much, in units of the mean load.
 constexpr double kThreshold = 1;
 
@@ -47,14 +45,7 @@ Result<void> check(const ExpertCounts& counts, const ExpertCluster& cluster, con
       return fail(ErrorCode::kInvalidArgument, "expert layout: layer {} slot {}: no expert {}: the model has 0 to {}", i / slots, i % slots,
                   expert, current.geometry.experts - 1);
   }
-  if (!worth) return {};
-  if (worth->cost == nullptr) return fail(ErrorCode::kInvalidArgument, "worth: needs a step cost");
-  for (const auto& [name, value] :
-       {std::pair{"tokens_per_device", worth->tokens_per_device}, std::pair{"steps", worth->steps},
-        std::pair{"bytes_per_ms_same_node", worth->bytes_per_ms_same_node},
-        std::pair{"bytes_per_ms_cross_node", worth->bytes_per_ms_cross_node}, std::pair{"least_gain", worth->least_gain}})
-    if (!std::isfinite(value) || value < 0)
-      return fail(ErrorCode::kInvalidArgument, "worth: {} must be a number of at least 0: {}", name, value);
+  if (worth) FLEXPERT_TRY(validate(*worth));
   return {};
 }
 
@@ -149,7 +140,7 @@ class IncrementalPlanner {
     if (!worth_) return false;
     const double now = step_ms(*worth_, plan_.before, living_);
     const double even = even_step_ms(*worth_, plan_.before, living_);
-    if (now - even >= kFreeShare * now && worth_->steps > 0) return false;
+    if (!placement::imbalance_is_free(*worth_, plan_.before, living_)) return false;
     reason(
         "imbalance_is_free",
         fmt::format("even layers would save {:.4f} of {:.4f} ms a step at {} tokens a device", now - even, now, worth_->tokens_per_device),

@@ -27,6 +27,9 @@ struct Worth {
   double least_gain = 0;             ///< of balancedness, below which nothing is done
 };
 
+/// Checks every number of `worth`; the message names it.
+Result<void> validate(const Worth& worth);
+
 /// Plans from the layout in force within a budget: the best replication and packing that changes at most so many slots.
 /// Promises: the budget holds; under `counts` no layer is worse than before; slots that do not change keep their place;
 /// slots that must change (an expert without a living slot) come first, and an error names them if the budget is too

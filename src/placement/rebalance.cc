@@ -60,7 +60,7 @@ Result<void> validate(const RebalanceOptions& options) {
   FLEXPERT_TRY(in_range("history.tolerance", options.history.tolerance, 1e-6, 1e6));
   FLEXPERT_TRY(in_range("history.windows", options.history.windows, 1, 4096));
   FLEXPERT_TRY(in_range("history.used", options.history.used, 1, 4096));
-  if (options.worth && options.worth->cost == nullptr) return fail(ErrorCode::kInvalidArgument, "rebalance: worth needs a step cost");
+  if (options.worth) FLEXPERT_TRY(validate(*options.worth));
   return {};
 }
 
@@ -144,6 +144,10 @@ std::uint64_t Rebalancer::budget(bool large) const {
   return static_cast<std::uint64_t>(std::ceil(slots * (large ? options_.drift_budget : options_.budget)));
 }
 
+std::uint32_t Rebalancer::living() const {
+  return static_cast<std::uint32_t>(std::ranges::count_if(cluster_.devices, &ExpertDevice::alive));
+}
+
 /// Tells whether every expert has a living slot, and no dead device holds any.
 bool Rebalancer::serves_all() const {
   const std::vector<std::uint32_t> device = device_of_slots(layout_.slots_of_device);
@@ -206,7 +210,7 @@ Result<void> Rebalancer::plan_for_dispatch(PlacementPlan& plan, std::span<const 
 bool Rebalancer::pays(PlacementPlan& plan) const {
   if (!options_.worth || cluster_changed_) return true;
   const Worth& worth = *options_.worth;
-  const auto devices = static_cast<std::uint32_t>(cluster_.devices.size());
+  const std::uint32_t devices = living();
   const double saved = (step_ms(worth, plan.before, devices) - step_ms(worth, plan.balance, devices)) * worth.steps;
   const double cost = moves_ms(worth, plan.moves, plan.layout, options_.bytes_per_expert);
   const double gain = plan.balance.balancedness - plan.before.balancedness;
@@ -232,7 +236,8 @@ Result<RebalanceDecision> Rebalancer::observe(const RecordedWindow& window, std:
   if (!gather(window, steps)) return decision;
   history_.add(std::exchange(gathered_, {}));
   const RecordedWindow& newest = history_.newest();
-  decision.utilisation = balance(layout_, newest.parts.empty() ? std::span(&newest.counts, 1) : std::span(newest.parts)).balancedness;
+  const Balance now = balance(layout_, newest.parts.empty() ? std::span(&newest.counts, 1) : std::span(newest.parts));
+  decision.utilisation = now.balancedness;
   if (reference_) decision.drift = detector_.observe(newest.counts, *reference_);
   const bool first = !reference_.has_value();
   const bool due = first || cluster_changed_ || decision.drift.drifted || steps_ >= options_.interval_steps;
@@ -248,8 +253,10 @@ Result<RebalanceDecision> Rebalancer::observe(const RecordedWindow& window, std:
     note("interval_not_over", "no plan before the interval is over");
     return decision;
   }
-  if (!cluster_changed_ && decision.utilisation > options_.least_utilisation) {
-    note("balanced", "the layout in force is balanced enough");
+  const bool balanced = decision.utilisation > options_.least_utilisation;
+  if (!cluster_changed_ && (balanced || (options_.worth && imbalance_is_free(*options_.worth, now, living())))) {
+    if (balanced) note("balanced", "the layout in force is balanced enough");
+    else note("imbalance_is_free", "even layers would save less than a hundredth of a step at so few tokens");
     reference_ = mean_load(history_.expected(detector_.usual()));
     steps_ = 0;
     return decision;

@@ -37,7 +37,8 @@ Result<void> validate(const RebalanceOptions& options);
 
 /// What became of a window: a plan, or why there is none.
 struct RebalanceDecision {
-  /// With a plan: "first", "drift", "interval". Without: "too_few_tokens", "interval_not_over", "balanced", "no_better"
+  /// With a plan: "first", "drift", "interval". Without: "too_few_tokens", "interval_not_over", "balanced",
+  /// "imbalance_is_free" (with `worth`: at so few tokens a step even layers would save nothing that can be told), "no_better"
   /// (no move gains enough), "not_worthwhile" (the moves cost more than they save).
   Reason reason;
   Drift drift;
@@ -73,6 +74,7 @@ class Rebalancer {
   [[nodiscard]] Balance balance(const ExpertLayout& layout, std::span<const ExpertCounts> loads) const;
   [[nodiscard]] bool searches() const;
   [[nodiscard]] std::uint32_t parts() const;
+  [[nodiscard]] std::uint32_t living() const;
   [[nodiscard]] bool serves_all() const;
   [[nodiscard]] Result<void> check_window(const ExpertCounts& counts) const;
   [[nodiscard]] bool pays(PlacementPlan& plan) const;

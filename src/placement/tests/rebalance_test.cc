@@ -97,13 +97,28 @@ TEST(Rebalancer, PutsSmallWindowsTogether) {
 TEST(Rebalancer, MovesOnlyWhenTheyPay) {
   Rng rng(6);
   RebalanceOptions options{.interval_steps = 1, .bytes_per_expert = 40'000'000};
-  options.worth = Worth{.cost = &StepCost::deepseek_v3_decode(), .tokens_per_device = 256, .steps = 1, .bytes_per_ms_same_node = 4e8,
+  options.worth = Worth{.cost = &StepCost::deepseek_v3_prefill(), .tokens_per_device = 8192, .steps = 0.001, .bytes_per_ms_same_node = 4e8,
                         .bytes_per_ms_cross_node = 5e7};
   Rebalancer balancer = rebalancer(options);
   EXPECT_EQ(feed(balancer, draw(rng, 0)), "not_worthwhile");
   options.worth->steps = 1e9;
   Rebalancer patient = rebalancer(options);
   EXPECT_EQ(feed(patient, draw(rng, 0)), "first");
+}
+
+TEST(Rebalancer, DoesNothingWhereImbalanceIsFree) {
+  Rng rng(6);
+  RebalanceOptions options{.interval_steps = 1};
+  // Moves cost nothing here, and still there is nothing to save.
+  options.worth = Worth{.cost = &StepCost::deepseek_v3_decode(), .tokens_per_device = 16, .steps = 1e9};
+  Rebalancer balancer = rebalancer(options);
+  EXPECT_EQ(feed(balancer, draw(rng, 0)), "imbalance_is_free");
+  options.worth->cost = &StepCost::deepseek_v3_prefill();
+  options.worth->tokens_per_device = 8192;
+  Rebalancer busy = rebalancer(options);
+  EXPECT_EQ(feed(busy, draw(rng, 0)), "first");
+  options.worth->steps = -1;
+  EXPECT_NE(validate(options).error().message.find("steps"), std::string::npos);
 }
 
 TEST(Rebalancer, ServesEverythingAgainAfterADeviceDied) {
