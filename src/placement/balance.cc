@@ -47,8 +47,13 @@ Balance balance_of(const ExpertLayout& layout, const ExpertCluster& cluster, con
     for (std::size_t expert = 0; expert < replicas.size(); ++expert)
       if (replicas[expert] > 0) served.push_back(weights[expert]);
     const double total = std::accumulate(served.begin(), served.end(), 0.0);
-    layer.mean_load = speeds > 0 ? total / speeds : 0;
-    layer.lower_bound = bound.of(served, layer.max_load);
+    if (total >= kLeastLoad) {
+      layer.mean_load = total / speeds;
+      layer.lower_bound = bound.of(served, layer.max_load);
+    } else {
+      layer.max_load = 0;
+      layer.busiest = 0;
+    }
     out.duplicates += layer.duplicates;
     if (total > 0 && layer.lower_bound > 0) {
       ++loaded;

@@ -135,7 +135,7 @@ double MaxLoadBound::of(std::span<const double> loads, double enough) {
   light_sum_.assign(1, 0.0);
   for (std::size_t i = loads_.size(); i-- > 0;) light_sum_.push_back(light_sum_.back() + loads_[i]);
   const double total = light_sum_.back();
-  if (total <= 0 || slots_ < loads_.size()) return 0;
+  if (total < kLeastLoad || slots_ < loads_.size()) return 0;
   double low = total / speeds_;
   if (low >= enough || possible(low)) return low;
   double high = std::min(enough, 2 * low);

@@ -78,6 +78,14 @@ TEST(Balance, CountsWhatLivingDevicesServe) {
   EXPECT_LE(balance.balancedness, balance.bound);
 }
 
+TEST(Balance, NextToNothingIsNoLoad) {
+  const ExpertCounts counts{{1, 2}, {5e-324, 1e-323}, 0};
+  const Balance balance = balance_of(layout_of({1, 2}, {1, 1, 1}, {0, 1, 1}), ExpertCluster::uniform(3, 1, 1), counts);
+  EXPECT_EQ(balance.balancedness, 1);
+  EXPECT_EQ(balance.gap, 0);
+  EXPECT_EQ(balance.layers[0].balancedness(), 1);
+}
+
 TEST(Balance, NumbersThatNoSumCouldHoldAreErrors) {
   ExpertCounts counts{{1, 2}, {1, 1e300}, 0};
   EXPECT_NE(validate(counts).error().message.find("layer 0 expert 1"), std::string::npos);
