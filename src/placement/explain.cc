@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "fleet/expert_layout.h"
 #include "placement/balance.h"
@@ -23,36 +24,66 @@ class LayerView {
         loads_(counts.layer(which.layer)),
         row_(plan.layout.layer(which.layer).begin(), plan.layout.layer(which.layer).end()),
         device_of_(device_of_slots(plan.layout.slots_of_device)),
-        replicas_(loads_.size(), 0) {
+        holders_(loads_.size()),
+        load_(cluster.devices.size()),
+        changed_(cluster.devices.size()),
+        busiest_first_(cluster.devices.size()) {
     for (std::uint32_t slot = 0; slot < row_.size(); ++slot) {
       if (!alive(slot)) row_[slot] = kEmptySlot;
-      if (row_[slot] != kEmptySlot) ++replicas_[static_cast<std::size_t>(row_[slot])];
+      if (row_[slot] != kEmptySlot) holders_[static_cast<std::size_t>(row_[slot])].push_back(slot);
     }
+    for (std::uint32_t slot = 0; slot < row_.size(); ++slot)
+      if (row_[slot] != kEmptySlot)
+        load_[device_of_[slot]] +=
+            loads_[static_cast<std::size_t>(row_[slot])] / replicas(row_[slot]) / cluster.devices[device_of_[slot]].speed;
+    std::iota(busiest_first_.begin(), busiest_first_.end(), 0U);
+    std::stable_sort(busiest_first_.begin(), busiest_first_.end(), [&](std::uint32_t a, std::uint32_t b) { return load_[a] > load_[b]; });
   }
 
   /// The largest device load if `slot` held `expert` (kEmptySlot: nothing) instead.
-  [[nodiscard]] double largest_with(std::uint32_t slot, std::int32_t expert) const {
-    std::vector<double> load(cluster_.devices.size(), 0.0);
-    const std::int32_t old = slot == kNone ? kEmptySlot : row_[slot];
-    for (std::uint32_t s = 0; s < row_.size(); ++s) {
-      const std::int32_t held = s == slot ? expert : row_[s];
-      if (held == kEmptySlot) continue;
-      const std::uint32_t count =
-          replicas_[static_cast<std::size_t>(held)] + (held == expert && slot != kNone ? 1 : 0) - (held == old && slot != kNone ? 1 : 0);
-      load[device_of_[s]] += loads_[static_cast<std::size_t>(held)] / count / cluster_.devices[device_of_[s]].speed;
+  [[nodiscard]] double largest_with(std::uint32_t slot, std::int32_t expert) {
+    const std::int32_t old = row_[slot];
+    touched_.clear();
+    const auto add = [&](std::uint32_t device, double load) {
+      if (changed_[device] == 0) touched_.push_back(device);
+      changed_[device] += load / cluster_.devices[device].speed;
+    };
+    const auto shift = [&](std::int32_t of, double replicas, double then) {
+      const double load = loads_[static_cast<std::size_t>(of)];
+      for (const std::uint32_t s : holders_[static_cast<std::size_t>(of)])
+        if (s != slot) add(device_of_[s], load / then - load / replicas);
+    };
+    if (old != kEmptySlot) {
+      const double count = replicas(old);
+      if (count > 1) shift(old, count, count - 1);
+      add(device_of_[slot], -loads_[static_cast<std::size_t>(old)] / count);
     }
-    return *std::max_element(load.begin(), load.end());
+    if (expert != kEmptySlot) {
+      const double count = replicas(expert);
+      if (count > 0) shift(expert, count, count + 1);
+      add(device_of_[slot], loads_[static_cast<std::size_t>(expert)] / (count + 1));
+    }
+    double out = 0;
+    for (const std::uint32_t device : touched_) out = std::max(out, load_[device] + changed_[device]);
+    for (const std::uint32_t device : busiest_first_) {
+      if (changed_[device] != 0) continue;
+      out = std::max(out, load_[device]);
+      break;
+    }
+    for (const std::uint32_t device : touched_) changed_[device] = 0;
+    return out;
   }
 
-  [[nodiscard]] double largest() const { return largest_with(kNone, kEmptySlot); }
-  [[nodiscard]] std::uint32_t replicas(std::int32_t expert) const { return replicas_[static_cast<std::size_t>(expert)]; }
+  [[nodiscard]] double largest() const { return load_[busiest_first_.front()]; }
+  [[nodiscard]] std::uint32_t replicas(std::int32_t expert) const {
+    return static_cast<std::uint32_t>(holders_[static_cast<std::size_t>(expert)].size());
+  }
   [[nodiscard]] std::span<const std::int32_t> row() const { return row_; }
   [[nodiscard]] std::uint32_t device_of(std::uint32_t slot) const { return device_of_[slot]; }
   [[nodiscard]] bool alive(std::uint32_t slot) const { return cluster_.devices[device_of_[slot]].alive; }
   [[nodiscard]] bool on_device(std::int32_t expert, std::uint32_t device) const {
-    for (std::uint32_t s = 0; s < row_.size(); ++s)
-      if (row_[s] == expert && device_of_[s] == device) return true;
-    return false;
+    const auto& slots = holders_[static_cast<std::size_t>(expert)];
+    return std::any_of(slots.begin(), slots.end(), [&](std::uint32_t slot) { return device_of_[slot] == device; });
   }
 
  private:
@@ -60,7 +91,11 @@ class LayerView {
   std::span<const double> loads_;
   std::vector<std::int32_t> row_;  ///< those of dead devices empty
   std::vector<std::uint32_t> device_of_;
-  std::vector<std::uint32_t> replicas_;
+  std::vector<std::vector<std::uint32_t>> holders_;  ///< [experts], slots
+  std::vector<double> load_;                         ///< [devices], by speed
+  std::vector<double> changed_;                      ///< [devices], of largest_with()
+  std::vector<std::uint32_t> touched_;               ///< devices, of largest_with()
+  std::vector<std::uint32_t> busiest_first_;
 };
 
 std::string list(const std::vector<std::uint32_t>& numbers) {
@@ -121,7 +156,7 @@ std::string compared(double with, double now) {
   return fmt::format("the busiest device would go from {:.0f} to {:.0f} ({:+.1f} %)", now, with, 100 * change);
 }
 
-Reason one_fewer(const LayerView& view, ExpertSlot which) {
+Reason one_fewer(LayerView& view, ExpertSlot which) {
   const auto expert = static_cast<std::int32_t>(which.expert);
   if (view.replicas(expert) < 2)
     return {"one_fewer", "with one fewer it would have none: every expert needs a slot", {{"possible", 0}}};
@@ -138,15 +173,18 @@ Reason one_fewer(const LayerView& view, ExpertSlot which) {
           {{"possible", 1}, {"max_load", now}, {"max_load_then", least}}};
 }
 
-Reason one_more(const LayerView& view, ExpertSlot which, double& gain) {
+Reason one_more(LayerView& view, const ExpertCounts& counts, ExpertSlot which, double& gain) {
   const auto expert = static_cast<std::int32_t>(which.expert);
   const double now = view.largest();
   double least = 0;
   std::uint32_t best = kNone;
   bool only_beside = false;  // spare slots there are, but on devices that have it
+  // Slots of a device that hold the same expert are alike.
+  std::vector<std::uint32_t> tried_on(counts.geometry.experts + 1, kNone);
   for (std::uint32_t s = 0; s < view.row().size(); ++s) {
     const std::int32_t old = view.row()[s];
     if (!view.alive(s) || old == expert || (old != kEmptySlot && view.replicas(old) < 2)) continue;
+    if (std::exchange(tried_on[static_cast<std::size_t>(old + 1)], view.device_of(s)) == view.device_of(s)) continue;
     if (view.on_device(expert, view.device_of(s))) {
       only_beside = true;
       continue;
@@ -252,7 +290,7 @@ std::vector<Reason> explain_expert(const PlacementPlan& plan, const ExpertCluste
                      expert.layer, expert.expert, static_cast<std::int64_t>(geometry.layers) - 1,
                      static_cast<std::int64_t>(geometry.experts) - 1),
          {}}};
-  const LayerView view(plan, cluster, counts, expert);
+  LayerView view(plan, cluster, counts, expert);
   std::uint32_t rank = 0;
   std::vector<Reason> out = {load_reason(counts, expert, rank)};
   if (view.replicas(static_cast<std::int32_t>(expert.expert)) == 0) {
@@ -263,7 +301,7 @@ std::vector<Reason> explain_expert(const PlacementPlan& plan, const ExpertCluste
   out.push_back(devices_reason(view, cluster, expert));
   out.push_back(one_fewer(view, expert));
   double gain = 0;
-  out.push_back(one_more(view, expert, gain));
+  out.push_back(one_more(view, counts, expert, gain));
   out.push_back(limit_reason(view, cluster, counts, expert, gain));
   return out;
 }
