@@ -26,6 +26,10 @@ struct ExpertCounts {
 /// More than any fleet routes. Sums of so large counts, and their quotients, stay far from what a float can hold.
 inline constexpr double kMostCount = 1e30;
 
+/// A layer with less in all counts as one without load: decayed counts may be next to nothing, and quotients of the smallest
+/// numbers are not to be reckoned with.
+inline constexpr double kLeastLoad = 1e-250;
+
 /// Checks the size, and that every count is a number from 0 to kMostCount; the message names layer and expert.
 Result<void> validate(const ExpertCounts& counts);
 

@@ -11,9 +11,6 @@
 
 namespace flexpert::placement {
 
-/// A layer with less is one without load: what is next to nothing has no quotients to reckon with.
-inline constexpr double kLeastLoad = 1e-250;
-
 /// Returns how even `layout` is under `counts`, every expert's load split evenly over its living replicas: what a
 /// dead device holds serves nothing, and an expert without a living replica counts nowhere, in the means and bounds
 /// neither. Precondition: valid arguments of one geometry (experts may be in no slot); `cluster` has the layout's devices

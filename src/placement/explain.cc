@@ -114,9 +114,9 @@ Reason load_reason(const ExpertCounts& counts, ExpertSlot which, std::uint32_t& 
   rank = 1;
   for (std::uint32_t e = 0; e < loads.size(); ++e)
     if (loads[e] > load || (loads[e] == load && e < which.expert)) ++rank;
-  const double share = total > 0 ? load / total : 0;
+  const double share = total >= kLeastLoad ? load / total : 0;
   const double mean = total / static_cast<double>(loads.size());
-  if (total <= 0)
+  if (total < kLeastLoad)
     return {"no_load",
             fmt::format("layer {} has no load in these counts: replicas are spread without regard to it", which.layer),
             {{"load", 0}}};

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "fleet/expert_counts.h"
 #include "placement/fixed_replicas_layer.h"
 #include "placement/incremental_budget.h"
 
@@ -16,7 +17,7 @@ constexpr std::uint64_t kMostPairs = 1 << 26;
 constexpr double kPriceOfMove = 1e-3;
 
 std::vector<double> loads_or_alike(const ExpertGeometry& geometry, const std::vector<double>& loads) {
-  if (std::accumulate(loads.begin(), loads.end(), 0.0) > 0) return loads;
+  if (std::accumulate(loads.begin(), loads.end(), 0.0) >= kLeastLoad) return loads;
   return std::vector<double>(geometry.size(), 1.0);
 }
 
@@ -41,9 +42,9 @@ Result<void> check(const FixedReplicas& wanted) {
     if (wanted.replicas[i] > wanted.servers)
       return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: {} replicas need as many servers: {}", at.layer, at.expert,
                   wanted.replicas[i], wanted.servers);
-    if (!wanted.loads.empty() && (!std::isfinite(wanted.loads[i]) || wanted.loads[i] < 0))
-      return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: a load must be finite and not negative: {}", at.layer,
-                  at.expert, wanted.loads[i]);
+    if (!wanted.loads.empty() && !(wanted.loads[i] >= 0 && wanted.loads[i] <= kMostCount))
+      return fail(ErrorCode::kInvalidArgument, "placement: layer {} expert {}: a load must be a number from 0 to {}: {}", at.layer,
+                  at.expert, kMostCount, wanted.loads[i]);
     total += wanted.replicas[i];
     if (wanted.current.empty()) continue;
     for (const std::uint16_t server : wanted.current[i])
@@ -311,7 +312,7 @@ double imbalance_of(const ExpertGeometry& geometry, const Positions& positions, 
       for (const std::uint16_t s : positions[i]) load[s] += weights[i] / static_cast<double>(positions[i].size());
     }
     const double total = std::accumulate(load.begin(), load.end(), 0.0);
-    if (!(total > 0)) continue;
+    if (!(total >= kLeastLoad)) continue;
     sum += *std::max_element(load.begin(), load.end()) / (total / servers);
     ++layers;
   }
@@ -333,7 +334,7 @@ double imbalance_bound(const ExpertGeometry& geometry, const std::vector<std::ui
       total += weights[i];
       shares.insert(shares.end(), replicas[i], weights[i] / replicas[i]);
     }
-    if (!(total > 0)) continue;
+    if (!(total >= kLeastLoad)) continue;
     std::sort(shares.begin(), shares.end(), std::greater<>());
     double least = std::max(total / servers, shares.front());
     if (shares.size() > servers) least = std::max(least, shares[servers - 1] + shares[servers]);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "fleet/expert_counts.h"
+
 namespace flexpert::placement {
 namespace {
 
@@ -37,7 +39,7 @@ void ReplicaLayer::start(std::span<const double> loads, std::span<const std::vec
   for (std::uint32_t e = 0; e < experts_; ++e)
     if (!positions[e].empty()) total += loads[e];
   const double mean = total / servers_;
-  loaded_ = mean > 0;
+  loaded_ = mean >= kLeastLoad;
   for (std::uint32_t e = 0; e < experts_; ++e) {
     share_[e] = loaded_ && !positions[e].empty() ? loads[e] / static_cast<double>(positions[e].size()) / mean : 0;
     if (!before.empty())

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "fleet/expert_counts.h"
 #include "placement/robust.h"
 
 namespace flexpert::placement {
@@ -25,7 +26,7 @@ double surviving_balancedness(std::span<const std::int32_t> row, std::span<const
   for (const ExpertDevice& device : cluster.devices)
     if (device.alive && device.host != lost_host) speeds += device.speed;
   const double largest = *std::max_element(load.begin(), load.end());
-  return largest > 0 ? served / speeds / largest : kGone;
+  return largest >= kLeastLoad ? served / speeds / largest : kGone;
 }
 
 }  // namespace

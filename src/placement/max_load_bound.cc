@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "fleet/expert_counts.h"
 #include "placement/balance.h"
 
 namespace flexpert::placement {

@@ -4,6 +4,8 @@
 #include <limits>
 #include <numeric>
 
+#include "fleet/expert_counts.h"
+
 namespace flexpert::placement {
 namespace {
 
@@ -68,7 +70,7 @@ double RecoveryLayer::balancedness() const {
   for (std::size_t e = 0; e < replicas_.size(); ++e)
     if (replicas_[e] > 0) served += loads_[e];
   const double largest = *std::max_element(load_.begin(), load_.end());
-  return largest > 0 ? served / speeds_ / largest : -1;
+  return largest >= kLeastLoad ? served / speeds_ / largest : -1;
 }
 
 void RecoveryLayer::choose_served() {

@@ -78,7 +78,7 @@ ExpertCounts combine(const RobustProblem& problem) {
     weights += load.weight;
   }
   for (std::size_t c = 0; c < totals.size(); ++c) {
-    if (totals[c] <= 0) continue;
+    if (totals[c] < kLeastLoad) continue;
     const double scale = problem.cases[c].weight / weights * mean_total / totals[c];
     for (std::size_t i = 0; i < out.count.size(); ++i) out.count[i] += scale * problem.cases[c].counts.count[i];
   }

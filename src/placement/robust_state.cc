@@ -58,10 +58,10 @@ void RobustState::begin(std::span<const std::span<const double>> loads, std::spa
   for (std::uint32_t c = 0; c < cases_; ++c) {
     double total = 0;
     for (const double load : loads[c]) total += load;
-    has_load_[c] = total > 0;
+    has_load_[c] = total >= kLeastLoad;
     if (has_load_[c]) loaded_weight_ += goal_.case_weight[c];
     for (std::uint32_t e = 0; e < experts_; ++e) {
-      const double part = total > 0 ? loads[c][e] / total : 0;
+      const double part = has_load_[c] ? loads[c][e] / total : 0;
       load_of_expert_[static_cast<std::size_t>(e) * cases_ + c] = part * speeds_;
       share_[e] += goal_.case_weight[c] * part;
     }

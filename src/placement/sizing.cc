@@ -69,7 +69,7 @@ class ReachTable {
   }
   [[nodiscard]] bool loaded(std::uint32_t layer) const {
     const auto loads = counts_.layer(layer);
-    return std::any_of(loads.begin(), loads.end(), [](double load) { return load > 0; });
+    return std::accumulate(loads.begin(), loads.end(), 0.0) >= kLeastLoad;
   }
   [[nodiscard]] std::uint32_t loaded_layers() const {
     std::uint32_t out = 0;
@@ -88,7 +88,7 @@ class ReachTable {
     slots.resize(std::size_t{each} * devices_);
     const auto loads = counts_.layer(layer);
     const double load = packing_->plan(loads, replicas, slots, effort_);
-    return load > 0 ? std::accumulate(loads.begin(), loads.end(), 0.0) / devices_ / load : 1;
+    return load >= kLeastLoad ? std::accumulate(loads.begin(), loads.end(), 0.0) / devices_ / load : 1;
   }
 
  private:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "placement/balance.h"
 #include "placement/ideal_split.h"
 
 namespace flexpert::placement {
@@ -34,7 +33,7 @@ WindowBalance window_balance(const ExpertLayout& layout, const ExpertCluster& cl
         load[device_of[slot]] += counts[e] / replicas[e];
       }
       const double mean = std::accumulate(load.begin(), load.end(), 0.0) / speeds;
-      if (!(mean > kLeastLoad)) continue;
+      if (!(mean >= kLeastLoad)) continue;
       for (std::size_t d = 0; d < load.size(); ++d) load[d] /= cluster.devices[d].speed;
       ++loaded;
       even += mean / std::ranges::max(load);

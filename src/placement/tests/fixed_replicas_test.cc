@@ -137,5 +137,19 @@ TEST(FixedReplicas, WhatDoesNotFitIsAnErrorThatNamesThePlace) {
   EXPECT_TRUE(place_fixed_replicas(bad).error().message.contains("server 2 of 2"));
 }
 
+TEST(FixedReplicas, NextToNothingIsNoLoad) {
+  FixedReplicas wanted;
+  wanted.geometry = {2, 2};
+  wanted.replicas = {1, 2, 1, 1};
+  wanted.loads = {5e-324, 1e-323, 3, 1};
+  wanted.servers = 3;
+  wanted.slots_per_server = 2;
+  const auto made = place_fixed_replicas(wanted);
+  ASSERT_TRUE(made.has_value());
+  EXPECT_DOUBLE_EQ(made->imbalance, 2.25) << "the second layer's alone: 3 of 4/3";
+  wanted.loads[0] = 1e300;
+  EXPECT_FALSE(place_fixed_replicas(wanted));
+}
+
 }  // namespace
 }  // namespace flexpert::placement

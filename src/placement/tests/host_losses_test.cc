@@ -38,5 +38,11 @@ TEST(HostLosses, HostsWithoutDevicesAreNone) {
   EXPECT_EQ(losses[1].lost, (std::vector<ExpertSlot>{{0, 1}}));
 }
 
+TEST(HostLosses, NextToNothingIsNoLoad) {
+  const ExpertLayout layout{{1, 2}, {1, 1, 1}, {0, 1, 0}};
+  for (const HostLoss& loss : host_losses(layout, ExpertCluster::uniform(3, 3, 1), {{1, 2}, {5e-324, 1e-323}, 0}))
+    EXPECT_LE(loss.balancedness, 1);
+}
+
 }  // namespace
 }  // namespace flexpert::placement
