@@ -12,7 +12,8 @@ namespace flexpert::placement {
 
 struct SizingGoal {
   double balancedness = 0.95;       ///< mean over layers to reach, over 0, at most 1
-  std::uint32_t max_redundant = 0;  ///< slots a layer over one per expert, at most; 0: as many as can be, up to 1,024, and 65,536 over all layers
+  /// Slots a layer over one per expert, at most; 0: as many as can be, up to 1,024, and 65,536 over all layers.
+  std::uint32_t max_redundant = 0;
 };
 
 /// How many redundant slots a fleet needs: a replica more in one layer than in another where that gains more, against the
