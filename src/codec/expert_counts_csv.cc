@@ -84,9 +84,9 @@ class Lines {
 
 Result<double> count_of(std::string_view field, std::size_t line, std::size_t layer, std::size_t expert) {
   const auto value = number(field);
-  if (!value || !std::isfinite(*value) || *value < 0)
-    return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} expert {}: a count must be a finite number >= 0, is '{}'", line, layer,
-                expert, shown(field));
+  if (!value || !(*value >= 0 && *value <= kMostCount))
+    return fail(ErrorCode::kInvalidArgument, "csv: line {}: layer {} expert {}: a count must be a finite number >= 0{}, is '{}'", line, layer,
+                expert, value && *value > kMostCount ? fmt::format(" and <= {}", kMostCount) : "", shown(field));
   return *value;
 }
 

@@ -1,7 +1,5 @@
 #include "codec/number_array.h"
 
-#include <cmath>
-
 namespace flexpert::codec {
 
 Result<std::size_t> element_count(const std::vector<std::uint64_t>& shape, std::string_view what) {
@@ -36,11 +34,11 @@ Result<std::vector<ExpertCounts>> count_steps(const NumberArray& array, std::str
   geometry.layers = static_cast<std::uint32_t>(array.shape[rank - 2]);
   geometry.experts = static_cast<std::uint32_t>(array.shape[rank - 1]);
   for (std::size_t i = 0; i < elements; ++i) {
-    if (std::isfinite(array.values[i]) && array.values[i] >= 0) continue;
+    if (array.values[i] >= 0 && array.values[i] <= kMostCount) continue;
     const ExpertSlot slot = geometry.slot(i % geometry.size());
     const std::string step = rank == 3 ? fmt::format("step {} ", i / geometry.size()) : "";
-    return fail(ErrorCode::kInvalidArgument, "{}: {}layer {} expert {}: a count must be a finite number >= 0, is {}", what, step,
-                slot.layer, slot.expert, array.values[i]);
+    return fail(ErrorCode::kInvalidArgument, "{}: {}layer {} expert {}: a count must be a finite number >= 0{}, is {}", what, step,
+                slot.layer, slot.expert, array.values[i] > kMostCount ? fmt::format(" and <= {}", kMostCount) : "", array.values[i]);
   }
   constexpr std::size_t kMaxSteps = std::size_t{1} << 20;
   if (elements / geometry.size() > kMaxSteps)

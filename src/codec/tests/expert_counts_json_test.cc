@@ -56,6 +56,12 @@ TEST(ExpertCountsJson, ErrorsNameLayerAndExpert) {
   EXPECT_TRUE(error_of("").starts_with("expert counts: not JSON"));
 }
 
+TEST(ExpertCountsJson, AStepTooLargeToPlanWithIsRefused) {
+  const auto steps = count_steps_at(R"({"logical_count": [[[1, 2]], [[3, 1e31]]]})", "");
+  ASSERT_FALSE(steps);
+  EXPECT_EQ(steps.error().message, "logical_count: step 1 layer 0 expert 1: a count must be a finite number >= 0 and <= 1e+30, is 1e+31");
+}
+
 TEST(ExpertCountsJson, AWrongPathSaysWhatThereIs) {
   const std::string text =
       R"({"tasks": {"law": {"logical_count": [[1]]}, "intent": {"logical_count": [[2]]}}, "domains": [{"logical_count": [[3]]}]})";
