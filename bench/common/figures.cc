@@ -68,6 +68,17 @@ int run_measurement(int argc, char** argv, const std::string& name, const std::s
   return figures.verdict(done.has_value());
 }
 
+int run_folder_measurement(int argc, char** argv, const std::string& name, const std::string& method, const FolderMeasurement& measure) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s DATA_FOLDER\n", argv[0]);
+    return 2;
+  }
+  Figures figures(name, method);
+  const auto done = measure(argv[1], figures);
+  if (!done) std::fprintf(stderr, "%s: %s\n", name.c_str(), done.error().message.c_str());
+  return figures.verdict(done.has_value());
+}
+
 double quantile(std::vector<double> samples, double q) {
   if (samples.empty()) return 0;
   const auto at = static_cast<std::size_t>(std::clamp(std::ceil(q * static_cast<double>(samples.size())) - 1, 0.0,

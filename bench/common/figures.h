@@ -32,6 +32,12 @@ using Measurement = std::function<Result<void>(const std::string& program, const
 /// The main() of a measurement: reads `PROGRAM FLEXPERT_PROGRAM MODEL_FOLDER`, prints all lines; returns the exit code.
 int run_measurement(int argc, char** argv, const std::string& name, const std::string& method, const Measurement& measure);
 
+/// A measurement with a folder of data of the command line.
+using FolderMeasurement = std::function<Result<void>(const std::string& folder, Figures& figures)>;
+
+/// The main() of such a measurement: reads `PROGRAM FOLDER`, prints all lines; returns the exit code.
+int run_folder_measurement(int argc, char** argv, const std::string& name, const std::string& method, const FolderMeasurement& measure);
+
 /// Returns the value below which the share `q` (0 to 1) of the samples lies; 0 without samples.
 double quantile(std::vector<double> samples, double q);
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -209,17 +208,13 @@ Result<void> measure(const std::string& folder, Figures& figures) {
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s EXPERT_LOADS_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::bench::Figures figures(
-      "dispatch",
+  using namespace flexpert;
+  using namespace flexpert::bench;
+  return run_folder_measurement(
+      argc, argv, "dispatch",
       "DeepSeek-V2-Lite, 26 layers, 8 GPUs of 9 slots, tokens in order in steps of 64 and of 256 (the last one shorter), token t of a "
       "step on GPU t % 8; balancedness: mean/max of GPU tokens, averaged over layers and steps; plans from the whole trace: quality from "
       "its counts, dispatch_aware from its windows of 64 tokens; times: CPU time of one thread, least of 100 runs over 32 batches drawn "
-      "from the load law of bench/placement/loads.h");
-  const auto done = flexpert::bench::measure(argv[1], figures);
-  if (!done) std::fprintf(stderr, "dispatch: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "from the load law of bench/placement/loads.h",
+      measure);
 }

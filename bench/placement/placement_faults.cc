@@ -1,6 +1,5 @@
 // Any one host is lost: what is served then, and how fast everything is served again.
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 
@@ -126,18 +125,14 @@ Result<void> measure(const std::string& folder, Figures& figures) {
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s EXPERT_LOADS_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::bench::Figures figures(
-      "placement-faults",
+  using namespace flexpert;
+  using namespace flexpert::bench;
+  return run_folder_measurement(
+      argc, argv, "placement-faults",
       "plan_robust() on devices of 8 hosts, then each host lost in turn and replan_after_loss() for the rest, with its checks; every "
       "figure is of the worst "
       "host; ms is CPU time of one thread, the least of 100 runs; loads drawn as in bench/placement/loads.h, gpt-oss-20b and "
       "DeepSeek-V2-Lite as recorded; "
-      "where fewer slots than experts are left, the experts with the least load go unserved, exactly as many as must");
-  const auto done = flexpert::bench::measure(argv[1], figures);
-  if (!done) std::fprintf(stderr, "placement-faults: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "where fewer slots than experts are left, the experts with the least load go unserved, exactly as many as must",
+      measure);
 }

@@ -112,18 +112,16 @@ Result<void> measure_real(const std::string& folder, Figures& figures) {
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s EXPERT_LOADS_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::bench::Figures figures(
-      "placement-quality",
+  using namespace flexpert;
+  using namespace flexpert::bench;
+  return run_folder_measurement(
+      argc, argv, "placement-quality",
       fmt::format("plan_quality() with its checks, balance and lower bounds, on the drawn loads (bench/placement/loads.h): {} "
-                  "seeds, {} windows each; every figure is the worst of these; CPU time of one thread, least of 100 runs "
-                  "(of 5 for all but the first window), then the slowest window",
-                  flexpert::bench::kSeeds, flexpert::bench::kWindows));
-  auto done = flexpert::bench::measure(figures);
-  if (done) done = flexpert::bench::measure_real(argv[1], figures);
-  if (!done) std::fprintf(stderr, "placement-quality: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "seeds, {} windows each; every figure is the worst of these; CPU time of one thread, least of 100 runs "
+      "(of 5 for all but the first window), then the slowest window",
+      kSeeds, kWindows),
+      [](const std::string& folder, Figures& figures) -> Result<void> {
+        FLEXPERT_TRY(measure(figures));
+        return measure_real(folder, figures);
+      });
 }

@@ -83,16 +83,12 @@ Result<void> measure(const std::string& folder, Figures& figures) {
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s EXPERT_LOADS_FOLDER\n", argv[0]);
-    return 2;
-  }
-  flexpert::bench::Figures figures(
-      "placement-sizing",
+  using namespace flexpert;
+  using namespace flexpert::bench;
+  return run_folder_measurement(
+      argc, argv, "placement-sizing",
       "size_slots() on DeepSeek-V2-Lite counts of four tasks and gpt-oss-20b counts of 32 topics; for each load, devices "
       "and goal: the smallest uniform layout that reaches the goal (any number of slots; and slots that divide by devices, "
-      "as engines demand), then the uneven layout that reaches what that uniform one reaches; the same planner for all");
-  const auto done = flexpert::bench::measure(argv[1], figures);
-  if (!done) std::fprintf(stderr, "placement-sizing: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+      "as engines demand), then the uneven layout that reaches what that uniform one reaches; the same planner for all",
+      measure);
 }

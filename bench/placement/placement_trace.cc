@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -199,15 +198,11 @@ Result<void> measure(const std::string& folder, Figures& figures) {
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
+  using namespace flexpert;
   using namespace flexpert::bench;
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s DATA_FOLDER\n", argv[0]);
-    return 2;
-  }
-  Figures figures("placement-trace",
-                  "gpt-oss-20b token by token, EP8 with 32 + 8 slots, windows of 2,048 tokens, topics one after another, 32 requests "
-                  "interleaved; plans from earlier windows; least-loaded dispatch step by step. Variants: the worst of 3 seeds");
-  const auto done = measure(argv[1], figures);
-  if (!done) std::fprintf(stderr, "placement-trace: %s\n", done.error().message.c_str());
-  return figures.verdict(done.has_value());
+  return run_folder_measurement(
+      argc, argv, "placement-trace",
+      "gpt-oss-20b token by token, EP8 with 32 + 8 slots, windows of 2,048 tokens, topics one after another, 32 requests "
+      "interleaved; plans from earlier windows; least-loaded dispatch step by step. Variants: the worst of 3 seeds",
+      measure);
 }
