@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "config/pools_config.h"
 #include "fleet/expert_slot.h"
 
 namespace flexpert::config {
@@ -103,6 +104,7 @@ struct FleetConfig {
   GatewayConfig gateway;
   ControllerConfig controller;
   std::optional<ModelConfig> model;
+  std::optional<PoolsConfig> pools;  ///< pools of model servers that the planner scales
   std::vector<UpstreamConfig> upstreams;
   std::vector<AccessTokenConfig> tokens;
   std::vector<std::string> default_route_groups{"A", "B"};  ///< when /route names none

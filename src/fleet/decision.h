@@ -15,6 +15,8 @@ struct Reason {
   std::string code;
   std::string text;
   std::vector<std::pair<std::string, double>> numbers;
+
+  bool operator==(const Reason&) const = default;
 };
 
 enum class ActionKind {

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+
+/// A physical model of one engine instance: how long a step takes, and so what load it carries under latency targets.
+namespace flexpert::perf {
+
+/// One measured engine step (or the mean of several alike).
+struct StepSample {
+  double new_tokens = 0;       ///< of prompts, computed in the step
+  double decode_batch = 0;     ///< sequences that get one token
+  double kv_tokens_read = 0;   ///< context lengths of everything in the step, summed
+  double seconds = 0;
+};
+
+/// step seconds = fixed + per_new_token * new + per_sequence * batch + per_kv_token * kv read; all >= 0.
+struct StepCoefficients {
+  double fixed = 0;
+  double per_new_token = 0;
+  double per_sequence = 0;
+  double per_kv_token = 0;
+};
+
+struct EngineLimits {
+  double max_batch = 256;            ///< sequences that decode together
+  double chunk_tokens = 2048;        ///< prompt tokens of one step at most (chunked prefill)
+  double kv_tokens = 1'000'000;      ///< that the instance's KV cache holds
+};
+
+struct Workload {
+  double isl = 0;
+  double osl = 0;
+};
+
+struct LatencyTargets {
+  std::optional<double> ttft_s;
+  std::optional<double> itl_s;
+  double percentile = 0.95;  ///< of requests that are to hold them, in [0.5, 0.999]
+};
+
+/// What one instance does at a load.
+struct LoadPoint {
+  double ttft_s = 0;        ///< at the percentile
+  double itl_s = 0;         ///< at the percentile
+  double batch = 0;         ///< sequences decoding, mean
+  double utilisation = 0;   ///< share of time that steps take, or of its tightest resource; 1 = saturated
+  bool stable = false;      ///< the queue does not grow without end
+};
+
+/// The roles that an instance can have; prefill-only and decode-only instances take one part of a request.
+enum class EngineRole { kAggregated, kPrefill, kDecode };
+
+class EngineModel {
+ public:
+  EngineModel(StepCoefficients coefficients, EngineLimits limits) : coefficients_(coefficients), limits_(limits) {}
+  [[nodiscard]] double step_s(double new_tokens, double decode_batch, double kv_tokens_read) const;
+  /// Predicts one instance at `requests_per_s`.
+  [[nodiscard]] LoadPoint at(double requests_per_s, Workload workload, EngineRole role, double percentile) const;
+  /// Returns the most requests/s that hold the targets, with headroom for queueing (percentiles, not means); 0 if even
+  /// one request at a time does not hold them.
+  [[nodiscard]] double capacity(Workload workload, const LatencyTargets& targets, EngineRole role) const;
+  [[nodiscard]] const StepCoefficients& coefficients() const { return coefficients_; }
+  [[nodiscard]] const EngineLimits& limits() const { return limits_; }
+
+ private:
+  StepCoefficients coefficients_;
+  EngineLimits limits_;
+};
+
+/// Fits by non-negative least squares on relative errors. Errors: fewer than 4 samples, values that are not finite or
+/// negative, samples that cannot tell the terms apart are fitted with the terms that they can.
+Result<StepCoefficients> fit_steps(std::span<const StepSample> samples);
+
+}  // namespace flexpert::perf
