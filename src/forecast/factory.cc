@@ -1,0 +1,48 @@
+#include <array>
+#include <cmath>
+
+#include <fmt/ranges.h>
+
+#include "forecast/constant_predictor.h"
+#include "forecast/exponential_predictor.h"
+#include "forecast/moving_average_predictor.h"
+#include "forecast/predictor.h"
+#include "forecast/seasonal_naive_predictor.h"
+
+namespace flexpert::forecast {
+namespace {
+
+struct Kind {
+  const char* name;
+  std::unique_ptr<Predictor> (*make)(const PredictorOptions& options);
+};
+
+constexpr std::array kKinds = {
+    Kind{"constant", make_constant_predictor},
+    Kind{"moving_average", make_moving_average_predictor},
+    Kind{"exponential", make_exponential_predictor},
+    Kind{"seasonal_naive", make_seasonal_naive_predictor},
+};
+
+}  // namespace
+
+const std::vector<std::string>& predictor_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out;
+    for (const Kind& kind : kKinds) out.emplace_back(kind.name);
+    return out;
+  }();
+  return names;
+}
+
+Result<std::unique_ptr<Predictor>> make_predictor(const PredictorOptions& options) {
+  if (!std::isfinite(options.step_s) || options.step_s <= 0) {
+    return fail(ErrorCode::kInvalidArgument, "step_s must be a positive number of seconds, not {}", options.step_s);
+  }
+  for (const Kind& kind : kKinds) {
+    if (options.name == kind.name) return kind.make(options);
+  }
+  return fail(ErrorCode::kInvalidArgument, "name: unknown predictor \"{}\"; use one of {}", options.name, fmt::join(predictor_names(), ", "));
+}
+
+}  // namespace flexpert::forecast
