@@ -85,6 +85,7 @@ void add_serve(CLI::App& root, ServeOptions& o) {
   add_text(app, "--name", o.name, "the model's name in the API (default: the folder's name)");
   add_count(app, "--threads", o.threads, 1, 256, "compute threads");
   add_count(app, "--kv-blocks", o.kv_blocks, 1, 1 << 24, "KV cache, in blocks of 16 tokens");
+  add_count(app, "--max-kv-blocks", o.max_kv_blocks, 0, 1 << 24, "to which PUT /internal/resources may raise it (0: as --kv-blocks)");
   add_count(app, "--max-batch", o.max_batch, 1, 4096, "sequences that run together");
   add_text(app, "--pace", o.pace, "JSON file {\"base_ms\", \"per_token_us\", \"per_kv_token_us\"}: steps take as long as an accelerator's of that speed");
   add_text(app, "--expert-servers", o.expert_servers, "ADDRESS,ADDRESS,...: running `flexpert expert`s over which this server places its experts itself, without a controller");

@@ -17,6 +17,7 @@ struct ServeOptions {
   std::string name;             ///< empty: the folder's name
   std::uint32_t threads = 1;
   std::uint32_t kv_blocks = 1024;
+  std::uint32_t max_kv_blocks = 0;
   std::uint32_t max_batch = 32;
   std::string pace;             ///< step-time profile (JSON); empty = raw speed
   std::string expert_servers;   ///< addresses with commas between; empty: a controller places the experts

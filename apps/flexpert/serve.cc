@@ -58,6 +58,7 @@ Result<void> serve_model(const ServeOptions& options) {
   server_options.pace_profile = options.pace;
   server_options.engine.threads = options.threads;
   server_options.engine.kv_blocks = options.kv_blocks;
+  server_options.engine.max_kv_blocks = options.max_kv_blocks;
   server_options.engine.max_batch = options.max_batch;
   FLEXPERT_TRY(read_placement(options, server_options));
   FLEXPERT_ASSIGN(server, engine::ModelServer::create(loop, std::move(server_options), clock));

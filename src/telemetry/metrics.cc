@@ -1,11 +1,14 @@
 #include "telemetry/metrics.h"
 
-
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+
+#include <fmt/format.h>
+
+#include "telemetry/process_usage.h"
 
 namespace flexpert::telemetry {
 namespace {
@@ -53,7 +56,17 @@ void Registry::remove_gauge(const std::string& name, const Labels& labels) {
   if (family.Has(to_prometheus(labels))) family.Remove(&family.Add(to_prometheus(labels)));
 }
 
-std::string Registry::text() const { return prometheus::TextSerializer().Serialize(impl_->registry.Collect()); }
+std::string Registry::text() const {
+  const ProcessUsage usage = read_process_usage();
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect()) +
+         fmt::format("# HELP process_cpu_seconds_total User and system CPU time.\n# TYPE process_cpu_seconds_total counter\n"
+                     "process_cpu_seconds_total {}\n"
+                     "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
+                     "process_resident_memory_bytes {}\n"
+                     "# HELP process_start_time_seconds Start since the Unix epoch.\n# TYPE process_start_time_seconds gauge\n"
+                     "process_start_time_seconds {}\n",
+                     usage.cpu_seconds, usage.resident_bytes, usage.start_time_unix_s);
+}
 
 std::vector<double> latency_bounds_s() {
   return {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 30, 60};

@@ -53,7 +53,7 @@ class Registry {
   Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& upper_bounds, const Labels& labels = {});
   /// Removes one series of a gauge family (for series that come and go); unknown ones are ignored.
   void remove_gauge(const std::string& name, const Labels& labels);
-  /// Returns everything in the Prometheus text format.
+  /// Returns everything in the Prometheus text format, with the process's own CPU time, memory and start.
   [[nodiscard]] std::string text() const;
 
  private:

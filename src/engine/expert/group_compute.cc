@@ -36,6 +36,7 @@ void GroupCompute::split(std::span<const ComputeGroup> groups) {
 }
 
 void GroupCompute::run(std::span<const float> rows, std::uint32_t hidden, std::span<const ComputeGroup> groups) {
+  if (workers_.size() != pool_.threads()) workers_.resize(pool_.threads());
   split(groups);
   if (pieces_.empty()) return;
   rows_ = rows;

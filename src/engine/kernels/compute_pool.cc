@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct ComputePool::Impl {
   Condition done;
   std::uint64_t loop GUARDED_BY(mutex) = 0;
   std::uint32_t busy GUARDED_BY(mutex) = 0;
-  bool closing GUARDED_BY(mutex) = false;
+  std::uint32_t kept GUARDED_BY(mutex) = 0;  // workers of this number and above go
   // The loop at hand: written by the caller before `loop` goes up, constant while workers are busy.
   const Body* body GUARDED_BY(mutex) = nullptr;
   std::uint32_t count GUARDED_BY(mutex) = 0;
@@ -31,7 +32,7 @@ struct ComputePool::Impl {
       body(i * chunk, std::min(count, (i + 1) * chunk));
   }
 
-  void work() {
+  void work(std::uint32_t number) {
     std::uint64_t seen = 0;
     for (;;) {
       const Body* own_body = nullptr;
@@ -39,8 +40,8 @@ struct ComputePool::Impl {
       std::uint32_t own_chunk = 0;
       {
         MutexLock lock(mutex);
-        while (loop == seen && !closing) wake.wait(mutex);
-        if (closing) return;
+        while (loop == seen && number < kept) wake.wait(mutex);
+        if (number >= kept) return;
         seen = loop;
         // A worker that wakes after the loop has ended finds no body.
         if (body == nullptr) continue;
@@ -54,19 +55,34 @@ struct ComputePool::Impl {
       if (--busy == 0) done.notify_one();
     }
   }
+
+  /// Brings the workers to that number. No loop runs.
+  void resize(std::uint32_t count_wanted) {
+    {
+      MutexLock lock(mutex);
+      kept = count_wanted;
+    }
+    wake.notify_all();
+    while (workers.size() > count_wanted) {
+      workers.back().join();
+      workers.pop_back();
+    }
+    while (workers.size() < count_wanted) workers.emplace_back([this, number = static_cast<std::uint32_t>(workers.size())] { work(number); });
+  }
 };
 
-ComputePool::ComputePool(std::uint32_t threads) : impl_(std::make_unique<Impl>()) {
-  for (std::uint32_t i = 1; i < threads; ++i) impl_->workers.emplace_back([impl = impl_.get()] { impl->work(); });
-}
+ComputePool::ComputePool(std::uint32_t threads) : impl_(std::make_unique<Impl>()) { impl_->resize(threads == 0 ? 0 : threads - 1); }
 
-ComputePool::~ComputePool() {
-  {
-    MutexLock lock(impl_->mutex);
-    impl_->closing = true;
+ComputePool::~ComputePool() { impl_->resize(0); }
+
+Result<void> ComputePool::resize(std::uint32_t threads) {
+  if (threads == 0) return fail(ErrorCode::kInvalidArgument, "threads must be at least 1");
+  try {
+    impl_->resize(threads - 1);
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::kResourceExhausted, "no more compute threads than {}: {}", this->threads(), error.what());
   }
-  impl_->wake.notify_all();
-  for (std::thread& worker : impl_->workers) worker.join();
+  return {};
 }
 
 std::uint32_t ComputePool::threads() const { return static_cast<std::uint32_t>(impl_->workers.size()) + 1; }

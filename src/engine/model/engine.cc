@@ -23,6 +23,8 @@ struct Cancel {
 /// What other threads ask of the engine thread, done in the order in which it was asked.
 using Command = std::variant<std::unique_ptr<Sequence>, Cancel, Task>;
 
+constexpr std::uint32_t kMostThreads = 1024;
+
 struct Finished {
   std::unique_ptr<Sequence> sequence;
   FinishReason reason = FinishReason::kStop;
@@ -41,13 +43,16 @@ class EngineThread final : public Engine {
         executor_(executor),
         clock_(clock),
         metrics_(metrics, options),
-        cache_(config_.num_layers, options.kv_blocks, options.kv_block_tokens, config_.num_kv_heads, config_.head_dim),
+        cache_(config_.num_layers, options.kv_blocks, options.kv_block_tokens, config_.num_kv_heads, config_.head_dim, options.max_kv_blocks),
         scheduler_(options.max_batch, options.max_step_tokens, cache_) {
     if (options.pool == nullptr) own_pool_ = std::make_unique<ComputePool>(options.threads);
     pool_ = options.pool != nullptr ? options.pool : own_pool_.get();
+    metrics_.set_resources({.threads = pool_->threads(), .kv_blocks = options.kv_blocks});
     {
       MutexLock lock(mutex_);
       stats_.kv_blocks_total = options.kv_blocks;
+      stats_.kv_blocks_most = cache_.most();
+      stats_.threads = pool_->threads();
     }
     thread_ = std::thread([this] { run(); });
   }
@@ -62,7 +67,7 @@ class EngineThread final : public Engine {
   }
 
   Result<void> submit(GenerationRequest request, std::unique_ptr<GenerationSink> sink) override {
-    FLEXPERT_TRY(check(request));
+    FLEXPERT_TRY(check(request, stats().kv_blocks_total));
     auto sequence = std::make_unique<Sequence>(std::move(request), std::move(sink), *tokenizer_, clock_.now());
     {
       MutexLock lock(mutex_);
@@ -79,6 +84,9 @@ class EngineThread final : public Engine {
 
   void cancel(const std::string& id) override { ask(Cancel{id}); }
   void between_steps(std::move_only_function<void()> task) override { ask(std::move(task)); }
+  void resize(EngineResources wanted, std::move_only_function<void(Result<EngineResources>)> done) override {
+    ask([this, wanted, done = std::move(done)]() mutable { done(resize_now(wanted)); });
+  }
 
   [[nodiscard]] EngineStats stats() const override {
     MutexLock lock(mutex_);
@@ -101,7 +109,7 @@ class EngineThread final : public Engine {
     return fail(ErrorCode::kInvalidArgument, "token out of range: {}, the vocabulary has {}", token, config_.vocab_size);
   }
 
-  [[nodiscard]] Result<void> check(const GenerationRequest& request) const {
+  [[nodiscard]] Result<void> check(const GenerationRequest& request, std::uint32_t kv_blocks) const {
     if (request.prompt.empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty");
     if (request.max_tokens == 0) return fail(ErrorCode::kInvalidArgument, "max_tokens must be at least 1");
     for (const TokenId token : request.prompt) FLEXPERT_TRY(check_token(token));
@@ -115,10 +123,29 @@ class EngineThread final : public Engine {
       if (stop.empty()) return fail(ErrorCode::kInvalidArgument, "a stop string is empty");
     FLEXPERT_TRY(check_sampling(request.sampling));
     const std::uint32_t blocks = cache_.blocks_for(static_cast<std::uint32_t>(context));
-    if (blocks > options_.kv_blocks)
-      return fail(ErrorCode::kResourceExhausted, "the request needs more KV blocks than there are: {} of {}; raise kv_blocks", blocks,
-                  options_.kv_blocks);
+    if (blocks > kv_blocks) return too_few_blocks(blocks, kv_blocks);
     return {};
+  }
+
+  static std::unexpected<Error> too_few_blocks(std::uint32_t needed, std::uint32_t there) {
+    return fail(ErrorCode::kResourceExhausted, "the request needs more KV blocks than there are: {} of {}; raise kv_blocks", needed, there);
+  }
+
+  /// On the engine thread.
+  Result<EngineResources> resize_now(EngineResources wanted) {
+    if (wanted.threads < 1 || wanted.threads > kMostThreads)
+      return fail(ErrorCode::kInvalidArgument, "threads is out of range: {}; allowed: 1 to {}", wanted.threads, kMostThreads);
+    if (wanted.kv_blocks < 1 || wanted.kv_blocks > cache_.most())
+      return fail(ErrorCode::kInvalidArgument, "kv_blocks is out of range: {}; allowed: 1 to {} (--max-kv-blocks at start)", wanted.kv_blocks, cache_.most());
+    if (const std::uint32_t needed = scheduler_.most_blocks_waited_for(); needed > wanted.kv_blocks)
+      return fail(ErrorCode::kFailedPrecondition, "kv_blocks is too small for a request that waits: {} of {}; try again later", needed, wanted.kv_blocks);
+    FLEXPERT_TRY(pool_->resize(wanted.threads));
+    cache_.resize(wanted.kv_blocks);
+    metrics_.set_resources(wanted);
+    MutexLock lock(mutex_);
+    stats_.kv_blocks_total = wanted.kv_blocks;
+    stats_.threads = wanted.threads;
+    return wanted;
   }
 
   void ask(Command command) {
@@ -159,7 +186,7 @@ class EngineThread final : public Engine {
 
   void obey(Command& command) {
     if (auto* submitted = std::get_if<std::unique_ptr<Sequence>>(&command)) {
-      scheduler_.enqueue(std::move(*submitted));
+      enqueue(std::move(*submitted));
     } else if (auto* cancelled = std::get_if<Cancel>(&command)) {
       std::vector<Finished> ended;
       for (auto& sequence : scheduler_.take(cancelled->id))
@@ -168,6 +195,16 @@ class EngineThread final : public Engine {
     } else {
       std::get<Task>(command)();
     }
+  }
+
+  void enqueue(std::unique_ptr<Sequence> sequence) {
+    // The cache may have shrunk since submit() looked.
+    if (const std::uint32_t needed = scheduler_.blocks_for(*sequence); needed > cache_.total()) {
+      std::vector<Finished> ended;
+      ended.push_back({.sequence = std::move(sequence), .reason = FinishReason::kError, .error = too_few_blocks(needed, cache_.total()).error()});
+      return finish(std::move(ended));
+    }
+    scheduler_.enqueue(std::move(sequence));
   }
 
   void publish() {
@@ -317,6 +354,8 @@ Result<void> check_options(const EngineOptions& options, const ModelConfig& conf
   if (options.kv_blocks == 0 || options.kv_block_tokens == 0)
     return fail(ErrorCode::kInvalidArgument, "kv_blocks and kv_block_tokens must be at least 1: {} and {}", options.kv_blocks,
                 options.kv_block_tokens);
+  if (options.max_kv_blocks != 0 && options.max_kv_blocks < options.kv_blocks)
+    return fail(ErrorCode::kInvalidArgument, "max_kv_blocks must be at least kv_blocks: {} and {}", options.max_kv_blocks, options.kv_blocks);
   if (options.max_batch == 0) return fail(ErrorCode::kInvalidArgument, "max_batch must be at least 1");
   if (options.max_step_tokens < options.max_batch)
     return fail(ErrorCode::kInvalidArgument, "max_step_tokens must be at least max_batch: {} and {}", options.max_step_tokens, options.max_batch);

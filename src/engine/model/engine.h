@@ -80,6 +80,7 @@ struct EngineOptions {
   /// Compute threads to share with the expert executor, which runs on the engine thread: must outlive the engine.
   ComputePool* pool = nullptr;
   std::uint32_t kv_blocks = 512;
+  std::uint32_t max_kv_blocks = 0;          ///< to which resize() may go; 0 = kv_blocks
   std::uint32_t kv_block_tokens = 16;
   std::uint32_t max_batch = 32;             ///< sequences in one step
   std::uint32_t max_step_tokens = 256;      ///< rows in one step: decodes first, then prefill chunks
@@ -90,12 +91,20 @@ struct EngineOptions {
   placement::Recorder* recorder = nullptr;
 };
 
+/// What of the machine an engine uses; changed live with resize().
+struct EngineResources {
+  std::uint32_t threads = 1;
+  std::uint32_t kv_blocks = 1;
+};
+
 /// Counters since start; safe to read from any thread.
 struct EngineStats {
   std::uint32_t running = 0;
   std::uint32_t queued = 0;
   std::uint32_t kv_blocks_used = 0;
   std::uint32_t kv_blocks_total = 0;
+  std::uint32_t kv_blocks_most = 0;  ///< to which they can grow
+  std::uint32_t threads = 1;
   std::uint64_t prompt_tokens = 0;
   std::uint64_t generated_tokens = 0;
   std::uint64_t steps = 0;
@@ -121,6 +130,11 @@ class Engine {
   virtual void cancel(const std::string& id) = 0;
   /// Runs `task` on the engine thread between two steps, at once when idle. Any thread.
   virtual void between_steps(std::move_only_function<void()> task) = 0;
+  /// Changes threads and KV blocks between two steps, without touching requests: running ones keep their blocks, and fewer are
+  /// there for new ones. `done` runs on the engine thread with what is in force then; not at all if the engine stops before.
+  /// Errors: kInvalidArgument (threads outside 1-1024, blocks outside 1-max_kv_blocks), kFailedPrecondition (a waiting request
+  /// needs more blocks than that), kResourceExhausted (the system gives no more threads). Any thread.
+  virtual void resize(EngineResources wanted, std::move_only_function<void(Result<EngineResources>)> done) = 0;
   [[nodiscard]] virtual EngineStats stats() const = 0;
   [[nodiscard]] virtual std::uint32_t max_context() const = 0;
   [[nodiscard]] virtual const ModelConfig& config() const = 0;

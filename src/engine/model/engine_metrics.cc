@@ -20,13 +20,14 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const EngineOptions&
       queue_depth_(registry.gauge("flexpert_engine_queue_depth", "Requests that wait for a place in the batch.")),
       running_(registry.gauge("flexpert_engine_running", "Requests in the batch.")),
       kv_blocks_used_(registry.gauge("flexpert_engine_kv_blocks_used", "KV cache blocks reserved by running requests.")),
+      kv_blocks_(registry.gauge("flexpert_engine_kv_blocks", "KV cache blocks.")),
+      threads_(registry.gauge("flexpert_engine_threads", "Compute threads.")),
       ttft_(registry.histogram("flexpert_engine_ttft_seconds", "Time from submission to the first token.", telemetry::latency_bounds_s())),
       itl_(registry.histogram("flexpert_engine_itl_seconds", "Time between two tokens of a request.", telemetry::latency_bounds_s())),
       step_(registry.histogram("flexpert_engine_step_seconds", "Time of one step of the engine.", telemetry::latency_bounds_s())),
       prompt_tokens_(registry.counter("flexpert_engine_prompt_tokens_total", "Prompt tokens computed.")),
       generated_tokens_(registry.counter("flexpert_engine_generated_tokens_total", "Tokens generated.")),
       steps_(registry.counter("flexpert_engine_steps_total", "Steps run.")) {
-  registry.gauge("flexpert_engine_kv_blocks", "KV cache blocks.").set(options.kv_blocks);
   registry.gauge("flexpert_engine_paced", "1 where results are held back to emulate an accelerator.").set(options.pace ? 1 : 0);
   for (const char* reason : {"stop", "length", "cancelled", "error"})
     finished_.push_back(registry.counter("flexpert_engine_requests_total", "Requests finished, by reason.", {{"reason", reason}}));
@@ -36,6 +37,11 @@ void EngineMetrics::set_levels(const EngineStats& stats) {
   queue_depth_.set(stats.queued);
   running_.set(stats.running);
   kv_blocks_used_.set(stats.kv_blocks_used);
+}
+
+void EngineMetrics::set_resources(EngineResources resources) {
+  kv_blocks_.set(resources.kv_blocks);
+  threads_.set(resources.threads);
 }
 
 void EngineMetrics::count_step(std::uint64_t prompt_tokens, Duration took) {

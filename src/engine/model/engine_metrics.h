@@ -17,6 +17,7 @@ class EngineMetrics {
   EngineMetrics(telemetry::Registry& registry, const EngineOptions& options);
 
   void set_levels(const EngineStats& stats);
+  void set_resources(EngineResources resources);
   void count_step(std::uint64_t prompt_tokens, Duration took);
   void count_first_token(Duration since_submit);
   void count_next_token(Duration since_last);
@@ -32,6 +33,8 @@ class EngineMetrics {
   telemetry::Gauge queue_depth_;
   telemetry::Gauge running_;
   telemetry::Gauge kv_blocks_used_;
+  telemetry::Gauge kv_blocks_;
+  telemetry::Gauge threads_;
   telemetry::Histogram ttft_;
   telemetry::Histogram itl_;
   telemetry::Histogram step_;

@@ -6,10 +6,20 @@
 
 namespace flexpert::engine {
 
+std::uint32_t Scheduler::blocks_for(const Sequence& sequence) const {
+  return cache_->blocks_for(static_cast<std::uint32_t>(sequence.request.prompt.size()) + sequence.request.max_tokens);
+}
+
+std::uint32_t Scheduler::most_blocks_waited_for() const {
+  std::uint32_t most = 0;
+  for (const auto& sequence : waiting_) most = std::max(most, blocks_for(*sequence));
+  return most;
+}
+
 void Scheduler::admit() {
   while (!waiting_.empty() && running_.size() < max_batch_) {
     Sequence& next = *waiting_.front();
-    const std::uint32_t blocks = cache_->blocks_for(static_cast<std::uint32_t>(next.request.prompt.size()) + next.request.max_tokens);
+    const std::uint32_t blocks = blocks_for(next);
     if (!cache_->can_allocate(blocks)) return;
     next.blocks = cache_->allocate(blocks);
     running_.push_back(std::move(waiting_.front()));

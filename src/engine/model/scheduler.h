@@ -53,6 +53,10 @@ class Scheduler {
       : max_batch_(max_batch), max_step_tokens_(max_step_tokens), cache_(&cache) {}
 
   void enqueue(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
+  /// Returns the KV blocks that a sequence may need in all.
+  [[nodiscard]] std::uint32_t blocks_for(const Sequence& sequence) const;
+  /// Returns the most blocks that one waiting sequence needs; 0 if none waits.
+  [[nodiscard]] std::uint32_t most_blocks_waited_for() const;
   /// Moves waiting sequences into the batch as far as there are places and KV blocks.
   void admit();
   /// Lists the next step's work: one token of every decoding sequence, then chunks of prompts in order of admission.

@@ -6,7 +6,7 @@
 
 namespace flexpert::engine {
 
-const std::array<HttpFront::Route, 18> HttpFront::kRoutes = {{
+const std::array<HttpFront::Route, 20> HttpFront::kRoutes = {{
     {"/v1/chat/completions", "POST", &HttpFront::chat_completion},
     {"/v1/completions", "POST", &HttpFront::completion},
     {"/v1/models", "GET", &HttpFront::models},
@@ -19,6 +19,8 @@ const std::array<HttpFront::Route, 18> HttpFront::kRoutes = {{
     {"/internal/routing-table", "GET", &HttpFront::routing_table},
     {"/internal/routing-table", "PUT", &HttpFront::set_routing_table},
     {"/internal/experts", "POST", &HttpFront::run_experts},
+    {"/internal/resources", "GET", &HttpFront::resources},
+    {"/internal/resources", "PUT", &HttpFront::set_resources},
     {"/start_expert_distribution_record", "POST", &HttpFront::start_recording},
     {"/start_expert_distribution_record", "GET", &HttpFront::start_recording},
     {"/stop_expert_distribution_record", "POST", &HttpFront::stop_recording},
@@ -100,6 +102,8 @@ void HttpFront::status(const http::Request& /*request*/, Reply reply) { internal
 void HttpFront::expert_loads(const http::Request& /*request*/, Reply reply) { internal_->expert_loads(std::move(reply)); }
 void HttpFront::routing_table(const http::Request& /*request*/, Reply reply) { internal_->routing_table(std::move(reply)); }
 void HttpFront::set_routing_table(const http::Request& request, Reply reply) { internal_->set_routing_table(request.body, std::move(reply)); }
+void HttpFront::resources(const http::Request& /*request*/, Reply reply) { internal_->resources(std::move(reply)); }
+void HttpFront::set_resources(const http::Request& request, Reply reply) { internal_->set_resources(request.body, std::move(reply)); }
 void HttpFront::start_recording(const http::Request& /*request*/, Reply reply) { recording_->start(std::move(reply)); }
 void HttpFront::stop_recording(const http::Request& /*request*/, Reply reply) { recording_->stop(std::move(reply)); }
 void HttpFront::dump_recording(const http::Request& /*request*/, Reply reply) { recording_->dump(std::move(reply)); }

@@ -35,7 +35,7 @@ class HttpFront {
     std::string_view method;
     Handler handler;
   };
-  static const std::array<Route, 18> kRoutes;  // in http_front.cc
+  static const std::array<Route, 20> kRoutes;  // in http_front.cc
 
   void handle(const http::Request& request, http::Responder responder);
   void health(const http::Request& request, Reply reply);
@@ -50,6 +50,8 @@ class HttpFront {
   void routing_table(const http::Request& request, Reply reply);
   void set_routing_table(const http::Request& request, Reply reply);
   void run_experts(const http::Request& request, Reply reply);
+  void resources(const http::Request& request, Reply reply);
+  void set_resources(const http::Request& request, Reply reply);
   void start_recording(const http::Request& request, Reply reply);
   void stop_recording(const http::Request& request, Reply reply);
   void dump_recording(const http::Request& request, Reply reply);

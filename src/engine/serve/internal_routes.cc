@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "codec/engine_resources_json.h"
 #include "codec/fleet_json.h"
 #include "codec/json_text.h"
 
@@ -11,6 +12,10 @@ namespace flexpert::engine {
 namespace {
 
 constexpr std::size_t kMostRuns = 64;
+
+std::string resources_json(const EngineStats& stats) {
+  return codec::encode(codec::EngineResourcesReport{.threads = stats.threads, .kv_blocks = stats.kv_blocks_total, .max_kv_blocks = stats.kv_blocks_most});
+}
 
 }  // namespace
 
@@ -109,6 +114,29 @@ void InternalRoutes::run_experts(std::string_view body, Reply reply) {
   });
   runs_.emplace(key, std::move(run));
   waiting_.park_as(key, std::move(reply));
+}
+
+void InternalRoutes::resources(Reply reply) const { reply.respond_json(200, resources_json(model_.engine.stats())); }
+
+void InternalRoutes::set_resources(std::string_view body, Reply reply) {
+  const auto wish = codec::decode_engine_resources_wish(body);
+  if (!wish) return reply.fail({.status = 400, .message = wish.error().message, .code = "invalid_resources"});
+  const EngineStats stats = model_.engine.stats();
+  const EngineResources wanted{.threads = wish->threads.value_or(stats.threads), .kv_blocks = wish->kv_blocks.value_or(stats.kv_blocks_total)};
+  const std::uint64_t key = waiting_.park(std::move(reply));
+  model_.engine.resize(wanted, [weak = weak_from_this(), &loop = loop_, key](Result<EngineResources> result) {
+    loop.post([weak, key, result = std::move(result)] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->waiting_.answer(key, [&](Reply waiting) {
+        if (result) return waiting.respond_json(200, resources_json(self->model_.engine.stats()));
+        codec::ApiError error = to_api_error(result.error());
+        error.code = result.error().code == ErrorCode::kFailedPrecondition ? "busy" : "invalid_resources";
+        if (result.error().code == ErrorCode::kFailedPrecondition) error.status = 409;
+        waiting.fail(error);
+      });
+    });
+  });
 }
 
 void InternalRoutes::end_run(std::uint64_t key, codec::ApiResult<ExpertCallAnswer> result) {

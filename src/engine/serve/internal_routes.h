@@ -33,6 +33,8 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   void routing_table(Reply reply) const;
   void set_routing_table(std::string_view body, Reply reply);
   void run_experts(std::string_view body, Reply reply);
+  void resources(Reply reply) const;
+  void set_resources(std::string_view body, Reply reply);
 
  private:
   void end_run(std::uint64_t key, codec::ApiResult<ExpertCallAnswer> result);

@@ -16,6 +16,17 @@ TEST(Metrics, WritesEverySeriesInPrometheusText) {
   EXPECT_NE(text.find("flexpert_ttft_seconds_bucket{le=\"1\"} 1"), std::string::npos) << text;
 }
 
+TEST(Metrics, TellsWhatTheProcessUses) {
+  const std::string text = Registry().text();
+  const auto value_of = [&](const std::string& name) {
+    const std::size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size() + 2));
+  };
+  EXPECT_GE(value_of("process_cpu_seconds_total"), 0);
+  EXPECT_GT(value_of("process_resident_memory_bytes"), 1e6);
+  EXPECT_GT(value_of("process_start_time_seconds"), 1.7e9);
+}
+
 TEST(Metrics, GivesTheSameSeriesForTheSameNameAndLabels) {
   Registry registry;
   registry.counter("a_total", "A.").add();

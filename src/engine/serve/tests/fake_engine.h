@@ -43,6 +43,10 @@ class FakeEngine final : public Engine {
     changed_.notify_all();
   }
   void between_steps(std::move_only_function<void()> task) override { task(); }
+  void resize(EngineResources wanted, std::move_only_function<void(Result<EngineResources>)> done) override {
+    if (wanted.kv_blocks > 16) return done(fail(ErrorCode::kInvalidArgument, "kv_blocks is out of range: {}", wanted.kv_blocks));
+    done(wanted);
+  }
   [[nodiscard]] EngineStats stats() const override { return {.running = 1, .queued = 2, .kv_blocks_used = 3, .kv_blocks_total = 8, .steps = 5}; }
   [[nodiscard]] std::uint32_t max_context() const override { return 1024; }
   [[nodiscard]] const ModelConfig& config() const override { return config_; }

@@ -45,6 +45,15 @@ TEST_F(HttpFrontTest, TakesNewerRoutingTables) {
   EXPECT_EQ(get("/internal/routing-table").json().at("epoch"), 7);
 }
 
+TEST_F(HttpFrontTest, ChangesResourcesAndSaysWhatItCannot) {
+  EXPECT_EQ(get("/internal/resources").json().at("kv_blocks"), 8);
+  EXPECT_EQ(call(address_, "PUT", "/internal/resources", R"({"kv_blocks":4})").status, 200);
+  EXPECT_EQ(call(address_, "PUT", "/internal/resources", R"({"kv_blocks":17})").status, 400);
+  const Answer unknown = call(address_, "PUT", "/internal/resources", R"({"blocks":4})");
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_NE(unknown.body.find("blocks: unknown field"), std::string::npos) << unknown.body;
+}
+
 TEST_F(HttpFrontTest, RunsATokenThroughNamedExperts) {
   put_instances();
   const Answer answer = post("/internal/experts", R"({"token_id":101,"timeout_ms":2000,"calls":[
