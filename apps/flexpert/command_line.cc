@@ -10,6 +10,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "flexpert/described_command.h"
 #include "flexpert/place_arguments.h"
 
 namespace flexpert::app {
@@ -192,7 +193,7 @@ void add_check(CLI::App& root, CheckOptions& o) {
   app->footer("Example:\n  flexpert check -c examples/first-fleet.yaml");
 }
 
-void add_argument(CLI::App* app, const PlaceArgument& argument) {
+void add_argument(CLI::App* app, const Argument& argument) {
   if (argument.type.empty()) {
     app->add_flag_callback(argument.name, [take = argument.take] { take(""); }, argument.help);
     return;
@@ -207,13 +208,26 @@ void add_argument(CLI::App* app, const PlaceArgument& argument) {
   if (argument.repeated) option->take_all();
 }
 
+void add_described(CLI::App& root, const std::vector<DescribedCommand>& commands, std::function<int()>& run) {
+  for (const DescribedCommand& command : commands) {
+    CLI::App* app = root.add_subcommand(command.name, command.help)->footer(command.examples);
+    app->final_callback([&run, chosen = command.run] { run = chosen; });
+    for (const Argument& argument : command.arguments) add_argument(app, argument);
+    for (const DescribedVerb& verb : command.verbs) {
+      CLI::App* sub = app->add_subcommand(verb.name, verb.help)->footer(verb.examples);
+      sub->final_callback(verb.chosen);
+      for (const Argument& argument : verb.arguments) add_argument(sub, argument);
+    }
+  }
+}
+
 void add_place(CLI::App& root, PlaceOptions& o) {
   CLI::App* app = root.add_subcommand("place", "Plan where a model's experts go: plan, diff, size, evaluate, replay, convert, record, explain");
   app->require_subcommand(1);
   for (const PlaceVerbArguments& verb : place_arguments(o)) {
     CLI::App* sub = app->add_subcommand(verb.name, verb.help)->footer(verb.examples);
     sub->final_callback([&o, which = verb.verb] { o.verb = which; });
-    for (const PlaceArgument& argument : verb.arguments) add_argument(sub, argument);
+    for (const Argument& argument : verb.arguments) add_argument(sub, argument);
   }
   app->footer("`flexpert place VERB --help` explains a verb, with examples. See docs/placement.md.\n"
               "Example:\n  flexpert place plan loads.json --devices 32 --nodes 4 --html report.html");
@@ -238,6 +252,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   add_gateway(app, line.gateway);
   add_controller(app, line.controller);
   add_place(app, line.place);
+  add_described(app, described_commands(), line.run);
   app.add_subcommand("version", "Print the version")->footer("Example:\n  flexpert version");
   try {
     app.parse(argc, argv);
@@ -279,6 +294,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
       {"version", Command::kVersion}};
   for (const Name& name : kNames)
     if (app.get_subcommands().front()->get_name() == name.text) line.command = name.command;
+  if (line.run) line.command = Command::kDescribed;
   return {std::move(line), 0};
 }
 

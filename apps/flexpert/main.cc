@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     case Command::kCheck: return run_check(command.check);
     case Command::kPlace: return run_place(command.place);
     case Command::kVersion: return run_version();
+    case Command::kDescribed: return command.run();
   }
   return kExitUsage;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -100,7 +101,7 @@ struct CheckOptions {
   std::string config;
 };
 
-enum class Command { kServe, kExpert, kPack, kGateway, kController, kUp, kStatus, kLoad, kDemo, kCheck, kPlace, kVersion };
+enum class Command { kServe, kExpert, kPack, kGateway, kController, kUp, kStatus, kLoad, kDemo, kCheck, kPlace, kVersion, kDescribed };
 
 /// The whole command line; only the member of `command` counts.
 struct CommandLine {
@@ -116,6 +117,7 @@ struct CommandLine {
   DemoOptions demo;
   CheckOptions check;
   PlaceOptions place;
+  std::function<int()> run;  ///< of a described command, with its options
 };
 
 }  // namespace flexpert::app

@@ -8,6 +8,8 @@ namespace flexpert::app {
 
 namespace {
 
+using namespace argument;
+
 constexpr double kMostDevices = 65535;
 constexpr double kMostSlots = 1048576;
 constexpr double kMost32 = 4294967295.0;
@@ -21,83 +23,12 @@ const char* const kLayoutHelp =
     "JSON, or the "
     "address of a controller";
 
-std::string shortest(double value) { return fmt::format("{:.15g}", value); }
-
-PlaceArgument text(std::string name, std::string& target, std::string help, std::string type = "TEXT") {
-  return {std::move(name), std::move(type), std::move(help), false, false, target, [&target](const std::string& given) {
-            target = given;
-            return std::string();
-          }};
-}
-
-/// `store` receives a number in [least, most].
-PlaceArgument number(std::string name, double least, double most, bool whole, std::string default_text, std::string help,
-                     std::function<void(double)> store) {
-  return {std::move(name), whole ? "N" : "NUMBER", std::move(help), false, false, std::move(default_text), [=](const std::string& given) {
-            double value = 0;
-            std::string wrong = parse_number(given, least, most, whole, value);
-            if (wrong.empty()) store(value);
-            return wrong;
-          }};
-}
-
-PlaceArgument count(std::string name, std::uint32_t& target, double least, double most, std::string help) {
-  return number(std::move(name), least, most, true, std::to_string(target), std::move(help),
-                [&target](double v) { target = static_cast<std::uint32_t>(v); });
-}
-
-PlaceArgument count(std::string name, std::optional<std::uint32_t>& target, double least, double most, std::string help) {
-  return number(std::move(name), least, most, true, "", std::move(help), [&target](double v) { target = static_cast<std::uint32_t>(v); });
-}
-
-PlaceArgument real(std::string name, double& target, double least, double most, std::string help) {
-  return number(std::move(name), least, most, false, shortest(target), std::move(help), [&target](double v) { target = v; });
-}
-
-PlaceArgument real(std::string name, std::optional<double>& target, double least, double most, std::string help) {
-  return number(std::move(name), least, most, false, "", std::move(help), [&target](double v) { target = v; });
-}
-
-PlaceArgument list(std::string name, std::vector<std::uint32_t>& target, double most, std::string help) {
-  return {std::move(name), "N,N,...", std::move(help), false, false, "", [&target, most](const std::string& given) {
-            return parse_whole_list(given, 0, most, target);
-          }};
-}
-
-PlaceArgument choice(std::string name, std::string& target, std::vector<std::string> known, std::string help) {
-  return {std::move(name), "NAME", std::move(help), false, false, target, [&target, known](const std::string& given) {
-            return parse_choice(given, known, target);
-          }};
-}
-
-PlaceArgument flag(std::string name, bool& target, std::string help) {
-  return {std::move(name), "", std::move(help), false, false, "", [&target](const std::string&) { target = true; return std::string(); }};
-}
-
-PlaceArgument bytes(std::string name, std::uint64_t& target, std::string help) {
-  return {std::move(name),
-          "BYTES",
-          std::move(help),
-          false,
-          false,
-          "",
-          [&target](const std::string& given) { return parse_bytes(given, target); }};
-}
-
-PlaceArgument required(PlaceArgument argument) {
-  argument.required = true;
-  argument.default_text.clear();
-  return argument;
-}
-
-using Arguments = std::vector<PlaceArgument>;
-
 void add(Arguments& all, Arguments more) {
-  for (PlaceArgument& one : more) all.push_back(std::move(one));
+  for (Argument& one : more) all.push_back(std::move(one));
 }
 
 Arguments cluster_arguments(PlaceClusterOptions& c) {
-  PlaceArgument speeds{"--speeds", "LIST", "relative speeds: of every device (1,1,0.5) or of some (3:0.5,7:0.8)", false, false, "",
+  Argument speeds{"--speeds", "LIST", "relative speeds: of every device (1,1,0.5) or of some (3:0.5,7:0.8)", false, false, "",
                        [&c](const std::string& given) { return parse_speeds(given, c); }};
   return {
       count("--devices", c.devices, 1, kMostDevices, "GPUs (EP ranks, expert servers)"),
@@ -115,21 +46,21 @@ Arguments routing_arguments(PlaceOptions& o) {
           count("--top-k", o.top_k, 0, 256, "experts of a token in a routing file (0: from its name, x_top8.u8.gz)")};
 }
 
-PlaceArgument output(PlaceOptions& o, std::string help) { return text("-o,--out", o.output, std::move(help), "FILE"); }
+Argument output(PlaceOptions& o, std::string help) { return text("-o,--out", o.output, std::move(help), "FILE"); }
 
-PlaceArgument json(PlaceOptions& o) { return flag("--json", o.json, "print JSON instead of tables"); }
+Argument json(PlaceOptions& o) { return flag("--json", o.json, "print JSON instead of tables"); }
 
 PlaceVerbArguments plan(PlaceOptions& o) {
-  PlaceArgument cases{"--case",
+  Argument cases{"--case",
                       "NAME=FILE:WEIGHT",
                       "one more load that the plan has to serve (mode robust); may be repeated",
                       false,
                       true,
                       "",
                       [&o](const std::string& given) { return parse_case(given, o.cases.emplace_back()); }};
-  PlaceArgument max_moves =
+  Argument max_moves =
       number("--max-moves", 0, kMost53, true, "", "slots that may change", [&o](double v) { o.max_moves = static_cast<std::uint64_t>(v); });
-  PlaceArgument max_bytes{
+  Argument max_bytes{
       "--max-bytes", "BYTES", "weights that may travel; needs --bytes-per-expert", false, false, "", [&o](const std::string& given) {
         return parse_bytes(given, o.max_bytes.emplace());
       }};
