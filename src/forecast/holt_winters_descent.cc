@@ -1,0 +1,156 @@
+#include "forecast/holt_winters_descent.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <Eigen/Cholesky>
+
+namespace flexpert::forecast {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+constexpr double kDifference = 0x1.0p-26;
+constexpr double kAccuracy = 1e-6;
+constexpr int kIterations = 100;
+constexpr int kResets = 5;
+constexpr int kLineSteps = 10;
+constexpr double kLeastStep = 0.1;
+
+/// Minimises gradient'd + d'curvature d / 2 within lower <= d <= upper by an active-set method; d = 0 is inside.
+VectorXd box_step(const MatrixXd& curvature, const VectorXd& gradient, const VectorXd& lower, const VectorXd& upper) {
+  const auto n = gradient.size();
+  VectorXd step = VectorXd::Zero(n);
+  std::vector<char> held(static_cast<std::size_t>(n), 0);
+  for (Eigen::Index round = 0; round < 20 * n + 20; ++round) {
+    std::vector<Eigen::Index> free;
+    for (Eigen::Index i = 0; i < n; ++i) {
+      if (held[static_cast<std::size_t>(i)] == 0) free.push_back(i);
+    }
+    const VectorXd slope = gradient + curvature * step;
+    if (!free.empty()) {
+      const auto size = static_cast<Eigen::Index>(free.size());
+      MatrixXd inner(size, size);
+      VectorXd right(size);
+      for (Eigen::Index i = 0; i < size; ++i) {
+        right(i) = -slope(free[static_cast<std::size_t>(i)]);
+        for (Eigen::Index j = 0; j < size; ++j) inner(i, j) = curvature(free[static_cast<std::size_t>(i)], free[static_cast<std::size_t>(j)]);
+      }
+      const VectorXd move = inner.ldlt().solve(right);
+      double share = 1;
+      Eigen::Index blocked = -1;
+      for (Eigen::Index i = 0; i < size; ++i) {
+        const Eigen::Index at = free[static_cast<std::size_t>(i)];
+        const double bound = move(i) < 0 ? lower(at) : upper(at);
+        if (move(i) == 0 || !std::isfinite(bound)) continue;
+        const double reach = (bound - step(at)) / move(i);
+        if (reach < share) {
+          share = std::max(reach, 0.0);
+          blocked = at;
+        }
+      }
+      for (Eigen::Index i = 0; i < size; ++i) step(free[static_cast<std::size_t>(i)]) += share * move(i);
+      if (blocked >= 0) {
+        step(blocked) = slope(blocked) > 0 || move(std::find(free.begin(), free.end(), blocked) - free.begin()) < 0 ? lower(blocked) : upper(blocked);
+        held[static_cast<std::size_t>(blocked)] = 1;
+        continue;
+      }
+    }
+    const VectorXd settled = gradient + curvature * step;
+    Eigen::Index release = -1;
+    double worst = 0;
+    for (Eigen::Index i = 0; i < n; ++i) {
+      if (held[static_cast<std::size_t>(i)] == 0) continue;
+      const double pull = step(i) <= lower(i) ? -settled(i) : settled(i);
+      if (pull > worst) {
+        worst = pull;
+        release = i;
+      }
+    }
+    if (release < 0) return step;
+    held[static_cast<std::size_t>(release)] = 0;
+  }
+  return step;
+}
+
+struct Descent {
+  const BoxProblem& problem;
+
+  [[nodiscard]] double value(const VectorXd& x) const {
+    std::vector<double> inside(x.begin(), x.end());
+    for (std::size_t i = 0; i < inside.size(); ++i) inside[i] = std::clamp(inside[i], problem.lower[i], problem.upper[i]);
+    const double found = problem.value(inside);
+    return std::isnan(found) ? HUGE_VAL : found;
+  }
+
+  [[nodiscard]] VectorXd gradient(const VectorXd& x, double at) const {
+    VectorXd out(x.size());
+    for (Eigen::Index i = 0; i < x.size(); ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      double h = kDifference;
+      if (x(i) + h == x(i)) h *= (x(i) >= 0 ? 1 : -1) * std::max(1.0, std::abs(x(i)));
+      if (x(i) + h > problem.upper[k] || x(i) + h < problem.lower[k]) h = -h;
+      VectorXd moved = x;
+      moved(i) += h;
+      out(i) = (value(moved) - at) / (moved(i) - x(i));
+      if (!std::isfinite(out(i))) out(i) = 0;
+    }
+    return out;
+  }
+};
+
+}  // namespace
+
+std::vector<double> descend_in_box(const BoxProblem& problem, std::vector<double> start) {
+  const Descent descent{problem};
+  const auto n = static_cast<Eigen::Index>(start.size());
+  const Eigen::Map<const VectorXd> low(problem.lower.data(), n);
+  const Eigen::Map<const VectorXd> high(problem.upper.data(), n);
+  VectorXd x = Eigen::Map<const VectorXd>(start.data(), n).cwiseMax(low).cwiseMin(high);
+  double f = descent.value(x);
+  VectorXd g = descent.gradient(x, f);
+  MatrixXd curvature = MatrixXd::Identity(n, n);
+  int resets = 1;
+  for (int iteration = 0; iteration < kIterations; ++iteration) {
+    VectorXd s = box_step(curvature, g, low - x, high - x);
+    double slope = g.dot(s);
+    if (!std::isfinite(slope)) break;
+    if (std::abs(slope) < kAccuracy) break;
+    if (slope >= 0) {
+      if (++resets > kResets) break;
+      curvature.setIdentity();
+      continue;
+    }
+    const VectorXd from = x;
+    const double before = f;
+    double alpha = 1;
+    for (int line = 1;; ++line) {
+      slope *= alpha;
+      s *= alpha;
+      x = (from + s).cwiseMax(low).cwiseMin(high);
+      f = descent.value(x);
+      const double change = f - before;
+      if (change <= slope / 10 || line > kLineSteps) break;
+      alpha = std::max(slope / (2 * (slope - change)), kLeastStep);
+    }
+    if (std::abs(f - before) < kAccuracy || s.norm() < kAccuracy) break;
+    const VectorXd old = g;
+    g = descent.gradient(x, f);
+    VectorXd change = g - old;
+    const VectorXd bent = curvature * s;
+    double along = s.dot(change);
+    const double curved = s.dot(bent);
+    if (along < 0.2 * curved) {
+      const double part = (curved - 0.2 * curved) / (curved - along);
+      along = 0.2 * curved;
+      change = part * change + (1 - part) * bent;
+    }
+    if (!(along > 0) || !(curved > 0)) break;
+    curvature += change * change.transpose() / along - bent * bent.transpose() / curved;
+    if (!curvature.allFinite()) break;
+  }
+  return {x.begin(), x.end()};
+}
+
+}  // namespace flexpert::forecast
