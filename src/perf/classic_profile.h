@@ -5,22 +5,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "fleet/classic_samples.h"
 
 /// The classic planner's performance tables (NVIDIA Dynamo 0.4-0.5): prefill by ISL, decode by KV use and context.
 namespace flexpert::perf {
 
-/// Measured points of one configuration, as in Dynamo's npz files. Lengths in tokens, times in milliseconds, throughput
-/// in tokens/s of one GPU.
-struct ClassicSamples {
-  std::vector<double> prefill_isl;
-  std::vector<double> prefill_ttft_ms;
-  std::vector<double> prefill_throughput_per_gpu;
-  std::vector<double> decode_kv_usage;              ///< 0..1
-  std::vector<double> decode_context_length;
-  std::vector<double> decode_itl_ms;
-  std::vector<double> decode_throughput_per_gpu;
-  double max_kv_tokens = 0;                         ///< of one decode instance
-};
+using flexpert::ClassicSamples;
 
 /// What decode gives at most while it holds an ITL.
 struct DecodeOperatingPoint {
@@ -46,6 +36,8 @@ class ClassicProfile {
   [[nodiscard]] virtual double decode_throughput_per_gpu(double concurrency, double context_length) const = 0;
   /// Searches from the highest KV use downwards for the first point that holds `itl_target_s`.
   [[nodiscard]] virtual DecodeOperatingPoint best_decode(double itl_target_s, double context_length) const = 0;
+  /// Returns what it was made from.
+  [[nodiscard]] virtual const ClassicSamples& samples() const = 0;
 };
 
 }  // namespace flexpert::perf
