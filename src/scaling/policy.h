@@ -34,6 +34,7 @@ struct PolicyInput {
 /// What a policy would have. Without `replicas` it has no opinion, and says in `conditions` why.
 struct Proposal {
   std::optional<std::uint32_t> replicas;
+  std::optional<double> exact;         ///< what `replicas` was before rounding up, where known: hysteresis goes by it
   bool may_shrink = true;              ///< false: enough is known to grow, not to shrink (missing metrics)
   std::vector<Reason> reasons;
   std::vector<Reason> conditions;      ///< what it lacked: "metric_missing", "metric_stale"
