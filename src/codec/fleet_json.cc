@@ -84,6 +84,24 @@ ExpertStatus read_expert(Reader& reader) {
   return out;
 }
 
+json::object pool_object(const PoolBrief& pool) {
+  json::object out;
+  out["pool"] = to_json(pool.pool);
+  out["model"] = to_json(pool.model);
+  out["wanted"] = pool.wanted;
+  out["ready"] = pool.ready;
+  return out;
+}
+
+PoolBrief read_pool(Reader& reader) {
+  PoolBrief out;
+  out.pool = reader.text("pool");
+  out.model = reader.text("model");
+  out.wanted = reader.integer<std::uint32_t>("wanted");
+  out.ready = reader.integer<std::uint32_t>("ready");
+  return out;
+}
+
 }  // namespace
 
 std::string encode(const RoutingTable& table) { return json::serialize(fleet_json::routing_object(table)); }
@@ -106,6 +124,8 @@ std::string encode(const FleetSnapshot& snapshot) {
   out["routing"] = snapshot.routing ? json::value(fleet_json::routing_object(*snapshot.routing)) : json::value(nullptr);
   out["replica_capacity_rows_per_s"] = to_json_number(snapshot.replica_capacity_rows_per_s);
   out["capacity_source"] = to_json(snapshot.capacity_source);
+  json::array& pools = out["pools"].emplace_array();
+  for (const PoolBrief& pool : snapshot.pools) pools.emplace_back(pool_object(pool));
   return json::serialize(out);
 }
 
@@ -127,6 +147,8 @@ Result<FleetSnapshot> decode_fleet_snapshot(std::string_view text) {
   }
   out.replica_capacity_rows_per_s = reader.number("replica_capacity_rows_per_s");
   out.capacity_source = reader.text("capacity_source");
+  // A controller of before pools has none.
+  if (reader.has("pools")) out.pools = read_objects<PoolBrief>(reader, "pools", read_pool);
   if (!reader.ok()) return fail(reader.error());
   return out;
 }

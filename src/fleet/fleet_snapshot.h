@@ -44,6 +44,16 @@ struct ExpertStatus {
   std::uint32_t replicas = 0;
 };
 
+/// A pool that the planner scales: gateways hold requests for its model while it is on its way from zero.
+struct PoolBrief {
+  std::string pool;
+  std::string model;          ///< that requests name
+  std::uint32_t wanted = 0;   ///< instances that there should be
+  std::uint32_t ready = 0;
+
+  bool operator==(const PoolBrief&) const = default;
+};
+
 /// The fleet at one moment, as the controller serves it at /internal/fleet.
 struct FleetSnapshot {
   std::uint64_t revision = 0;
@@ -54,6 +64,7 @@ struct FleetSnapshot {
   std::optional<RoutingTable> routing;
   double replica_capacity_rows_per_s = 0;
   std::string capacity_source;  ///< "configured" or "measured at start"
+  std::vector<PoolBrief> pools; ///< those that are scaled; empty: none are
 };
 
 }  // namespace flexpert

@@ -72,16 +72,27 @@ TEST(FleetJson, SnapshotComesBackAlike) {
   snapshot.routing = small_table();
   snapshot.replica_capacity_rows_per_s = 250;
   snapshot.capacity_source = "configured";
+  snapshot.pools = {{"chat", "m1", 2, 0}};
   const auto back = decode_fleet_snapshot(encode(snapshot));
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(encode(*back), encode(snapshot));
   EXPECT_EQ(back->instances[0].state, InstanceState::kDraining);
   EXPECT_EQ(back->instances[0].rows_per_s, 812.5);
   EXPECT_EQ(*back->routing, small_table());
+  EXPECT_EQ(back->pools, snapshot.pools);
   snapshot.routing.reset();
   const auto without = decode_fleet_snapshot(encode(snapshot));
   ASSERT_TRUE(without);
   EXPECT_FALSE(without->routing);
+}
+
+TEST(FleetJson, SnapshotWithoutPoolsIsOfAnEarlierController) {
+  std::string text = encode(FleetSnapshot{});
+  const std::size_t at = text.find(",\"pools\":[]");
+  ASSERT_NE(at, std::string::npos);
+  const auto back = decode_fleet_snapshot(text.erase(at, std::string_view(",\"pools\":[]").size()));
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_TRUE(back->pools.empty());
 }
 
 TEST(FleetJson, SnapshotErrorNamesTheInstanceAndTheAllowedStates) {
