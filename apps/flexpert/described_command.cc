@@ -2,6 +2,12 @@
 
 namespace flexpert::app {
 
-std::vector<DescribedCommand> described_commands() { return {}; }
+DescribedCommand profile_command();
+
+std::vector<DescribedCommand> described_commands() {
+  return {
+      profile_command(),
+  };
+}
 
 }  // namespace flexpert::app

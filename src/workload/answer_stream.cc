@@ -72,6 +72,8 @@ void AnswerStream::on_chunk(std::string_view text, const OnText& on_text) {
   }
   if (const json::value* tokens = member(member(&root, "usage"), "completion_tokens"); tokens != nullptr && tokens->is_int64())
     reported_tokens_ = static_cast<std::uint64_t>(std::max<std::int64_t>(0, tokens->get_int64()));
+  if (const json::value* tokens = member(member(&root, "usage"), "prompt_tokens"); tokens != nullptr && tokens->is_int64())
+    prompt_tokens_ = static_cast<std::uint64_t>(std::max<std::int64_t>(0, tokens->get_int64()));
   const json::value* choices = member(&root, "choices");
   if (choices == nullptr || !choices->is_array() || choices->get_array().empty()) return;
   const json::value& choice = choices->get_array().front();

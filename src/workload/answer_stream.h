@@ -20,6 +20,8 @@ class AnswerStream {
   [[nodiscard]] std::string problem() const;
   /// Returns the completion tokens that the server reported, or else the pieces of text.
   [[nodiscard]] std::uint64_t tokens() const { return reported_tokens_.value_or(pieces_); }
+  /// Returns the prompt tokens that the server reported, if it did.
+  [[nodiscard]] std::optional<std::uint64_t> prompt_tokens() const { return prompt_tokens_; }
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] const std::string& finish_reason() const { return finish_reason_; }
 
@@ -32,6 +34,7 @@ class AnswerStream {
   std::string finish_reason_;
   std::string error_;
   std::optional<std::uint64_t> reported_tokens_;
+  std::optional<std::uint64_t> prompt_tokens_;
   std::uint64_t pieces_ = 0;
   bool done_ = false;
 };
