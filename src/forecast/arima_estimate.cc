@@ -1,0 +1,262 @@
+#include "forecast/arima_estimate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <numeric>
+
+#include "forecast/arma_likelihood.h"
+#include "forecast/bfgs.h"
+
+namespace flexpert::forecast {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kWorst = std::numeric_limits<double>::max();
+constexpr double kUnknownLevel = 1e4;  // a prediction this much wider than a shock says nothing yet
+constexpr double kSoundRadius = 1.01;
+constexpr double kNoCoefficient = 1e-8;
+
+/// Free variables are p autoregressive, q moving-average ones and the constant, in this order.
+ArmaProcess process_of(std::span<const double> free, const ArimaOrder& order) {
+  return {.ar = Lags::of(free.first(order.p)), .ma = Lags::of(free.subspan(order.p, order.q))};
+}
+double constant_of(std::span<const double> free, const ArimaOrder& order) { return order.constant ? free.back() : 0.0; }
+
+Lags through_tanh(Lags lags) {
+  for (std::size_t i = 0; i < lags.count; ++i) lags.at[i] = std::tanh(lags.at[i]);
+  return lags_from_partials(lags);
+}
+
+bool is_stationary(const Lags& ar) { return roots_beyond(ar, 1.0); }
+
+bool roots_are_sound(Lags lags) {
+  while (lags.count > 0 && std::abs(lags.at[lags.count - 1]) <= kNoCoefficient) --lags.count;
+  return roots_beyond(lags, kSoundRadius);
+}
+
+std::vector<double> filled(std::span<const double> series) {
+  std::vector<double> out(series.begin(), series.end());
+  std::size_t last = out.size();
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (std::isnan(out[i])) continue;
+    const std::size_t from = last < out.size() ? last : i;
+    for (std::size_t k = from + 1; k < i; ++k) {
+      out[k] = out[from] + (out[i] - out[from]) * static_cast<double>(k - from) / static_cast<double>(i - from);
+    }
+    if (last == out.size()) std::fill(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(i), out[i]);
+    last = i;
+  }
+  if (last < out.size()) std::fill(out.begin() + static_cast<std::ptrdiff_t>(last), out.end(), out[last]);
+  return out;
+}
+
+/// The inverse of a symmetric matrix by Gauss and Jordan; empty where it is singular.
+std::vector<double> inverse_of(std::vector<double> a, std::size_t n) {
+  std::vector<double> out(n * n, 0.0);
+  for (std::size_t i = 0; i < n; ++i) out[i * n + i] = 1;
+  for (std::size_t column = 0; column < n; ++column) {
+    std::size_t pivot = column;
+    for (std::size_t row = column + 1; row < n; ++row) {
+      if (std::abs(a[row * n + column]) > std::abs(a[pivot * n + column])) pivot = row;
+    }
+    if (!(std::abs(a[pivot * n + column]) > 0)) return {};
+    for (std::size_t k = 0; k < n; ++k) {
+      std::swap(a[pivot * n + k], a[column * n + k]);
+      std::swap(out[pivot * n + k], out[column * n + k]);
+    }
+    const double divisor = a[column * n + column];
+    for (std::size_t k = 0; k < n; ++k) {
+      a[column * n + k] /= divisor;
+      out[column * n + k] /= divisor;
+    }
+    for (std::size_t row = 0; row < n; ++row) {
+      if (row == column) continue;
+      const double factor = a[row * n + column];
+      for (std::size_t k = 0; k < n; ++k) {
+        a[row * n + k] -= factor * a[column * n + k];
+        out[row * n + k] -= factor * out[column * n + k];
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+ArimaSeries::ArimaSeries(std::span<const double> series, std::size_t differences) : differences_(differences) {
+  values_ = static_cast<std::size_t>(std::count_if(series.begin(), series.end(), [](double value) { return !std::isnan(value); }));
+  if (values_ < series.size()) original_.assign(series.begin(), series.end());
+  differenced_ = filled(series);
+  for (std::size_t d = 0; d < differences; ++d) {
+    for (std::size_t i = 0; i + 1 < differenced_.size(); ++i) differenced_[i] = differenced_[i + 1] - differenced_[i];
+    differenced_.pop_back();
+  }
+  const auto n = static_cast<double>(differenced_.size());
+  mean_ = std::accumulate(differenced_.begin(), differenced_.end(), 0.0) / n;
+  double squares = 0;
+  for (const double value : differenced_) squares += (value - mean_) * (value - mean_);
+  standard_error_ = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0.0;
+}
+
+std::vector<double> ArimaSeries::start(const ArimaOrder& order, std::vector<double>& scales) const {
+  std::vector<double> free(order.p + order.q, 0.0);
+  scales.assign(order.p + order.q, 1.0);
+  if (order.constant) {
+    free.push_back(mean_);
+    scales.push_back(standard_error_ > 0 ? 10 * standard_error_ : 1.0);
+  }
+  return free;
+}
+
+double ArimaSeries::conditional_objective(std::span<const double> free, const ArimaOrder& order) const {
+  const ArmaErrors errors = conditional_errors(process_of(free, order), differenced_, constant_of(free, order));
+  return 0.5 * std::log(errors.squares / static_cast<double>(errors.count));
+}
+
+double ArimaSeries::exact_objective(std::span<const double> free, const ArimaOrder& order, bool transformed) const {
+  ArmaProcess process = process_of(free, order);
+  if (transformed) process.ar = through_tanh(process.ar);
+  ArmaErrors errors;
+  if (original_.empty()) {
+    errors = exact_errors(process, differenced_, constant_of(free, order));
+  } else {
+    ArimaFilter filter({.process = process, .differences = differences_, .constant = constant_of(free, order)});
+    if (!filter.valid()) return kWorst;
+    for (const double value : original_) {
+      const ArimaFilter::Innovation innovation = filter.step(value);
+      if (std::isnan(innovation.error) || innovation.variance >= kUnknownLevel) continue;
+      errors.squares += innovation.error * innovation.error / innovation.variance;
+      errors.log_variances += std::log(innovation.variance);
+      ++errors.count;
+    }
+  }
+  const auto count = static_cast<double>(errors.count);
+  const double value = 0.5 * (std::log(errors.squares / count) + errors.log_variances / count);
+  return std::isfinite(value) ? value : kWorst;
+}
+
+bool ArimaSeries::search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales) const {
+  if (differenced_.size() <= order.p) return false;
+  if (free.empty()) return true;
+  BfgsResult found =
+      minimise_bfgs([&](std::span<const double> at) { return conditional_objective(at, order); }, free, scales);
+  if (!found.ok) return false;
+  free = std::move(found.point);
+  return true;
+}
+
+ArimaFit ArimaSeries::finish(const ArimaOrder& order, std::span<const double> free, bool conditional, double offset) const {
+  ArimaFit fit;
+  fit.order = order;
+  fit.coefficients = {.process = process_of(free, order), .differences = differences_, .constant = constant_of(free, order)};
+  const auto n = static_cast<double>(effective_values());
+  const auto estimated = static_cast<double>(free.size() + 1);
+  double criterion = 0;
+  if (conditional) {
+    const ArmaErrors errors = conditional_errors(fit.coefficients.process, differenced_, fit.coefficients.constant);
+    fit.noise = errors.squares / static_cast<double>(errors.count);
+    criterion = offset + n * std::log(fit.noise) + 2 * estimated;
+    fit.log_likelihood = -0.5 * (criterion - 2 * estimated);
+  } else {
+    const double value = exact_objective(free, order, false);
+    fit.log_likelihood = -n * value - 0.5 * n * (1 + std::log(2 * std::numbers::pi));
+    criterion = -2 * fit.log_likelihood + 2 * estimated;
+    const ArmaErrors errors = exact_errors(fit.coefficients.process, differenced_, fit.coefficients.constant);
+    fit.noise = errors.squares / std::max(1.0, n - static_cast<double>(free.size()));
+  }
+  const double left = n - estimated - 1;
+  fit.aicc = left > 0 ? criterion + 2 * estimated * (estimated + 1) / left : kInfinity;
+  if (values_ <= 3) fit.aicc = criterion;
+  if (std::isnan(fit.aicc)) fit.aicc = kInfinity;
+  return fit;
+}
+
+std::optional<ArimaFit> ArimaSeries::estimate_conditional(const ArimaOrder& order, double offset) const {
+  std::vector<double> scales;
+  std::vector<double> free = start(order, scales);
+  if (!search_conditional(order, free, scales)) return std::nullopt;
+  return finish(order, free, true, offset);
+}
+
+std::optional<ArimaFit> ArimaSeries::estimate_exact(const ArimaOrder& order) const {
+  std::vector<double> scales;
+  std::vector<double> free = start(order, scales);
+  if (!search_conditional(order, free, scales)) return std::nullopt;
+  const ArmaProcess conditional = process_of(free, order);
+  if (!is_stationary(conditional.ar)) return std::nullopt;
+  const Lags partials = partials_from_lags(conditional.ar);
+  for (std::size_t i = 0; i < order.p; ++i) free[i] = std::atanh(partials.at[i]);
+  const Lags ma = invertible_moving_average(conditional.ma);
+  std::copy_n(ma.at.begin(), order.q, free.begin() + static_cast<std::ptrdiff_t>(order.p));
+  if (!free.empty()) {
+    BfgsResult found =
+        minimise_bfgs([&](std::span<const double> at) { return exact_objective(at, order, true); }, free, scales);
+    if (!found.ok || found.value >= kWorst) return std::nullopt;
+    free = std::move(found.point);
+  }
+  const ArmaProcess exact = process_of(free, order);
+  const Lags ar = through_tanh(exact.ar);
+  std::copy_n(ar.at.begin(), order.p, free.begin());
+  const Lags invertible = invertible_moving_average(exact.ma);
+  std::copy_n(invertible.at.begin(), order.q, free.begin() + static_cast<std::ptrdiff_t>(order.p));
+  return finish(order, free, false, 0);
+}
+
+double ArimaSeries::conditional_offset() const {
+  const std::optional<ArimaFit> white = estimate_exact({.p = 0, .d = differences_, .q = 0, .constant = differences_ == 0});
+  if (!white) return 0;
+  const auto estimated = static_cast<double>(differences_ == 0 ? 1 : 0);
+  const auto n = static_cast<double>(effective_values());
+  return -2 * white->log_likelihood - static_cast<double>(values_) * std::log(white->noise * (n - estimated) / n);
+}
+
+bool ArimaSeries::sound(const ArimaFit& fit, bool conditional) const {
+  const ArmaProcess& process = fit.coefficients.process;
+  Lags negated = process.ma;
+  for (double& weight : negated.at) weight = -weight;
+  if (!roots_are_sound(process.ar) || !roots_are_sound(negated)) return false;
+
+  std::vector<double> scales;
+  std::vector<double> free = start(fit.order, scales);
+  if (free.empty()) return true;
+  const std::size_t n = free.size();
+  const std::size_t p = fit.order.p;
+  std::copy_n(process.ar.at.begin(), p, free.begin());
+  std::copy_n(process.ma.at.begin(), fit.order.q, free.begin() + static_cast<std::ptrdiff_t>(p));
+  if (fit.order.constant) free.back() = fit.coefficients.constant;
+  if (!conditional) {
+    const Lags partials = partials_from_lags(process.ar);
+    for (std::size_t i = 0; i < p; ++i) free[i] = std::atanh(partials.at[i]);
+  }
+  auto objective = [&](std::span<const double> at) {
+    return conditional ? conditional_objective(at, fit.order) : exact_objective(at, fit.order, true);
+  };
+  const std::vector<double> covariance = inverse_of(hessian_at(objective, free, scales), n);
+  if (covariance.empty()) return false;
+  for (std::size_t i = 0; i < n; ++i) {
+    if ((conditional || i >= p) && !(covariance[i * n + i] >= 0)) return false;
+  }
+  if (conditional || p == 0) return true;
+  // The autoregression was searched as free partials: its variances follow by the slopes of that change of variables.
+  constexpr double kWidth = 1e-3;
+  std::vector<double> slopes(p * p);
+  const Lags here = process.ar;
+  for (std::size_t i = 0; i < p; ++i) {
+    Lags moved = Lags::of(std::span<const double>(free).first(p));
+    moved.at[i] += kWidth;
+    const Lags there = through_tanh(moved);
+    for (std::size_t j = 0; j < p; ++j) slopes[i * p + j] = (there.at[j] - here.at[j]) / kWidth;
+  }
+  for (std::size_t j = 0; j < p; ++j) {
+    double variance = 0;
+    for (std::size_t a = 0; a < p; ++a) {
+      for (std::size_t b = 0; b < p; ++b) variance += slopes[a * p + j] * covariance[a * n + b] * slopes[b * p + j];
+    }
+    if (!(variance >= 0)) return false;
+  }
+  return true;
+}
+
+}  // namespace flexpert::forecast

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "forecast/arima.h"
+
+namespace flexpert::forecast {
+
+/// Chooses the order of a non-seasonal ARIMA and estimates it, in the manner of R's forecast::auto.arima (Hyndman and
+/// Khandakar 2008): differences by KPSS, then steps among neighbouring orders (p, q <= 5, mean or drift on and off) for the
+/// lowest AICc, left out those with a root within 1 % of the unit circle or a coefficient without a variance. Above 150
+/// values candidates are compared by the conditional sum of squares and the best is estimated exactly. NaN values are gaps;
+/// infinite ones count as gaps. Never fails: a constant series is its mean, a straight line its slope (noise 0), fewer than
+/// 4 values are carried forward.
+ArimaFit auto_arima(std::span<const double> series);
+
+/// Chooses the order only; the work is that of auto_arima().
+ArimaOrder select_order(std::span<const double> series);
+
+/// Estimates the coefficients of a known order by the exact likelihood; where that is not possible, those of a random walk.
+ArimaFit estimate_arima(std::span<const double> series, const ArimaOrder& order);
+
+}  // namespace flexpert::forecast

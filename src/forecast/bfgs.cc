@@ -1,0 +1,190 @@
+#include "forecast/bfgs.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace flexpert::forecast {
+namespace {
+
+constexpr double kWidth = 1e-3;
+constexpr double kShrink = 0.2;
+constexpr double kAccepted = 1e-4;
+constexpr double kTolerance = 1e-8;
+constexpr double kVisible = 10;  // a move that leaves this plus the variable as it was is none
+constexpr int kMostIterations = 100;
+
+/// The function of variables divided by their scales.
+class Scaled {
+ public:
+  Scaled(const BfgsFunction& function, std::span<const double> scales) : function_(function), scales_(scales), at_(scales.size()) {}
+  double value(std::span<const double> point) {
+    for (std::size_t i = 0; i < at_.size(); ++i) at_[i] = point[i] * scales_[i];
+    return function_(at_);
+  }
+  bool gradient(std::span<const double> point, std::vector<double>& out) {
+    for (std::size_t i = 0; i < at_.size(); ++i) at_[i] = point[i] * scales_[i];
+    for (std::size_t i = 0; i < at_.size(); ++i) {
+      at_[i] = (point[i] + kWidth) * scales_[i];
+      const double above = function_(at_);
+      at_[i] = (point[i] - kWidth) * scales_[i];
+      out[i] = (above - function_(at_)) / (2 * kWidth);
+      at_[i] = point[i] * scales_[i];
+      if (!std::isfinite(out[i])) return false;
+    }
+    return true;
+  }
+
+ private:
+  const BfgsFunction& function_;
+  std::span<const double> scales_;
+  std::vector<double> at_;
+};
+
+/// The approximate inverse Hessian.
+class Metric {
+ public:
+  explicit Metric(std::size_t n) : n_(n), at_(n * n), product_(n) {}
+  void reset() {
+    std::fill(at_.begin(), at_.end(), 0.0);
+    for (std::size_t i = 0; i < n_; ++i) at_[i * n_ + i] = 1;
+  }
+  const std::vector<double>& times(std::span<const double> vector) {
+    for (std::size_t i = 0; i < n_; ++i) {
+      product_[i] = 0;
+      for (std::size_t j = 0; j < n_; ++j) product_[i] += at_[i * n_ + j] * vector[j];
+    }
+    return product_;
+  }
+  /// Learns from a step and the change of the gradient along it; false where the curvature was not positive.
+  bool update(std::span<const double> step, std::span<const double> change) {
+    double along = 0;
+    for (std::size_t i = 0; i < n_; ++i) along += step[i] * change[i];
+    if (!(along > 0)) return false;
+    times(change);
+    double across = 0;
+    for (std::size_t i = 0; i < n_; ++i) across += product_[i] * change[i];
+    const double weight = 1 + across / along;
+    for (std::size_t i = 0; i < n_; ++i) {
+      for (std::size_t j = 0; j < n_; ++j) {
+        at_[i * n_ + j] += (weight * step[i] * step[j] - step[i] * product_[j] - product_[i] * step[j]) / along;
+      }
+    }
+    return true;
+  }
+
+ private:
+  std::size_t n_;
+  std::vector<double> at_;
+  std::vector<double> product_;
+};
+
+}  // namespace
+
+BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start, std::span<const double> scales) {
+  const std::size_t n = start.size();
+  BfgsResult result{.point = std::move(start), .value = 0, .ok = false};
+  Scaled scaled(function, scales);
+  std::vector<double>& x = result.point;
+  for (std::size_t i = 0; i < n; ++i) x[i] /= scales[i];
+  auto unscale = [&] {
+    for (std::size_t i = 0; i < n; ++i) x[i] *= scales[i];
+  };
+  double& lowest = result.value;
+  lowest = scaled.value(x);
+  std::vector<double> gradient(n);
+  std::vector<double> before(n);
+  std::vector<double> step(n);
+  std::vector<double> change(n);
+  if (!std::isfinite(lowest) || !scaled.gradient(x, gradient)) {
+    unscale();
+    return result;
+  }
+  Metric metric(n);
+  metric.reset();
+  int gradients = 1;
+  int reset_at = 1;
+  for (int iteration = 1; iteration < kMostIterations;) {
+    const std::vector<double>& towards = metric.times(gradient);
+    double slope = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      step[i] = -towards[i];
+      slope += step[i] * gradient[i];
+    }
+    const bool fresh = reset_at == gradients;
+    bool moved = false;
+    if (slope < 0) {
+      before = x;
+      double length = 1;
+      double value = lowest;
+      bool accepted = false;
+      while (true) {
+        std::size_t same = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+          x[i] = before[i] + length * step[i];
+          if (kVisible + before[i] == kVisible + x[i]) ++same;
+        }
+        if (same == n) break;
+        value = scaled.value(x);
+        accepted = std::isfinite(value) && value <= lowest + slope * length * kAccepted;
+        if (accepted) break;
+        length *= kShrink;
+      }
+      const bool enough = accepted && std::abs(value - lowest) > kTolerance * (std::abs(lowest) + kTolerance);
+      if (accepted) lowest = value;
+      if (enough) {
+        moved = true;
+        change = gradient;
+        if (!scaled.gradient(x, gradient)) {
+          unscale();
+          return result;
+        }
+        ++gradients;
+        ++iteration;
+        for (std::size_t i = 0; i < n; ++i) {
+          step[i] *= length;
+          change[i] = gradient[i] - change[i];
+        }
+        if (!metric.update(step, change)) {
+          metric.reset();
+          reset_at = gradients;
+        }
+      }
+    }
+    if (!moved) {
+      if (fresh) break;  // steepest descent itself finds nothing lower
+      metric.reset();
+      reset_at = gradients;
+    } else if (gradients - reset_at > 2 * static_cast<int>(n)) {
+      metric.reset();
+      reset_at = gradients;
+    }
+  }
+  unscale();
+  result.ok = true;
+  return result;
+}
+
+std::vector<double> hessian_at(const BfgsFunction& function, std::span<const double> point, std::span<const double> scales) {
+  const std::size_t n = point.size();
+  Scaled scaled(function, scales);
+  std::vector<double> at(n);
+  for (std::size_t i = 0; i < n; ++i) at[i] = point[i] / scales[i];
+  std::vector<double> out(n * n);
+  std::vector<double> above(n);
+  std::vector<double> below(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const double here = at[i];
+    at[i] = here + kWidth;
+    scaled.gradient(at, above);
+    at[i] = here - kWidth;
+    scaled.gradient(at, below);
+    at[i] = here;
+    for (std::size_t j = 0; j < n; ++j) out[i * n + j] = (above[j] - below[j]) / (2 * kWidth * scales[i] * scales[j]);
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < i; ++j) out[i * n + j] = out[j * n + i] = 0.5 * (out[i * n + j] + out[j * n + i]);
+  }
+  return out;
+}
+
+}  // namespace flexpert::forecast

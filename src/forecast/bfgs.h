@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace flexpert::forecast {
+
+struct BfgsResult {
+  std::vector<double> point;
+  double value = 0;
+  bool ok = false;  ///< false where the function or its gradient was not finite at a point that was accepted
+};
+
+using BfgsFunction = std::function<double(std::span<const double>)>;
+
+/// Minimises by the variable-metric method (Fletcher 1970; Nash 1990, algorithm 21) with backtracking and central
+/// differences of width 1e-3: what R's optim(method = "BFGS") does, with its tolerance of 1e-8 and at most 100 iterations.
+/// `scales` are the sizes of the variables. Deterministic.
+BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start, std::span<const double> scales);
+
+/// Returns the matrix of second derivatives, row by row, by central differences of width 1e-3 scales.
+std::vector<double> hessian_at(const BfgsFunction& function, std::span<const double> point, std::span<const double> scales);
+
+}  // namespace flexpert::forecast
