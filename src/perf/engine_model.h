@@ -32,9 +32,12 @@ struct EngineLimits {
   double kv_tokens = 1'000'000;      ///< that the instance's KV cache holds
 };
 
+/// What requests look like. Spread: squared coefficient of variation of the lengths; 1 is that of an exponential
+/// distribution, about what chat traffic has; 0: all alike.
 struct Workload {
   double isl = 0;
   double osl = 0;
+  double isl_spread = 1;
 };
 
 struct LatencyTargets {
@@ -50,17 +53,26 @@ struct LoadPoint {
   double batch = 0;         ///< sequences decoding, mean
   double utilisation = 0;   ///< share of time that steps take, or of its tightest resource; 1 = saturated
   bool stable = false;      ///< the queue does not grow without end
+  double mean_ttft_s = 0;
+  double mean_itl_s = 0;
 };
 
 /// The roles that an instance can have; prefill-only and decode-only instances take one part of a request.
 enum class EngineRole { kAggregated, kPrefill, kDecode };
 
+/// Sources. Sequences that decode together: the product form of processor sharing with a speed that depends on how many
+/// there are (Cohen, The multiple phase service network with generalized processor sharing, 1979), which only depends on the
+/// means of the lengths. Waiting for prompts before one's own: Pollaczek-Khinchine's mean for M/G/1 with an exponential tail
+/// (Kingman, The single server queue in heavy traffic, 1961). Waiting for room in a full batch: as in Erlang's C formula. The
+/// parts of a latency are put together as independent ones: means add, squared excesses over the mean add.
 class EngineModel {
  public:
   EngineModel(StepCoefficients coefficients, EngineLimits limits) : coefficients_(coefficients), limits_(limits) {}
   [[nodiscard]] double step_s(double new_tokens, double decode_batch, double kv_tokens_read) const;
   /// Predicts one instance at `requests_per_s`.
   [[nodiscard]] LoadPoint at(double requests_per_s, Workload workload, EngineRole role, double percentile) const;
+  /// Returns the requests/s at which an instance saturates: its queue grows without end. 0 if a request does not fit.
+  [[nodiscard]] double saturation(Workload workload, EngineRole role) const;
   /// Returns the most requests/s that hold the targets, with headroom for queueing (percentiles, not means); 0 if even
   /// one request at a time does not hold them.
   [[nodiscard]] double capacity(Workload workload, const LatencyTargets& targets, EngineRole role) const;

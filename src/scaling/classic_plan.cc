@@ -65,12 +65,11 @@ ClassicCorrection classic_correction(const perf::ClassicProfile& profile, const 
   return result;
 }
 
-std::uint32_t classic_prefill(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
+double classic_prefill_exact(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
                               const ClassicPlanOptions& options, std::vector<Reason>& reasons) {
   const double load = next.requests * next.isl / options.interval_s * std::min(1.0, correction);
   const double throughput = profile.prefill_throughput_per_gpu(next.isl);
   const double wanted = load / throughput / options.gpus_per_prefill;
-  const std::uint32_t result = instances(wanted, options.min_prefill, options.max_prefill);
   reasons.push_back({"classic_prefill",
                      fmt::format("{:.4g} prompt tokens/s (correction {:.3g}) at {:.4g} a GPU, {} GPUs each: {:.3g} instances", load, correction, throughput,
                                  options.gpus_per_prefill, wanted),
@@ -81,16 +80,15 @@ std::uint32_t classic_prefill(const perf::ClassicProfile& profile, const Classic
                       {"throughput_per_gpu", throughput},
                       {"gpus_per_instance", static_cast<double>(options.gpus_per_prefill)},
                       {"instances", wanted}}});
-  return result;
+  return wanted;
 }
 
-std::uint32_t classic_decode(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
+double classic_decode_exact(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
                              const ClassicPlanOptions& options, std::vector<Reason>& reasons) {
   const double target = correction > 0 ? options.itl_s / correction : options.itl_s;
   const perf::DecodeOperatingPoint best = profile.best_decode(target, half(next));
   const double load = next.requests * next.osl / options.interval_s;
   const double wanted = load / best.throughput_per_gpu / options.gpus_per_decode;
-  const std::uint32_t result = instances(wanted, options.min_decode, options.max_decode);
   reasons.push_back({"classic_decode",
                      fmt::format("{:.4g} tokens/s under an ITL of {:.4g} s (correction {:.3g}) at {:.4g} a GPU, {} GPUs each: {:.3g} instances{}", load,
                                  target, correction, best.throughput_per_gpu, options.gpus_per_decode, wanted,
@@ -105,14 +103,16 @@ std::uint32_t classic_decode(const perf::ClassicProfile& profile, const ClassicT
                       {"kv_usage", best.kv_usage},
                       {"gpus_per_instance", static_cast<double>(options.gpus_per_decode)},
                       {"instances", wanted}}});
-  return result;
+  return wanted;
 }
 
 ClassicPlan classic_plan(const perf::ClassicProfile& profile, const ClassicTraffic& next, const ClassicCorrection& correction,
                          const ClassicPlanOptions& options) {
   ClassicPlan plan;
-  plan.prefill = plan.wanted_prefill = classic_prefill(profile, next, correction.prefill, options, plan.reasons);
-  plan.decode = plan.wanted_decode = classic_decode(profile, next, correction.decode, options, plan.reasons);
+  const double prefill = classic_prefill_exact(profile, next, correction.prefill, options, plan.reasons);
+  plan.prefill = plan.wanted_prefill = instances(prefill, options.min_prefill, options.max_prefill);
+  const double decode = classic_decode_exact(profile, next, correction.decode, options, plan.reasons);
+  plan.decode = plan.wanted_decode = instances(decode, options.min_decode, options.max_decode);
   if (options.gpu_budget) fit_budget(plan, options);
   return plan;
 }

@@ -65,16 +65,16 @@ bool is_valid(const ClassicObservation& observation);
 ClassicCorrection classic_correction(const perf::ClassicProfile& profile, const ClassicObservation& seen, double interval_s,
                                      const ClassicCorrection& before);
 
-/// Instances for prefill: tokens/s * min(1, correction) / throughput of one instance, rounded up, within minimum and maximum.
-std::uint32_t classic_prefill(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
+/// Instances for prefill before rounding up: tokens/s * min(1, correction) / throughput of one instance. Adds its reason.
+double classic_prefill_exact(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
                               const ClassicPlanOptions& options, std::vector<Reason>& reasons);
 
-/// Instances for decode: tokens/s over the best throughput of one instance under itl_s / correction (itl_s when the
-/// correction is not positive), rounded up, within minimum and maximum.
-std::uint32_t classic_decode(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
+/// Instances for decode before rounding up: tokens/s over the best throughput of one instance under itl_s / correction (itl_s
+/// when the correction is not positive). Adds its reason.
+double classic_decode_exact(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
                              const ClassicPlanOptions& options, std::vector<Reason>& reasons);
 
-/// Plans both roles, then the GPU budget: prefill keeps its share of it, decode gets all that is left, as in the reference.
+/// Plans both roles, rounded up and within minimum and maximum, then the GPU budget: prefill keeps its share of it, decode gets all that is left, as in the reference.
 /// Where the reference rounds the rest up and so exceeds the budget, this rounds down; where the minima do not fit, decode and
 /// then prefill go below them, since a budget is never exceeded. GPUs per instance are at least 1.
 ClassicPlan classic_plan(const perf::ClassicProfile& profile, const ClassicTraffic& next, const ClassicCorrection& correction,

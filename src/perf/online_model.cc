@@ -1,0 +1,184 @@
+#include "perf/online_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace flexpert::perf {
+namespace {
+
+constexpr std::size_t kMostResiduals = 32;
+constexpr std::size_t kEnoughResiduals = 8;
+constexpr double kLargestValue = 1e12;
+constexpr double kQuiet = 0.5;  // of saturation: a prompt rarely waits for others
+using Vector = std::array<double, 4>;
+
+Vector as_vector(const StepCoefficients& c) { return {c.fixed, c.per_new_token, c.per_sequence, c.per_kv_token}; }
+double dot(const Vector& a, const Vector& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]; }
+bool is_amount(double value) { return std::isfinite(value) && value >= 0 && value <= kLargestValue; }
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+/// Minimises theta^T M theta - 2 r^T theta over theta >= 0 by coordinate descent: M is positive definite, so it converges to
+/// the only optimum; it starts from where it was, so that a little news moves it little.
+Vector non_negative_minimum(const std::array<Vector, 4>& m, const Vector& r, Vector theta) {
+  for (int sweep = 0; sweep < 400; ++sweep) {
+    double moved = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (!(m[i][i] > 0)) continue;
+      const double next = std::max(0.0, theta[i] + (r[i] - dot(m[i], theta)) / m[i][i]);
+      moved = std::max(moved, std::fabs(next - theta[i]) / (std::fabs(next) + 1e-12));
+      theta[i] = next;
+    }
+    if (moved < 1e-10) break;
+  }
+  return theta;
+}
+
+}  // namespace
+
+OnlineEngineModel::OnlineEngineModel(EngineLimits limits, std::optional<StepCoefficients> prior, OnlineModelOptions options)
+    : limits_(limits), options_(options), prior_(prior), prior_given_(prior.has_value()), now_(prior) {}
+
+bool OnlineEngineModel::observe(const StepSample& step) {
+  if (!is_amount(step.new_tokens) || !is_amount(step.decode_batch) || !is_amount(step.kv_tokens_read) || !(step.seconds > 1e-7) || !(step.seconds < 1e5)) {
+    return false;
+  }
+  if (step.new_tokens + step.decode_batch <= 0) return false;
+  const Vector row = {1 / step.seconds, step.new_tokens / step.seconds, step.decode_batch / step.seconds, step.kv_tokens_read / step.seconds};
+  if (!prior_) {
+    const double work = (step.new_tokens > 0 ? 1 : 0) + (step.decode_batch > 0 ? 1 : 0) + (step.kv_tokens_read > 0 ? 1 : 0);
+    const auto share = [&](double amount) { return amount > 0 ? step.seconds / 2 / work / amount : 0; };
+    prior_ = now_ = StepCoefficients{step.seconds / 2, share(step.new_tokens), share(step.decode_batch), share(step.kv_tokens_read)};
+  }
+  const double residual = std::fabs(dot(row, as_vector(*now_)) - 1);
+  const double typical = std::max(1e-3, 1.4826 * median(residuals_));
+  const bool judged = residuals_.size() >= kEnoughResiduals;
+  residuals_.push_back(residual);
+  if (residuals_.size() > kMostResiduals) residuals_.erase(residuals_.begin());
+  if (judged && residual > options_.reject * typical && rejected_in_a_row_ < options_.most_rejected) {
+    ++rejected_;
+    ++rejected_in_a_row_;
+    return false;
+  }
+  rejected_in_a_row_ = 0;
+  learn(row, judged ? std::min(1.0, options_.huber * typical / std::max(residual, 1e-12)) : 1);
+  ++used_;
+  return true;
+}
+
+bool OnlineEngineModel::observe(const IntervalMeans& interval, EngineRole role) {
+  const bool shape = is_amount(interval.requests_per_s) && is_amount(interval.isl) && is_amount(interval.osl) && is_amount(interval.instances);
+  if (!shape || interval.instances < 1 || interval.requests_per_s <= 0 || interval.isl < 1) return false;
+  const double rate = interval.requests_per_s / interval.instances, context = interval.isl + interval.osl / 2;
+  largest_rate_ = std::max(largest_rate_, rate);
+  bool used = false;
+  if (role != EngineRole::kPrefill && interval.itl_s && is_amount(*interval.itl_s) && interval.osl > 1) {
+    // In flight are also those that wait or have their prompt computed; by Little's law those that decode.
+    double batch = rate * (interval.osl - 1) * *interval.itl_s;
+    if (interval.in_flight && is_amount(*interval.in_flight)) batch = std::min(batch, *interval.in_flight / interval.instances);
+    batch = std::clamp(batch, 1.0, limits_.max_batch);
+    const double fresh = role == EngineRole::kAggregated ? rate * interval.isl * *interval.itl_s : 0;
+    used = observe(StepSample{fresh, batch, batch * context + fresh, *interval.itl_s});
+  }
+  const auto known = model();
+  const bool quiet = !known || rate < kQuiet * known->saturation({interval.isl, interval.osl}, role);
+  if (role != EngineRole::kDecode && interval.ttft_s && is_amount(*interval.ttft_s) && quiet) {
+    const double steps = std::ceil(interval.isl / std::max(1.0, limits_.chunk_tokens));
+    const double batch = role == EngineRole::kAggregated && known ? known->at(rate, {interval.isl, interval.osl}, role, 0.5).batch : 0;
+    used |= observe(StepSample{interval.isl / steps, batch, batch * context + interval.isl * (steps + 1) / 2 / steps, *interval.ttft_s / steps});
+  }
+  return used;
+}
+
+void OnlineEngineModel::learn(const Vector& row, double weight) {
+  const double keep = std::exp(-1 / options_.memory);
+  for (std::size_t i = 0; i < 4; ++i) {
+    anchor_scale_[i] = std::max(anchor_scale_[i] * keep, row[i]);
+    for (std::size_t j = 0; j < 4; ++j) normal_[i][j] = keep * normal_[i][j] + weight * row[i] * row[j];
+    right_[i] = keep * right_[i] + weight * row[i];
+  }
+  solve();
+}
+
+void OnlineEngineModel::solve() {
+  const Vector known = as_vector(*prior_);
+  std::array<Vector, 4> m = normal_;
+  Vector r = right_;
+  // A given prior counts like samples; a guessed one only settles what the samples leave open.
+  const double weight = prior_given_ ? options_.prior_weight : 1e-3;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const double pull = weight * anchor_scale_[i] * anchor_scale_[i] / 4;
+    m[i][i] += pull;
+    r[i] += pull * known[i];
+  }
+  const Vector theta = non_negative_minimum(m, r, as_vector(*now_));
+  now_ = StepCoefficients{theta[0], theta[1], theta[2], theta[3]};
+}
+
+std::optional<EngineModel> OnlineEngineModel::model() const {
+  if (!now_) return std::nullopt;
+  return EngineModel(*now_, limits_);
+}
+
+double OnlineEngineModel::typical_error() const { return median(residuals_); }
+
+void OnlineEngineModel::save(StateWriter& writer) const {
+  writer.tag("online-model/1");
+  const auto write = [&](const std::optional<StepCoefficients>& c) {
+    writer.integer(c ? 1 : 0);
+    const Vector values = as_vector(c.value_or(StepCoefficients{}));
+    writer.numbers({values.begin(), values.end()});
+  };
+  write(prior_);
+  write(now_);
+  writer.numbers({anchor_scale_.begin(), anchor_scale_.end()});
+  for (const Vector& row : normal_) writer.numbers({row.begin(), row.end()});
+  writer.numbers({right_.begin(), right_.end()});
+  writer.numbers(residuals_);
+  writer.integer(static_cast<std::int64_t>(used_));
+  writer.integer(static_cast<std::int64_t>(rejected_));
+  writer.integer(rejected_in_a_row_);
+  writer.number(largest_rate_);
+}
+
+void OnlineEngineModel::restore(StateReader& reader) {
+  OnlineEngineModel fresh(limits_, prior_given_ ? prior_ : std::nullopt, options_);
+  OnlineEngineModel read = fresh;
+  const auto vector = [&]() -> Vector {
+    const std::vector<double> values = reader.numbers();
+    Vector result{};
+    if (values.size() == 4) std::ranges::copy(values, result.begin());
+    else reader.reject("four numbers of an engine model");
+    for (const double value : result)
+      if (!std::isfinite(value) || value < 0) reader.reject("finite numbers of an engine model, at least 0");
+    return result;
+  };
+  const auto coefficients = [&]() -> std::optional<StepCoefficients> {
+    const bool there = reader.integer() != 0;
+    const Vector v = vector();
+    if (!there) return std::nullopt;
+    return StepCoefficients{v[0], v[1], v[2], v[3]};
+  };
+  reader.tag("online-model/1");
+  const auto prior = coefficients();
+  if (!prior_given_) read.prior_ = prior;
+  read.now_ = coefficients();
+  read.anchor_scale_ = vector();
+  for (Vector& row : read.normal_) row = vector();
+  read.right_ = vector();
+  read.residuals_ = reader.numbers();
+  read.used_ = static_cast<std::uint64_t>(reader.integer());
+  read.rejected_ = static_cast<std::uint64_t>(reader.integer());
+  read.rejected_in_a_row_ = static_cast<std::uint32_t>(reader.integer());
+  read.largest_rate_ = reader.number();
+  if (read.residuals_.size() > kMostResiduals) reader.reject("at most 32 residuals of an engine model");
+  if (read.now_.has_value() != read.prior_.has_value()) reader.reject("an engine model with coefficients and what they started from");
+  *this = reader.ok() ? read : fresh;
+}
+
+}  // namespace flexpert::perf
