@@ -3,10 +3,15 @@
 
 #include <fmt/ranges.h>
 
+#include "forecast/arima_predictor.h"
 #include "forecast/constant_predictor.h"
 #include "forecast/exponential_predictor.h"
+#include "forecast/holt_predictor.h"
+#include "forecast/kalman.h"
+#include "forecast/mixture.h"
 #include "forecast/moving_average_predictor.h"
 #include "forecast/predictor.h"
+#include "forecast/prophet_predictor.h"
 #include "forecast/seasonal_naive_predictor.h"
 
 namespace flexpert::forecast {
@@ -21,7 +26,13 @@ constexpr std::array kKinds = {
     Kind{"constant", make_constant_predictor},
     Kind{"moving_average", make_moving_average_predictor},
     Kind{"exponential", make_exponential_predictor},
+    Kind{"holt", make_holt_predictor},
+    Kind{"holt_winters", make_holt_winters_predictor},
+    Kind{"arima", make_arima_predictor},
+    Kind{"prophet", make_prophet_predictor},
+    Kind{"kalman", make_kalman_predictor},
     Kind{"seasonal_naive", make_seasonal_naive_predictor},
+    Kind{"mixture", make_mixture_predictor},
 };
 
 }  // namespace
