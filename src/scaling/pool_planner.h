@@ -20,6 +20,8 @@ class PoolPlanner {
   /// Plans one cycle. Snapshots come in ascending time, one an interval; pools that the configuration does not know are
   /// ignored, pools that the snapshot lacks get no actions and a condition.
   [[nodiscard]] virtual ScalePlan plan(const PoolsSnapshot& snapshot) = 0;
+  /// Says that the newest plan was not carried out (dry run): the planner does not wait for its starts and drains to show.
+  virtual void note_not_acted() = 0;
   /// Returns everything that later plans depend on.
   [[nodiscard]] virtual std::string save() const = 0;
   /// Continues from save() of a planner with the same pools; a pool that is new since starts afresh, one that is gone is
