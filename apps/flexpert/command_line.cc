@@ -130,6 +130,8 @@ void add_pack(CLI::App& root, PackOptions& o) {
 void add_gateway(CLI::App& root, GatewayOptions& o) {
   CLI::App* app = root.add_subcommand("gateway", "Run the gateway alone, in front of the upstreams of a configuration");
   add_text(app, "-c,--config", o.config, "YAML file")->required();
+  add_count(app, "--listen-fd", o.listen_fd, 3, 1 << 16, "accept clients from this listening socket, which several gateways share, instead of gateway.listen");
+  add_text(app, "--also-listen", o.also_listen, "HOST:PORT or unix:PATH besides, as for a replica's own /metrics");
   add_log_level(app, o.log_level);
   app->footer("Example:\n  flexpert gateway -c examples/existing-engine.yaml");
 }

@@ -53,6 +53,8 @@ struct PackOptions {
 
 struct GatewayOptions {
   std::string config;
+  std::uint32_t listen_fd = 0;  ///< a listening socket that the parent shares; 0: none
+  std::string also_listen;      ///< a further address; empty: none
   std::string log_level = "info";
 };
 

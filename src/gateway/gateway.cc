@@ -162,6 +162,8 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
 
 Result<net::Address> Gateway::listen(const net::Address& address) { return impl_->server.listen(address); }
 
+Result<net::Address> Gateway::listen_on(net::UniqueFd listening) { return impl_->server.listen_on(std::move(listening)); }
+
 Result<net::Address> Gateway::listen() {
   FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(impl_->config.gateway.listen));
   return listen(address);

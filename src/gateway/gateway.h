@@ -8,6 +8,7 @@
 #include "config/fleet_config.h"
 #include "net/address.h"
 #include "net/event_loop.h"
+#include "net/unique_fd.h"
 #include "telemetry/metrics.h"
 
 namespace flexpert::gateway {
@@ -32,6 +33,8 @@ class Gateway {
 
   /// Starts to accept clients on `address`; returns it with the port resolved. May be called for several addresses.
   Result<net::Address> listen(const net::Address& address);
+  /// The same on a socket that listens already, which several gateways may share.
+  Result<net::Address> listen_on(net::UniqueFd listening);
   /// The same on `config.gateway.listen`.
   Result<net::Address> listen();
   /// Says "not ready", stops accepting, and calls `done` when the last request is over or `deadline` passed.

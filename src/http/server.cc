@@ -44,12 +44,14 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 /// binds the same path never loses its own.
 class Server::Impl::Listener final : public net::FdHandler {
  public:
-  Listener(Impl& impl, net::UniqueFd fd, net::Address address) : impl_(impl), fd_(std::move(fd)), address_(std::move(address)) {
+  /// A `shared` one belongs to others as well, its file included.
+  Listener(Impl& impl, net::UniqueFd fd, net::Address address, bool shared = false)
+      : impl_(impl), fd_(std::move(fd)), address_(std::move(address)), shared_(shared) {
     impl_.state->loop.watch(fd_.get(), impl_.accepting ? EPOLLIN : 0U, this);
   }
   ~Listener() override {
     impl_.state->loop.unwatch(fd_.get());
-    if (address_.is_unix) ::unlink(address_.host_or_path.c_str());
+    if (address_.is_unix && !shared_) ::unlink(address_.host_or_path.c_str());
   }
   void on_events(std::uint32_t) override { impl_.accept_from(fd_.get()); }
   void accept(bool on) { impl_.state->loop.modify(fd_.get(), on ? EPOLLIN : 0U); }
@@ -58,6 +60,7 @@ class Server::Impl::Listener final : public net::FdHandler {
   Impl& impl_;
   net::UniqueFd fd_;
   net::Address address_;
+  bool shared_;
 };
 
 Server::Impl::Impl(std::shared_ptr<ServerState> server_state) : state(std::move(server_state)) {}
@@ -129,6 +132,12 @@ Result<net::Address> Server::listen(const net::Address& address) {
   FLEXPERT_ASSIGN(net::UniqueFd fd, net::listen_on(address));
   FLEXPERT_ASSIGN(net::Address bound, net::bound_address(fd.get(), address));
   impl_->listeners.push_back(std::make_unique<Impl::Listener>(*impl_, std::move(fd), bound));
+  return bound;
+}
+
+Result<net::Address> Server::listen_on(net::UniqueFd listening) {
+  FLEXPERT_ASSIGN(net::Address bound, net::adopt_listening(listening.get()));
+  impl_->listeners.push_back(std::make_unique<Impl::Listener>(*impl_, std::move(listening), bound, true));
   return bound;
 }
 

@@ -9,6 +9,7 @@
 #include "http/message.h"
 #include "net/address.h"
 #include "net/event_loop.h"
+#include "net/unique_fd.h"
 
 namespace flexpert::http {
 
@@ -59,6 +60,9 @@ class Server {
   ~Server();
   /// Starts to accept. Returns the address with the port resolved. May be called for several addresses.
   Result<net::Address> listen(const net::Address& address);
+  /// The same on a socket that listens already and that other processes may accept from, too: draining leaves what waits in it
+  /// to them. Errors: kInvalidArgument if it does not listen.
+  Result<net::Address> listen_on(net::UniqueFd listening);
   /// Stops accepting, closes idle connections, and calls `done` when the last exchange is over or `deadline` passed.
   void drain(Duration deadline, std::move_only_function<void()> done);
   [[nodiscard]] std::size_t open_connections() const;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -145,6 +146,36 @@ Result<Address> bound_address(int fd, const Address& asked) {
     bound.port = ntohs(v4.sin_port);
   }
   return bound;
+}
+
+Result<Address> adopt_listening(int fd) {
+  int listening = 0;
+  socklen_t length = sizeof listening;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0)
+    return fail(ErrorCode::kInvalidArgument, "descriptor {} is not a listening socket", fd);
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  sockaddr_storage name{};
+  length = sizeof name;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0)
+    return fail(ErrorCode::kInternal, "address of a listening socket cannot be read: {}", std::strerror(errno));
+  if (name.ss_family == AF_UNIX) {
+    sockaddr_un unix_name{};
+    std::memcpy(&unix_name, &name, sizeof unix_name);
+    return Address::parse(std::string("unix:") + unix_name.sun_path);
+  }
+  char host[INET6_ADDRSTRLEN] = {};
+  if (name.ss_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, &name, sizeof v4);
+    ::inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host);
+    return Address::parse(fmt::format("{}:{}", host, ntohs(v4.sin_port)));
+  }
+  sockaddr_in6 v6{};
+  std::memcpy(&v6, &name, sizeof v6);
+  if (IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr)) return Address::parse(fmt::format("*:{}", ntohs(v6.sin6_port)));
+  ::inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host);
+  return Address::parse(fmt::format("[{}]:{}", host, ntohs(v6.sin6_port)));
 }
 
 Result<UniqueFd> accept_one(int listening_fd) {

@@ -14,6 +14,9 @@ namespace flexpert::net {
 Result<UniqueFd> listen_on(const Address& address, int backlog = 512);
 /// Returns the address that a listening socket really has (port 0 resolved).
 Result<Address> bound_address(int fd, const Address& asked);
+/// Takes over a listening socket that somebody else made: sets it non-blocking and close-on-exec, and returns its address. Errors:
+/// kInvalidArgument if it is no listening socket.
+Result<Address> adopt_listening(int fd);
 /// Accepts one connection, non-blocking; fd < 0 inside the result never happens: kUnavailable means none is waiting.
 Result<UniqueFd> accept_one(int listening_fd);
 /// Starts a non-blocking connect; the descriptor becomes writable when it is done, see connect_result(). Host names are
