@@ -11,11 +11,12 @@ namespace flexpert::forecast {
 namespace {
 
 constexpr std::size_t kScores = 100;
-constexpr double kGain = 0.5;        // logits of level for one miss too many
-constexpr double kMostExcess = 8;
-constexpr double kMostShift = 4;
+constexpr double kGain = 0.8;        // logits of level for one miss too many
+constexpr double kMostExcess = 200;
+constexpr double kMostShift = 3;
 constexpr double kTail = 0.6;        // scores for each logit beyond the largest
-constexpr std::size_t kMostOutstanding = 16;
+constexpr double kLargestScore = 6;  // beyond it the growing usual error widens the bounds, not the score as well
+constexpr std::size_t kMostOutstanding = 90;
 
 // What errors look like before any is known: quantiles of a Laplace distribution of mean absolute value 1.
 constexpr std::array kPrior = {-2.3, -1.2, -0.7, -0.35, 0.0, 0.35, 0.7, 1.2, 2.3};
@@ -91,13 +92,14 @@ void Conformal::drop() {
   if (!expected_.empty()) expected_.erase(expected_.begin());
 }
 
-void Conformal::resolve(double score, const std::array<bool, kLevels.size()>& above) {
+void Conformal::resolve(double score, const std::array<bool, kLevels.size()>& above, bool keep) {
   drop();
   for (std::size_t i = 0; i < kLevels.size(); ++i) {
     const double now = excess_[i] + (above[i] ? 1.0 : 0.0) - (1 - kLevels[i]);
     excess_[i] = rounded_share(std::clamp(now, -kMostExcess, kMostExcess));
   }
-  const double kept = rounded_share(score);
+  if (!keep) return;
+  const double kept = rounded_share(std::clamp(score, -kLargestScore, kLargestScore));
   if (scores_.size() < kScores) {
     scores_.push_back(kept);
   } else {

@@ -17,7 +17,7 @@ namespace flexpert::forecast {
 class Conformal {
  public:
   /// Levels whose misses are counted; others lie between them.
-  static constexpr std::array<double, 8> kLevels = {0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99};
+  static constexpr std::array<double, 6> kLevels = {0.05, 0.1, 0.5, 0.9, 0.95, 0.99};
   /// A bound for each of kLevels, in the scores' unit.
   using Bounds = std::array<double, kLevels.size()>;
 
@@ -27,8 +27,9 @@ class Conformal {
   [[nodiscard]] std::vector<double> bounds(std::span<const double> levels) const;
   /// Notes that bounds() were issued, and how likely a miss of each is thought.
   void issued();
-  /// Takes the outcome of the oldest bounds issued: the score, and for each level whether the value was above its bound.
-  void resolve(double score, const std::array<bool, kLevels.size()>& above);
+  /// Takes the outcome of the oldest bounds issued: the score, and for each level whether the value was above its bound. The
+  /// score is remembered when `keep` is set: neighbouring errors at long horizons tell little news.
+  void resolve(double score, const std::array<bool, kLevels.size()>& above, bool keep);
   /// The outcome of the oldest bounds will never be known.
   void drop();
 

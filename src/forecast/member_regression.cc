@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "forecast/member_rounding.h"
+
 namespace flexpert::forecast {
 
 namespace {
@@ -32,11 +34,11 @@ void MemberRegression::learn(std::span<const double> features, double target) {
   for (std::size_t i = 0; i < size_; ++i) trace += covariance_[i * size_ + i];
   // Forgetting stops where nothing new came in for so long that the covariance would grow without bound.
   const double forget = trace > static_cast<double>(size_) / ridge_ ? 1 : forget_;
-  for (std::size_t i = 0; i < size_; ++i) coefficients_[i] += gain[i] * error / (forget + energy);
+  for (std::size_t i = 0; i < size_; ++i) coefficients_[i] = rounded_digits(coefficients_[i] + gain[i] * error / (forget + energy));
   for (std::size_t i = 0; i < size_; ++i)
     for (std::size_t j = i; j < size_; ++j) {
       const double value = (covariance_[i * size_ + j] - gain[i] * gain[j] / (forget + energy)) / forget;
-      covariance_[i * size_ + j] = covariance_[j * size_ + i] = value;
+      covariance_[i * size_ + j] = covariance_[j * size_ + i] = rounded_digits(value);
     }
 }
 

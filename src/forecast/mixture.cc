@@ -113,7 +113,8 @@ class Mixture final : public Predictor {
     const auto predictions = members_.predict(horizon);
     const auto mixed = [&around](double low, double high) { return around.share > 0 ? low + around.share * (high - low) : low; };
     const double mean = mixed(around.low->mean(predictions), around.high->mean(predictions));
-    const double scale = mixed(around.low->error_scale(mean, predictions[0]), around.high->error_scale(mean, predictions[0])) *
+    const double level = MixtureHorizon::level_of(mean, predictions[0]);
+    const double scale = mixed(around.low->error_scale(level), around.high->error_scale(level)) *
                          std::sqrt(std::max(1.0, static_cast<double>(horizon) / static_cast<double>(around.high->horizon())));
     Prediction out;
     out.mean = in_range(mean);

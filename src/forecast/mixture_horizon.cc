@@ -9,7 +9,10 @@ namespace flexpert::forecast {
 
 namespace {
 
-constexpr std::size_t kFollowed = 6;  // forecasts of one horizon that are followed up at a time, about
+constexpr std::size_t kLessons = 6;  // of one horizon open at a time, about
+constexpr std::size_t kIssued = 30;
+constexpr std::size_t kMostIssued = 3 * kIssued;
+constexpr double kUnseenScore = 3;    // of an error where none was expected
 constexpr double kChangeShare = 0.03;
 constexpr double kQuickShare = 0.12;
 constexpr double kSlowShare = 0.02;
@@ -24,7 +27,8 @@ double share_of(double share, std::int64_t count) { return std::max(share, 1 / s
 
 MixtureHorizon::MixtureHorizon(std::size_t horizon, bool non_negative)
     : horizon_(horizon),
-      stride_(static_cast<std::int64_t>(std::max<std::size_t>(1, horizon / kFollowed))),
+      lesson_stride_(static_cast<std::int64_t>(std::max<std::size_t>(1, horizon / kLessons))),
+      bound_stride_(static_cast<std::int64_t>(std::max<std::size_t>(1, horizon / kIssued))),
       non_negative_(non_negative),
       weights_(kExperts),
       regression_(kMembers - 1, 30, 1500) {}
@@ -43,69 +47,93 @@ double MixtureHorizon::mean(const std::array<double, kMembers>& predictions) con
   return non_negative_ ? std::max(0.0, value) : value;
 }
 
-double MixtureHorizon::error_scale(double mean, double last) const {
-  if (settled_ == 0) return kFirstError * std::abs(last) * std::sqrt(static_cast<double>(horizon_));
-  return std::max(error_slow_, 0.5 * (error_quick_ + error_slow_)) * level_root(std::max(std::abs(mean), std::abs(last)));
+double MixtureHorizon::level_of(double mean, double last) { return std::max(std::abs(mean), std::abs(last)); }
+
+double MixtureHorizon::error_scale(double level) const {
+  if (errors_ == 0) return kFirstError * level * std::sqrt(static_cast<double>(horizon_));
+  return std::max(error_slow_, 0.5 * (error_quick_ + error_slow_)) * level_root(level);
 }
 
 void MixtureHorizon::learn(std::int64_t now, double value) {
-  while (!pending_.empty() && pending_.front().due <= now) {
-    if (pending_.front().due == now && std::isfinite(value)) {
-      settle(pending_.front(), value);
+  for (; !lessons_open_.empty() && lessons_open_.front().due <= now; lessons_open_.pop_front())
+    if (std::isfinite(value)) learn_from(lessons_open_.front(), value);
+  for (; !issued_.empty() && issued_.front().due <= now; issued_.pop_front()) {
+    if (std::isfinite(value)) {
+      resolve(issued_.front(), value);
     } else {
       conformal_.drop();
     }
-    pending_.pop_front();
   }
 }
 
-void MixtureHorizon::settle(const Pending& pending, double value) {
-  if (pending.unit > 0) {
-    const double outcome = (value - pending.base) / pending.unit;
-    weights_.learn(pending.shares, std::clamp((pending.mean - pending.base) / pending.unit, -1000.0, 1000.0), outcome);
-    regression_.learn(std::span(pending.shares).subspan(1, kMembers - 1), outcome);
+void MixtureHorizon::learn_from(const Lesson& lesson, double value) {
+  if (lesson.unit > 0) {
+    const double outcome = (value - lesson.base) / lesson.unit;
+    weights_.learn(lesson.shares, lesson.blended, outcome);
+    regression_.learn(std::span(lesson.shares).subspan(1, kMembers - 1), outcome);
   }
+  change_ += share_of(kChangeShare, lessons_) * (std::abs(value - lesson.base) - change_);
+  ++lessons_;
+}
+
+void MixtureHorizon::resolve(const Issued& issued, double value) {
   std::array<bool, Conformal::kLevels.size()> above{};
   for (std::size_t i = 0; i < above.size(); ++i) {
-    const double bound = pending.mean + pending.scale * pending.bounds[i];
+    const double bound = issued.mean + issued.scale * issued.bounds[i];
     above[i] = value > (non_negative_ ? std::max(0.0, bound) : bound);
   }
-  const double error = value - pending.mean;
-  conformal_.resolve(pending.scale > 0 ? error / pending.scale : error > 0 ? 3.0 : error < 0 ? -3.0 : 0.0, above);
-  const double root = level_root(std::max(std::abs(pending.mean), std::abs(pending.base)));
-  const double relative = std::abs(error) / (root > 0 ? root : std::max(1e-6, level_root(value)));
-  error_quick_ += share_of(kQuickShare, settled_) * (relative - error_quick_);
-  error_slow_ += share_of(kSlowShare, settled_) * (relative - error_slow_);
-  change_ += share_of(kChangeShare, settled_) * (std::abs(value - pending.base) - change_);
-  ++settled_;
+  const double error = value - issued.mean;
+  const double score = issued.scale > 0 ? error / issued.scale : error > 0 ? kUnseenScore : error < 0 ? -kUnseenScore : 0.0;
+  conformal_.resolve(score, above, issued.scored);
+  const double root = level_root(issued.level > 0 ? issued.level : value);
+  const double relative = root > 0 ? std::abs(error) / root : 0;
+  error_quick_ += share_of(kQuickShare, errors_) * (relative - error_quick_);
+  error_slow_ += share_of(kSlowShare, errors_) * (relative - error_slow_);
+  ++errors_;
 }
 
 void MixtureHorizon::expect(std::int64_t now, const MemberSet& members) {
-  if (now % stride_ != 0) return;
+  const bool lesson_due = now % lesson_stride_ == 0;
+  if (!lesson_due && now % bound_stride_ != 0) return;
   const std::array<double, kMembers> predictions = members.predict(horizon_);
-  Pending& pending = pending_.emplace_back();
-  pending.due = now + static_cast<std::int64_t>(horizon_);
-  pending.base = predictions[0];
-  pending.unit = change_;
-  pending.shares = shares(predictions);
-  pending.mean = mean(predictions);
-  pending.scale = error_scale(pending.mean, pending.base);
-  pending.bounds = conformal_.bounds();
+  const std::int64_t due = now + static_cast<std::int64_t>(horizon_);
+  if (lesson_due) {
+    Lesson& lesson = lessons_open_.emplace_back();
+    lesson.due = due;
+    lesson.base = rounded_digits(predictions[0]);
+    lesson.unit = change_;
+    lesson.shares = shares(predictions);
+    lesson.blended = rounded_share(weights_.blend(lesson.shares));
+  }
+  Issued& issued = issued_.emplace_back();
+  issued.due = due;
+  issued.scored = lesson_due;
+  issued.mean = rounded_digits(mean(predictions));
+  issued.level = rounded_digits(level_of(issued.mean, predictions[0]));
+  issued.scale = rounded_digits(error_scale(issued.level));
+  issued.bounds = conformal_.bounds();
   conformal_.issued();
 }
 
 void MixtureHorizon::save(StateWriter& writer) const {
   for (const double value : {change_, error_quick_, error_slow_}) writer.number(value);
-  writer.integer(settled_);
+  writer.integer(lessons_);
+  writer.integer(errors_);
   weights_.save(writer);
   regression_.save(writer);
   conformal_.save(writer);
-  writer.integer(static_cast<std::int64_t>(pending_.size()));
-  for (const Pending& pending : pending_) {
-    writer.integer(pending.due);
-    for (const double value : {pending.base, pending.unit, pending.mean, pending.scale}) writer.number(value);
-    for (const double value : pending.shares) writer.number(value);
-    for (const double value : pending.bounds) writer.number(value);
+  writer.integer(static_cast<std::int64_t>(lessons_open_.size()));
+  for (const Lesson& lesson : lessons_open_) {
+    writer.integer(lesson.due);
+    for (const double value : {lesson.base, lesson.unit, lesson.blended}) writer.number(value);
+    for (const double value : lesson.shares) writer.number(value);
+  }
+  writer.integer(static_cast<std::int64_t>(issued_.size()));
+  for (const Issued& issued : issued_) {
+    writer.integer(issued.due);
+    writer.integer(issued.scored ? 1 : 0);
+    for (const double value : {issued.mean, issued.level, issued.scale}) writer.number(value);
+    for (const double value : issued.bounds) writer.number(value);
   }
 }
 
@@ -115,23 +143,32 @@ void MixtureHorizon::restore(StateReader& reader) {
     if (!std::isfinite(value)) reader.reject("a finite number");
     return value;
   };
-  change_ = read();
-  error_quick_ = read();
-  error_slow_ = read();
-  settled_ = reader.integer();
-  if (settled_ < 0 || change_ < 0 || error_quick_ < 0 || error_slow_ < 0) reader.reject("counts and sizes that are not negative");
+  const auto count = [&reader](std::size_t most) {
+    const std::int64_t value = reader.integer();
+    if (value < 0 || value > static_cast<std::int64_t>(most)) reader.reject("a count of open forecasts");
+    return reader.ok() ? value : 0;
+  };
+  for (double* value : {&change_, &error_quick_, &error_slow_}) *value = read();
+  lessons_ = reader.integer();
+  errors_ = reader.integer();
+  if (lessons_ < 0 || errors_ < 0 || change_ < 0 || error_quick_ < 0 || error_slow_ < 0) reader.reject("counts and sizes from 0");
   weights_.restore(reader);
   regression_.restore(reader);
   conformal_.restore(reader);
-  const std::int64_t count = reader.integer();
-  if (count < 0 || count > static_cast<std::int64_t>(2 * kFollowed)) reader.reject("a count of forecasts to follow up");
-  pending_.clear();
-  for (std::int64_t i = 0; reader.ok() && i < count; ++i) {
-    Pending& pending = pending_.emplace_back();
-    pending.due = reader.integer();
-    for (double* value : {&pending.base, &pending.unit, &pending.mean, &pending.scale}) *value = read();
-    for (double& value : pending.shares) value = read();
-    for (double& value : pending.bounds) value = read();
+  lessons_open_.clear();
+  for (std::int64_t i = count(2 * kLessons); i > 0 && reader.ok(); --i) {
+    Lesson& lesson = lessons_open_.emplace_back();
+    lesson.due = reader.integer();
+    for (double* value : {&lesson.base, &lesson.unit, &lesson.blended}) *value = read();
+    for (double& value : lesson.shares) value = read();
+  }
+  issued_.clear();
+  for (std::int64_t i = count(kMostIssued); i > 0 && reader.ok(); --i) {
+    Issued& issued = issued_.emplace_back();
+    issued.due = reader.integer();
+    issued.scored = reader.integer() != 0;
+    for (double* value : {&issued.mean, &issued.level, &issued.scale}) *value = read();
+    for (double& value : issued.bounds) value = read();
   }
 }
 

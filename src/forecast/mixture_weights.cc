@@ -7,7 +7,7 @@
 namespace flexpert::forecast {
 
 namespace {
-constexpr double kAnchorPrior = 0.5;
+constexpr double kAnchorPrior = 0.9;
 constexpr double kFade = 0.998;
 constexpr double kMostRegret = 4;   // in usual errors; more counts as this
 constexpr double kMostRate = 0.25;

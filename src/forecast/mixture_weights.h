@@ -9,7 +9,7 @@
 namespace flexpert::forecast {
 
 /// Weights of experts that predict one thing: Bernstein online aggregation (Wintenberger 2017) on the gradient of the absolute
-/// error, so that the mixture competes with the best fixed blend. The first expert is the anchor: it has half of the prior
+/// error, so that the mixture competes with the best fixed blend. The first expert is the anchor: it has most of the prior
 /// weight. Past evidence fades, so that another expert can take over. Single-threaded.
 class MixtureWeights {
  public:
