@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include <Eigen/Cholesky>
+#include <Eigen/Core>
+
+#include "forecast/holt_winters_step.h"
 
 namespace flexpert::forecast {
 namespace {
@@ -17,62 +19,6 @@ constexpr int kIterations = 100;
 constexpr int kResets = 5;
 constexpr int kLineSteps = 10;
 constexpr double kLeastStep = 0.1;
-
-/// Minimises gradient'd + d'curvature d / 2 within lower <= d <= upper by an active-set method; d = 0 is inside.
-VectorXd box_step(const MatrixXd& curvature, const VectorXd& gradient, const VectorXd& lower, const VectorXd& upper) {
-  const auto n = gradient.size();
-  VectorXd step = VectorXd::Zero(n);
-  std::vector<char> held(static_cast<std::size_t>(n), 0);
-  for (Eigen::Index round = 0; round < 20 * n + 20; ++round) {
-    std::vector<Eigen::Index> free;
-    for (Eigen::Index i = 0; i < n; ++i) {
-      if (held[static_cast<std::size_t>(i)] == 0) free.push_back(i);
-    }
-    const VectorXd slope = gradient + curvature * step;
-    if (!free.empty()) {
-      const auto size = static_cast<Eigen::Index>(free.size());
-      MatrixXd inner(size, size);
-      VectorXd right(size);
-      for (Eigen::Index i = 0; i < size; ++i) {
-        right(i) = -slope(free[static_cast<std::size_t>(i)]);
-        for (Eigen::Index j = 0; j < size; ++j) inner(i, j) = curvature(free[static_cast<std::size_t>(i)], free[static_cast<std::size_t>(j)]);
-      }
-      const VectorXd move = inner.ldlt().solve(right);
-      double share = 1;
-      Eigen::Index blocked = -1;
-      for (Eigen::Index i = 0; i < size; ++i) {
-        const Eigen::Index at = free[static_cast<std::size_t>(i)];
-        const double bound = move(i) < 0 ? lower(at) : upper(at);
-        if (move(i) == 0 || !std::isfinite(bound)) continue;
-        const double reach = (bound - step(at)) / move(i);
-        if (reach < share) {
-          share = std::max(reach, 0.0);
-          blocked = at;
-        }
-      }
-      for (Eigen::Index i = 0; i < size; ++i) step(free[static_cast<std::size_t>(i)]) += share * move(i);
-      if (blocked >= 0) {
-        step(blocked) = slope(blocked) > 0 || move(std::find(free.begin(), free.end(), blocked) - free.begin()) < 0 ? lower(blocked) : upper(blocked);
-        held[static_cast<std::size_t>(blocked)] = 1;
-        continue;
-      }
-    }
-    const VectorXd settled = gradient + curvature * step;
-    Eigen::Index release = -1;
-    double worst = 0;
-    for (Eigen::Index i = 0; i < n; ++i) {
-      if (held[static_cast<std::size_t>(i)] == 0) continue;
-      const double pull = step(i) <= lower(i) ? -settled(i) : settled(i);
-      if (pull > worst) {
-        worst = pull;
-        release = i;
-      }
-    }
-    if (release < 0) return step;
-    held[static_cast<std::size_t>(release)] = 0;
-  }
-  return step;
-}
 
 struct Descent {
   const BoxProblem& problem;
@@ -113,7 +59,9 @@ std::vector<double> descend_in_box(const BoxProblem& problem, std::vector<double
   MatrixXd curvature = MatrixXd::Identity(n, n);
   int resets = 1;
   for (int iteration = 0; iteration < kIterations; ++iteration) {
-    VectorXd s = box_step(curvature, g, low - x, high - x);
+    const auto step = least_distance_step(curvature, g, low - x, high - x);
+    if (!step) break;
+    VectorXd s = *step;
     double slope = g.dot(s);
     if (!std::isfinite(slope)) break;
     if (std::abs(slope) < kAccuracy) break;
