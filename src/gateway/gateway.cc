@@ -27,6 +27,9 @@ constexpr std::pair<std::string_view, std::string_view> kEndpoints[] = {
     {"/route", "POST"},               {"/health", "GET"},          {"/ready", "GET"},     {"/metrics", "GET"},
 };
 
+/// How long a replica among several keeps idle connections when it drains.
+constexpr Duration kDrainLinger = Seconds(2);
+
 }  // namespace
 
 struct Gateway::Impl {
@@ -139,6 +142,7 @@ struct Gateway::Impl {
   std::int64_t started_unix_s;
   net::TimerId change_timer = 0;
   bool draining = false;
+  bool shares_socket = false;
   http::Server server;  // last: no request arrives at what is already gone
 };
 
@@ -162,7 +166,10 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
 
 Result<net::Address> Gateway::listen(const net::Address& address) { return impl_->server.listen(address); }
 
-Result<net::Address> Gateway::listen_on(net::UniqueFd listening) { return impl_->server.listen_on(std::move(listening)); }
+Result<net::Address> Gateway::listen_on(net::UniqueFd listening) {
+  impl_->shares_socket = true;
+  return impl_->server.listen_on(std::move(listening));
+}
 
 Result<net::Address> Gateway::listen() {
   FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(impl_->config.gateway.listen));
@@ -172,7 +179,8 @@ Result<net::Address> Gateway::listen() {
 void Gateway::drain(Duration deadline, std::move_only_function<void()> done) {
   impl_->draining = true;
   if (impl_->follower) impl_->follower->expect_end();
-  impl_->server.drain(deadline, std::move(done));
+  // Other gateways go on: clients with a kept connection are to find their way there without a failure.
+  impl_->server.drain(deadline, std::move(done), impl_->shares_socket ? kDrainLinger : Duration::zero());
 }
 
 std::uint64_t Gateway::load() const { return impl_->directory.load().total() + impl_->routes.in_flight(); }

@@ -28,6 +28,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   void update_listeners();
   void stop_listening();
   void close_connections();
+  void close_idle();
   void finish_drain();
 
   std::shared_ptr<ServerState> state;
@@ -37,6 +38,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   net::TimerId accept_timer = 0;
   net::TimerId drain_timer = 0;
   net::TimerId drained_timer = 0;
+  net::TimerId linger_timer = 0;
   std::move_only_function<void()> on_drained;
 };
 
@@ -99,10 +101,22 @@ void Server::Impl::close_connections() {
   for (const auto& [id, connection] : connections) connection->close();
 }
 
+void Server::Impl::close_idle() {
+  std::vector<std::uint64_t> idle;
+  for (const auto& [id, connection] : state->connections)
+    if (connection->settled()) idle.push_back(id);
+  for (const std::uint64_t id : idle) {
+    const auto connection = state->connections.at(id);
+    connection->close();
+    state->connections.erase(id);
+  }
+}
+
 void Server::Impl::finish_drain() {
   if (!on_drained) return;
   state->loop.cancel(std::exchange(drain_timer, 0));
   state->loop.cancel(std::exchange(drained_timer, 0));
+  state->loop.cancel(std::exchange(linger_timer, 0));
   auto callback = std::move(on_drained);
   on_drained = nullptr;
   callback();  // may destroy the server
@@ -124,6 +138,7 @@ Server::~Server() {
   impl_->state->loop.cancel(impl_->accept_timer);
   impl_->state->loop.cancel(impl_->drain_timer);
   impl_->state->loop.cancel(impl_->drained_timer);
+  impl_->state->loop.cancel(impl_->linger_timer);
   impl_->stop_listening();
   impl_->close_connections();
 }
@@ -141,18 +156,20 @@ Result<net::Address> Server::listen_on(net::UniqueFd listening) {
   return bound;
 }
 
-void Server::drain(Duration deadline, std::move_only_function<void()> done) {
+void Server::drain(Duration deadline, std::move_only_function<void()> done, Duration linger) {
   ServerState& state = *impl_->state;
   state.draining = true;
   impl_->stop_listening();
   impl_->on_drained = std::move(done);
-  std::vector<std::uint64_t> idle;
-  for (const auto& [id, connection] : state.connections)
-    if (connection->settled()) idle.push_back(id);
-  for (const std::uint64_t id : idle) {
-    const auto connection = state.connections.at(id);
-    connection->close();
-    state.connections.erase(id);
+  state.loop.cancel(std::exchange(impl_->linger_timer, 0));
+  if (linger > Duration::zero() && !state.connections.empty()) {
+    impl_->linger_timer = state.loop.call_after(linger, [impl = impl_.get()] {
+      impl->linger_timer = 0;
+      impl->close_idle();
+      if (impl->state->on_change) impl->state->on_change();
+    });
+  } else {
+    impl_->close_idle();
   }
   state.loop.cancel(impl_->drain_timer);
   impl_->drain_timer = state.loop.call_after(deadline, [impl = impl_.get()] {

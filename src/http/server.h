@@ -63,8 +63,9 @@ class Server {
   /// The same on a socket that listens already and that other processes may accept from, too: draining leaves what waits in it
   /// to them. Errors: kInvalidArgument if it does not listen.
   Result<net::Address> listen_on(net::UniqueFd listening);
-  /// Stops accepting, closes idle connections, and calls `done` when the last exchange is over or `deadline` passed.
-  void drain(Duration deadline, std::move_only_function<void()> done);
+  /// Stops accepting, closes idle connections, and calls `done` when the last exchange is over or `deadline` passed. With
+  /// `linger` idle connections are kept so long: a request that was on its way is answered, with "Connection: close".
+  void drain(Duration deadline, std::move_only_function<void()> done, Duration linger = Duration::zero());
   [[nodiscard]] std::size_t open_connections() const;
   [[nodiscard]] std::size_t active_exchanges() const;
 

@@ -42,6 +42,25 @@ TEST_F(SharedListener, WhatWaitsWhenOneServerDrainsIsServedByAnother) {
   EXPECT_TRUE(early.wait_for("second"));
 }
 
+TEST_F(SharedListener, AConnectionThatIsKeptMayAskOnceMoreWhileItLingers) {
+  Server server(loop_, {}, says("here"));
+  const auto address = server.listen_on(duplicate());
+  ASSERT_TRUE(address);
+  RawClient asks(loop_, *address);
+  RawClient silent(loop_, *address);
+  asks.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(asks.wait_for("here"));
+  ASSERT_TRUE(run_until(loop_, [&] { return server.open_connections() == 2; }));
+  bool drained = false;
+  server.drain(Seconds(20), [&] { drained = true; }, Milliseconds(300));
+  asks.received.clear();
+  asks.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(asks.wait_for("here"));
+  EXPECT_NE(asks.received.find("Connection: close"), std::string::npos);
+  EXPECT_TRUE(silent.wait_closed());
+  EXPECT_TRUE(run_until(loop_, [&] { return drained; }));
+}
+
 TEST_F(SharedListener, DescriptorsThatDoNotListenAreRefused) {
   Server server(loop_, {}, says("x"));
   const auto refused = server.listen_on(net::UniqueFd(::open("/dev/null", O_RDONLY)));
