@@ -59,12 +59,12 @@ std::vector<double> descend_in_box(const BoxProblem& problem, std::vector<double
   MatrixXd curvature = MatrixXd::Identity(n, n);
   int resets = 1;
   for (int iteration = 0; iteration < kIterations; ++iteration) {
-    const auto step = least_distance_step(curvature, g, low - x, high - x);
-    if (!step) break;
-    VectorXd s = *step;
+    const auto found = least_distance_step(curvature, g, low - x, high - x);
+    if (!found) break;
+    VectorXd s = found->step;
     double slope = g.dot(s);
     if (!std::isfinite(slope)) break;
-    if (std::abs(slope) < kAccuracy) break;
+    if (std::abs(slope) < kAccuracy && !found->relaxed) break;
     if (slope >= 0) {
       if (++resets > kResets) break;
       curvature.setIdentity();
@@ -82,7 +82,7 @@ std::vector<double> descend_in_box(const BoxProblem& problem, std::vector<double
       if (change <= slope / 10 || line > kLineSteps) break;
       alpha = std::max(slope / (2 * (slope - change)), kLeastStep);
     }
-    if (std::abs(f - before) < kAccuracy || s.norm() < kAccuracy) break;
+    if (!found->relaxed && (std::abs(f - before) < kAccuracy || s.norm() < kAccuracy)) break;
     const VectorXd old = g;
     g = descent.gradient(x, f);
     VectorXd change = g - old;

@@ -181,14 +181,9 @@ class NonNegativeLeastSquares {
   std::vector<Index> outside_;
 };
 
-}  // namespace
-
-std::optional<VectorXd> least_distance_step(const MatrixXd& curvature, const VectorXd& gradient, const VectorXd& lower, const VectorXd& upper) {
-  const Index n = gradient.size();
-  const Eigen::LLT<MatrixXd> factor(curvature);
-  if (factor.info() != Eigen::Success) return std::nullopt;
-  const MatrixXd root = factor.matrixU();
-  const VectorXd aim = -factor.matrixL().solve(gradient);
+/// Minimises |root d - aim| over lower <= d <= upper, root upper triangular.
+std::optional<VectorXd> bounded_least_squares(const MatrixXd& root, const VectorXd& aim, const VectorXd& lower, const VectorXd& upper) {
+  const Index n = aim.size();
 
   // Bounds as rows of G d >= h, then with d = root^-1 (z + aim) as rows of G' z >= h'.
   std::vector<std::pair<Index, double>> rows;
@@ -226,6 +221,31 @@ std::optional<VectorXd> least_distance_step(const MatrixXd& curvature, const Vec
   for (Index i = n; i-- > 0;) step(i) = (step(i) - root.row(i).tail(n - 1 - i).dot(step.tail(n - 1 - i))) / root(i, i);
   if (!step.allFinite()) return std::nullopt;
   return step.cwiseMax(lower).cwiseMin(upper);
+}
+
+}  // namespace
+
+std::optional<LeastDistanceStep> least_distance_step(const MatrixXd& curvature, const VectorXd& gradient, const VectorXd& lower, const VectorXd& upper) {
+  const Index n = gradient.size();
+  const Eigen::LLT<MatrixXd> factor(curvature);
+  if (factor.info() != Eigen::Success) return std::nullopt;
+  const MatrixXd root = factor.matrixU();
+  const VectorXd aim = -factor.matrixL().solve(gradient);
+  if (const auto step = bounded_least_squares(root, aim, lower, upper)) return LeastDistanceStep{*step, false};
+
+  MatrixXd wide_root = MatrixXd::Zero(n + 1, n + 1);
+  wide_root.topLeftCorner(n, n) = root;
+  VectorXd wide_aim(n + 1);
+  wide_aim << aim, 0;
+  VectorXd wide_lower(n + 1);
+  wide_lower << lower, 0;
+  VectorXd wide_upper(n + 1);
+  wide_upper << upper, 1;
+  for (double weight = 100; weight <= 1e7; weight *= 10) {
+    wide_root(n, n) = weight;
+    if (const auto step = bounded_least_squares(wide_root, wide_aim, wide_lower, wide_upper)) return LeastDistanceStep{step->head(n), true};
+  }
+  return std::nullopt;
 }
 
 }  // namespace flexpert::forecast
