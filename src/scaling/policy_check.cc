@@ -69,6 +69,8 @@ struct Checker {
     FLEXPERT_TRY(check_range("max_scale_down_rate", options.max_scale_down_rate, 1, 1e6, true));
     FLEXPERT_TRY(check_range("activation_scale", options.activation_scale, 1, kMostInstances));
     FLEXPERT_TRY(check_range("scale_to_zero_grace_s", options.scale_to_zero_grace_s, 0, 86400));
+    FLEXPERT_TRY(check_range("scale_down_delay_s", options.scale_down_delay_s, 0, 3600));
+    FLEXPERT_TRY(check_range("target_burst_capacity", options.target_burst_capacity, -1, kLargestMetric));
     return check_range("max_age_s", options.max_age_s, 0, 86400, true);
   }
 

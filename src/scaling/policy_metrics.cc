@@ -1,5 +1,6 @@
 #include "scaling/policy_metrics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -33,9 +34,13 @@ std::optional<double> fresh(const std::optional<MetricSample>& sample, double ma
 std::optional<double> pool_metric(const PoolObservation& pool, std::string_view name, double max_age_s) {
   if (const auto own = find(pool.metrics, name)) return fresh(own, max_age_s);
   if (name != "concurrency") return fresh(traffic_field(pool.traffic, name), max_age_s);
+  const bool serves = std::any_of(pool.instances.begin(), pool.instances.end(),
+                                  [](const PoolInstance& each) { return each.state == InstanceState::kReady || each.state == InstanceState::kDraining; });
   const auto in_flight = fresh(pool.traffic.in_flight, max_age_s);
-  if (!in_flight) return std::nullopt;
-  return *in_flight + fresh(pool.traffic.queued, max_age_s).value_or(0);
+  const auto queued = fresh(pool.traffic.queued, max_age_s);
+  // Without an instance nothing is in flight, and what queues is all there is.
+  if (serves ? !in_flight : !in_flight && !queued) return std::nullopt;
+  return in_flight.value_or(0) + queued.value_or(0);
 }
 
 std::optional<double> instance_metric(const PoolInstance& instance, std::string_view name, double max_age_s) {

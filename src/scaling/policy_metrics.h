@@ -14,7 +14,8 @@ namespace flexpert::scaling {
 std::optional<double> fresh(const std::optional<MetricSample>& sample, double max_age_s);
 
 /// Looks up a metric of the pool: first in its own metrics, then its traffic by the field's name ("requests_per_s", "isl",
-/// "osl", "ttft_s", "itl_s", "duration_s", "in_flight", "queued"); "concurrency" is in_flight + queued.
+/// "osl", "ttft_s", "itl_s", "duration_s", "in_flight", "queued"); "concurrency" is in_flight + queued (for a
+/// pool without instances either is enough).
 std::optional<double> pool_metric(const PoolObservation& pool, std::string_view name, double max_age_s);
 
 /// Looks up a metric of one instance: first in its metrics, then "in_flight", "queued" and "concurrency" by its counts.

@@ -74,8 +74,10 @@ struct KpaOptions {
   double panic_threshold_percentage = 200;
   double max_scale_up_rate = 1000;
   double max_scale_down_rate = 2;
-  std::uint32_t activation_scale = 1;
+  std::uint32_t activation_scale = 1;  ///< instances at least, once there are any
   double scale_to_zero_grace_s = 30;
+  double scale_down_delay_s = 0;       ///< the largest count wanted in it holds
+  double target_burst_capacity = 200;  ///< to be taken off hand: reported only; 0: not computed, -1: unlimited
   double max_age_s = 60;
 };
 
