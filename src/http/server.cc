@@ -126,7 +126,7 @@ Server::Server(net::EventLoop& loop, ServerLimits limits, Handler handler)
     : impl_(std::make_shared<Impl>(std::make_shared<ServerState>(loop, limits, std::move(handler)))) {
   impl_->state->on_change = [impl = impl_.get()] {
     impl->update_listeners();
-    if (!impl->on_drained || impl->drained_timer != 0) return;
+    if (!impl->on_drained || impl->drained_timer != 0 || impl->linger_timer != 0) return;
     for (const auto& [id, connection] : impl->state->connections)
       if (!connection->settled()) return;
     impl->drained_timer = impl->state->loop.call_after(Duration::zero(), [impl] { impl->finish_drain(); });
