@@ -6,21 +6,25 @@
 namespace flexpert::forecast {
 namespace {
 
-constexpr double kMemory = 30;        // errors
+constexpr double kMemory = 30;         // errors
 constexpr double kStartingWeight = 4;  // errors that the estimate of a first model stands for
-constexpr double kLargestError = 4;   // deviations that one error can add to a sum
-constexpr double kSlack = 0.5;        // a bias of one deviation is found soonest (Page's reference value)
-constexpr double kAlarm = 8;
-constexpr double kSquareSlack = 2;    // squares twice the expected are none of the model's business
+constexpr double kLargestError = 4;    // deviations that one error can add to a sum
+constexpr double kSlack = 0.5;         // a bias of one deviation is found soonest (Page's reference value)
+constexpr double kAlarm = 5;
+constexpr double kSquareSlack = 2;     // squares twice the expected are none of the model's business
 constexpr double kSquareAlarm = 24;
 constexpr double kCountedSquare = 25;
 
 }  // namespace
 
-void ArimaMonitor::new_model(double noise) {
-  noise_ = noise;
+void ArimaMonitor::new_order(double noise) {
   above_ = below_ = squares_ = 0;
   drifted_ = false;
+  new_estimate(noise);
+}
+
+void ArimaMonitor::new_estimate(double noise) {
+  noise_ = noise;
   if (weight_ > 0) return;
   realised_ = noise;
   weight_ = kStartingWeight;
@@ -33,7 +37,8 @@ void ArimaMonitor::take(double error, double relative_variance) {
   realised_ += (counted - realised_) / weight_;
 
   const double deviation = std::sqrt(noise_ * relative_variance);
-  const double z = deviation > 0 ? std::clamp(error / deviation, -kLargestError, kLargestError) : (error == 0 ? 0.0 : std::copysign(kLargestError, error));
+  double z = error == 0 ? 0.0 : std::copysign(kLargestError, error);
+  if (deviation > 0) z = std::clamp(error / deviation, -kLargestError, kLargestError);
   above_ = std::max(0.0, above_ + z - kSlack);
   below_ = std::max(0.0, below_ - z - kSlack);
   squares_ = std::max(0.0, squares_ + z * z - kSquareSlack);

@@ -8,8 +8,11 @@ namespace flexpert::forecast {
 /// expects. The alarm is Page's (1954): sums of errors to one side, and of squares, in units of the model's own deviation.
 class ArimaMonitor {
  public:
-  /// Starts over with a new model whose shocks have variance `noise`; what is known of real errors stays.
-  void new_model(double noise);
+  /// Starts the sums over with a model of a newly chosen order whose shocks have variance `noise`; what is known of real
+  /// errors stays.
+  void new_order(double noise);
+  /// Goes on with the same order, estimated anew.
+  void new_estimate(double noise);
   /// Takes an error and its variance in units of the noise.
   void take(double error, double relative_variance);
   [[nodiscard]] bool drifted() const { return drifted_; }

@@ -16,11 +16,12 @@ namespace {
 constexpr std::size_t kWindow = 240;           // values that models are estimated from
 constexpr std::size_t kIdleRun = 10;           // zeros that end one episode of load and start the next
 constexpr std::size_t kFrozenAt = 5;           // values that the frozen order is chosen from
-constexpr std::size_t kSelectionPause = 12;    // values between two choices because of drift
+constexpr std::size_t kSelectionPause = 6;     // values between two choices because of drift
 constexpr std::size_t kLongestSelection = 96;  // values between two choices of the order
 constexpr std::size_t kLongestEstimate = 24;   // values between two estimates of its coefficients
 constexpr std::size_t kFarthest = 4096;        // steps ahead; beyond, what holds there
 constexpr double kLargest = 1e300;
+constexpr ArimaOrder kCarriedForward{.p = 0, .d = 1, .q = 0, .constant = false};
 
 class ArimaPredictor final : public Predictor {
  public:
@@ -117,8 +118,11 @@ class ArimaPredictor final : public Predictor {
   }
 
   void refit() {
-    if (selection_due()) {
+    const bool select = selection_due();
+    if (select) {
       state_.fit = auto_arima(state_.window);
+      // What never changed is carried forward: the same forecasts, but its first change is followed at once.
+      if (state_.fit.noise == 0 && state_.fit.order.d == 0) state_.fit = estimate_arima(state_.window, kCarriedForward);
       state_.selected = 0;
     } else {
       state_.fit = estimate_arima(state_.window, state_.fit.order);
@@ -127,12 +131,16 @@ class ArimaPredictor final : public Predictor {
     state_.fit_now = false;
     ArimaFilter filter(state_.fit.coefficients);
     if (!filter.valid()) {
-      state_.fit = estimate_arima(state_.window, {.p = 0, .d = 1, .q = 0, .constant = false});
+      state_.fit = estimate_arima(state_.window, kCarriedForward);
       filter = ArimaFilter(state_.fit.coefficients);
     }
     for (const double value : state_.window) filter.step(value);
     state_.filter = std::move(filter);
-    state_.monitor.new_model(state_.fit.noise);
+    if (select) {
+      state_.monitor.new_order(state_.fit.noise);
+    } else {
+      state_.monitor.new_estimate(state_.fit.noise);
+    }
   }
 
   /// A trend that leaves what was ever seen by more than its whole range is no longer believed.

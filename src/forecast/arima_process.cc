@@ -155,8 +155,8 @@ StateCovariance stationary_covariance(const ArmaProcess& process) {
   auto entry = [&](std::size_t i, std::size_t j) { return i < r && j < r ? out.at[i][j] : 0.0; };
   for (std::size_t i = r; i-- > 1;) {
     for (std::size_t j = i; j < r; ++j) {
-      const double value = phi[i] * phi[j] * g[0] + phi[i] * entry(0, j + 1) + phi[j] * entry(0, i + 1) + entry(i + 1, j + 1) + theta[i] * theta[j];
-      out.at[i][j] = out.at[j][i] = value;
+      const double from_first = phi[i] * phi[j] * g[0] + phi[i] * entry(0, j + 1) + phi[j] * entry(0, i + 1);
+      out.at[i][j] = out.at[j][i] = from_first + entry(i + 1, j + 1) + theta[i] * theta[j];
     }
   }
   out.valid = g[0] > 0 && std::isfinite(g[0]);

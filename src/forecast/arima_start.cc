@@ -58,7 +58,9 @@ ArmaStart regress_arma(std::span<const double> series, std::size_t p, std::size_
   const Eigen::Index rows = y.size() - r;
   Eigen::MatrixXd columns(rows, static_cast<Eigen::Index>(p + q));
   for (Eigen::Index row = 0; row < rows; ++row) {
-    for (std::size_t lag = 1; lag <= p; ++lag) columns(row, static_cast<Eigen::Index>(lag - 1)) = at_or_zero(y, r + row - static_cast<Eigen::Index>(lag));
+    for (std::size_t lag = 1; lag <= p; ++lag) {
+      columns(row, static_cast<Eigen::Index>(lag - 1)) = at_or_zero(y, r + row - static_cast<Eigen::Index>(lag));
+    }
     for (std::size_t lag = 1; lag <= q; ++lag) {
       const Eigen::Index at = r + row - static_cast<Eigen::Index>(longer + lag);
       columns(row, static_cast<Eigen::Index>(p + lag - 1)) = at_or_zero(shocks, at);

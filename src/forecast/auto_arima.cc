@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::size_t kMostModels = 94;
 constexpr std::size_t kFewestForModels = 4;
-constexpr std::size_t kShort = 10;            // below, the search starts at orders of 1
-constexpr std::size_t kLong = 150;            // above, candidates are compared by the conditional sum of squares
+constexpr std::size_t kShort = 10;   // below, the search starts at orders of 1
+constexpr std::size_t kLong = 150;   // above, candidates are compared by the conditional sum of squares
 constexpr double kSameValue = 1.5e-8;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -58,6 +58,18 @@ ArimaFit without_noise(std::size_t d, double constant, bool has_constant) {
   fit.log_likelihood = kInfinity;
   fit.aicc = -kInfinity;
   return fit;
+}
+
+/// The model of a series that is fully known after `d` differences; nothing where it is not.
+std::optional<ArimaFit> explained_fully(const std::vector<double>& values, std::size_t d) {
+  std::vector<double> known = known_of(values);
+  if (d > 0 && known.size() < values.size()) return std::nullopt;
+  for (std::size_t i = 0; i < d; ++i) {
+    for (std::size_t k = 0; k + 1 < known.size(); ++k) known[k] = known[k + 1] - known[k];
+    known.pop_back();
+  }
+  if (!is_constant(known)) return std::nullopt;
+  return without_noise(d, d < 2 ? mean_of(known) : 0.0, d < 2);
 }
 
 /// A random walk: what is left where no model can be estimated.
@@ -183,26 +195,19 @@ class Search {
 
 ArimaFit auto_arima(std::span<const double> series) {
   std::vector<double> values = trimmed(series);
-  std::vector<double> known = known_of(values);
+  const std::vector<double> known = known_of(values);
   if (known.size() < kFewestForModels) return carried_forward(values);
   if (is_constant(known)) return without_noise(0, mean_of(known), true);
   const double unit = unit_of(known);
   for (double& value : values) value *= unit;
-  for (double& value : known) value *= unit;
 
   const std::size_t d = differences_by_kpss(values, kMaxArimaDifferences);
-  for (std::size_t i = 0; i < d; ++i) {
-    for (std::size_t k = 0; k + 1 < known.size(); ++k) known[k] = known[k + 1] - known[k];
-    known.pop_back();
-  }
-  ArimaFit fit;
-  if (known.size() == known_of(values).size() - d && is_constant(known) && known_of(values).size() == values.size()) {
-    fit = without_noise(d, d < 2 ? mean_of(known) : 0.0, d < 2);
-  } else {
+  std::optional<ArimaFit> found = explained_fully(values, d);
+  if (!found) {
     const ArimaSeries prepared(values, d);
-    std::optional<ArimaFit> found = Search(prepared, prepared.values() > kLong).run();
-    fit = found && std::isfinite(found->noise) ? *found : carried_forward(values);
+    found = Search(prepared, prepared.values() > kLong).run();
   }
+  ArimaFit fit = found && std::isfinite(found->noise) ? *found : carried_forward(values);
   to_unit(fit, unit);
   return fit;
 }
@@ -215,8 +220,8 @@ ArimaFit estimate_arima(std::span<const double> series, const ArimaOrder& order)
   if (known.size() < std::max(kFewestForModels, order.d + 2)) return carried_forward(values);
   const double unit = unit_of(known);
   for (double& value : values) value *= unit;
-  const ArimaSeries prepared(values, order.d);
-  std::optional<ArimaFit> found = prepared.estimate_exact(order);
+  std::optional<ArimaFit> found = order.constant ? explained_fully(values, order.d) : std::nullopt;
+  if (!found) found = ArimaSeries(values, order.d).estimate_exact(order);
   ArimaFit fit = found && std::isfinite(found->noise) ? *found : carried_forward(values);
   to_unit(fit, unit);
   return fit;

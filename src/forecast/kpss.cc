@@ -48,7 +48,10 @@ KpssTest kpss_level_test(std::span<const double> series, std::size_t lags) {
     variance += 2 * (1 - static_cast<double>(lag) / static_cast<double>(lags + 1)) * product;
   }
   const double statistic = squares_walked / (static_cast<double>(n) * variance);
-  if (!std::isfinite(statistic)) return {.statistic = std::numeric_limits<double>::quiet_NaN(), .p_value = std::numeric_limits<double>::quiet_NaN()};
+  if (!std::isfinite(statistic)) {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    return {.statistic = kNone, .p_value = kNone};
+  }
   return {.statistic = statistic, .p_value = table_p_value(statistic)};
 }
 

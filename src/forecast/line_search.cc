@@ -33,13 +33,12 @@ void LineSearch::tell(double value, double slope) {
 
   if (first_stage_ && value <= best_.value && value > limit) {
     // The value fell, but not enough: the search goes on with the function less the required decrease.
-    auto lowered = [&](const Point& p) { return Point{.step = p.step, .value = p.value - p.step * test_slope, .slope = p.slope - test_slope}; };
-    auto raised = [&](const Point& p) { return Point{.step = p.step, .value = p.value + p.step * test_slope, .slope = p.slope + test_slope}; };
-    Point best = lowered(best_);
-    Point other = lowered(other_);
-    choose(best, other, lowered({.step = step_, .value = value, .slope = slope}));
-    best_ = raised(best);
-    other_ = raised(other);
+    auto tilted = [](const Point& p, double by) { return Point{.step = p.step, .value = p.value + p.step * by, .slope = p.slope + by}; };
+    Point best = tilted(best_, -test_slope);
+    Point other = tilted(other_, -test_slope);
+    choose(best, other, tilted({.step = step_, .value = value, .slope = slope}, -test_slope));
+    best_ = tilted(best, test_slope);
+    other_ = tilted(other, test_slope);
   } else {
     choose(best_, other_, {.step = step_, .value = value, .slope = slope});
   }
