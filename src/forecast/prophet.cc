@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kChangepoints = 25;
 constexpr double kChangepointRange = 0.8;
 constexpr double kDayS = 86400;
+constexpr std::size_t kDescendFrom = 100;  // values from which Prophet searches by L-BFGS
 
 /// Writes the sines and cosines of one time, through the addition theorem: two calls of libm a seasonality.
 void harmonics(const std::vector<Seasonality>& seasonalities, double time_s, double* out) {
@@ -82,7 +83,7 @@ std::vector<Seasonality> automatic_seasonalities(std::span<const double> times_s
   return out;
 }
 
-Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const double> values) {
+Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const double> values, ProphetSearch search) {
   if (times_s.size() != values.size()) return fail(ErrorCode::kInvalidArgument, "times_s: {} for {} values", times_s.size(), values.size());
   std::vector<double> times;
   std::vector<double> y;
@@ -124,7 +125,8 @@ Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const 
     for (std::size_t j = 0; j < fit.deltas.size(); ++j) row[2 + j] = std::max(0.0, t[i] - fit.changepoints[j]);
     harmonics(fit.seasonalities, times[i], row + trend_width);
   }
-  const ProphetPosterior::Mode mode = posterior.maximise(y, fit.deltas.size());
+  const bool descends = search == ProphetSearch::kAsProphet && y.size() >= kDescendFrom;
+  const ProphetPosterior::Mode mode = descends ? posterior.descend(y, fit.deltas.size()) : posterior.maximise(y, fit.deltas.size());
   fit.k = mode.weights[0];
   fit.m = mode.weights[1];
   std::copy_n(mode.weights.begin() + 2, fit.deltas.size(), fit.deltas.begin());

@@ -37,12 +37,19 @@ struct ProphetFit {
 /// weeks, daily (4) from two days, each if some two neighbouring values are closer together than its period.
 std::vector<Seasonality> automatic_seasonalities(std::span<const double> times_s);
 
+/// Where the search for the curve ends.
+enum class ProphetSearch {
+  kAsProphet,  ///< where Prophet 1.0 stops: from 100 values on that is Stan's L-BFGS, a little short of the maximum; else kMaximum
+  kMaximum,    ///< where the posterior is largest: exact, and some ten times as fast
+};
+
 /// Fits by maximum a posteriori with the priors of Prophet 1.0: 25 changepoints spread over the first 80 % of the values
 /// with Laplace(0.05), growth and offset normal(5), seasonalities normal(10), noise half-normal(0.5). For a given noise the
 /// problem is quadratic with absolute values, solved exactly by feature-sign search (Lee et al., "Efficient sparse coding
-/// algorithms", 2006); the noise has a closed form given the residuals; the two alternate. Times are Unix seconds (they set
+/// algorithms", 2006); the noise has a closed form given the residuals; the two alternate. That is the maximum, which Prophet's
+/// own search stops short of by up to 1 % of the forecast on long series: by default this does as well. Times are Unix seconds (they set
 /// the seasons' phase), ascending; values that are NaN are left out.
 /// Errors: kInvalidArgument for fewer than 2 values, other lengths, times that do not ascend.
-Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const double> values);
+Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const double> values, ProphetSearch search = ProphetSearch::kAsProphet);
 
 }  // namespace flexpert::forecast

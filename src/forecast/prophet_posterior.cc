@@ -6,6 +6,8 @@
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
 
+#include "forecast/prophet_descent.h"
+
 namespace flexpert::forecast {
 namespace {
 
@@ -143,6 +145,43 @@ ProphetPosterior::Mode ProphetPosterior::maximise(std::span<const double> values
     if (done) break;
   }
   return {std::vector<double>(weights.begin(), weights.end()), sigma};
+}
+
+ProphetPosterior::Mode ProphetPosterior::descend(std::span<const double> values, std::size_t changes) const {
+  const auto rows = static_cast<Eigen::Index>(values.size());
+  const auto width = static_cast<Eigen::Index>(features_);
+  const MatrixXd features = Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(matrix_.data(), rows, width);
+  const Eigen::Map<const VectorXd> y(values.data(), rows);
+  const auto n = static_cast<double>(rows);
+  const auto first = Eigen::Index{2};
+  const auto last = first + static_cast<Eigen::Index>(changes);
+  // The negative log posterior over the weights and the logarithm of the noise.
+  const Slope slope = [&](const VectorXd& x, VectorXd& gradient) {
+    const double log_sigma = x(width);
+    const double variance = std::exp(2 * log_sigma);
+    const VectorXd residual = y - features * x.head(width);
+    const double squares = residual.squaredNorm();
+    double out = n * log_sigma + squares / (2 * variance) + 2 * variance;
+    gradient.resize(width + 1);
+    gradient.head(width) = -(features.transpose() * residual) / variance;
+    for (Eigen::Index j = 0; j < width; ++j) {
+      if (j >= first && j < last) {
+        out += std::abs(x(j)) / kChangePrior;
+        gradient(j) += (x(j) > 0 ? 1 : x(j) < 0 ? -1 : 0) / kChangePrior;
+      } else {
+        const double prior = j < first ? kTrendPrior : kSeasonPrior;
+        out += x(j) * x(j) / (2 * prior * prior);
+        gradient(j) += x(j) / (prior * prior);
+      }
+    }
+    gradient(width) = n - squares / variance + 4 * variance;
+    return out;
+  };
+  VectorXd start = VectorXd::Zero(width + 1);
+  start(0) = values.back() - values.front();
+  start(1) = values.front();
+  const VectorXd found = descend_like_stan(slope, start);
+  return {std::vector<double>(found.begin(), found.end() - 1), std::exp(found(width))};
 }
 
 }  // namespace flexpert::forecast

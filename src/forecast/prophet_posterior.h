@@ -21,6 +21,8 @@ class ProphetPosterior {
   };
   /// Returns where the posterior is largest; `changes` weights from number 2 on are Laplace.
   [[nodiscard]] Mode maximise(std::span<const double> values, std::size_t changes) const;
+  /// Returns where Stan's L-BFGS stops, started at a line through the first and the last value with noise 1.
+  [[nodiscard]] Mode descend(std::span<const double> values, std::size_t changes) const;
 
  private:
   std::size_t features_;
