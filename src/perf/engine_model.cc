@@ -31,23 +31,84 @@ RequestWork work_of(const StepCoefficients& step, const EngineLimits& limits, Wo
     work.prefill_s = step.per_new_token * isl + step.per_kv_token * context_read;
   }
   if (role != EngineRole::kPrefill) {
-    const double context = isl + osl / 2;
+    // Over all steps: a long answer is in more of them.
+    const double context = isl + osl * (1 + load.osl_spread) / 2;
     work.decode_tokens = role == EngineRole::kDecode ? osl : osl - 1;
     work.per_token_s = step.per_sequence + step.per_kv_token * context;
-    work.most_together = isl + osl > limits.kv_tokens ? 0 : std::floor(std::min(limits.max_batch, limits.kv_tokens / context));
+    // Contexts differ more than counts do: a cache that is full on average is over-full half of the time.
+    const double by_cache = limits.kv_tokens / context, slack = std::min(0.5 * by_cache, 0.8 * std::sqrt(by_cache * std::min(1.0, load.osl_spread)));
+    work.most_together = isl + osl > limits.kv_tokens ? 0 : std::floor(std::max(1.0, std::min(limits.max_batch, by_cache - slack)));
   } else {
     work.most_together = isl > limits.kv_tokens ? 0 : 1;
   }
   return work;
 }
 
-/// The p-quantile of an exponential waiting time of `mean` that happens with probability `share`.
-double waiting_quantile(double share, double mean, double p) {
-  if (!(share > 1 - p) || mean <= 0) return 0;
-  return mean * std::log(share / (1 - p));
+double squared(double value) { return value * value; }
+
+/// Noise that averages out over a time that is itself exponentially distributed: Student's t with two degrees of freedom.
+double exponential_time_quantile(double p) { return (2 * p - 1) / std::sqrt(2 * p * (1 - p)); }
+
+/// A latency's mean and p-quantile. Parts are independent: means add, and so do the squares of what quantiles exceed them by.
+struct Latency {
+  double mean = 0;
+  double excess_squared = 0;
+
+  void add(double part_mean, double part_quantile) {
+    mean += part_mean;
+    excess_squared += squared(std::max(0.0, part_quantile - part_mean));
+  }
+  /// Adds a wait that happens with probability `share` and is then exponential.
+  void add_wait(double share, double wait, double p) { add(share * wait, share > 1 - p ? wait * std::log(share / (1 - p)) : 0); }
+  [[nodiscard]] double quantile() const { return mean + std::sqrt(excess_squared); }
+};
+
+/// Time between tokens, averaged over a request.
+Latency token_time(const RequestWork& work, const SharingQueue& decoding, double rate, double fixed, const Workload& load, double p) {
+  const double slower = 1 / (1 - rate * work.prefill_s), busiest = std::max(decoding.served_quantile(p), decoding.mean_served());
+  Latency latency;
+  latency.mean = decoding.seconds_per_token();
+  // Others come and go while a request decodes: averaged over its own time two thirds of the variance remain.
+  const double by_batch = squared(work.per_token_s * slower * (busiest - decoding.mean_served())) * 2 / 3;
+  // Prompts that come in between hold the tokens up: the variance of a time with interruptions, M/G/1 with preemptive priority.
+  const double z = normal_quantile(p), prompts_z = z + (exponential_time_quantile(p) - z) * std::min(1.0, load.osl_spread);
+  const double prompt = (work.prefill_s + work.steps_shared * fixed) * slower;
+  const double by_prompts = rate * latency.mean * squared(prompt) * (1 + load.isl_spread) / std::max(1.0, work.decode_tokens);
+  // At worst every step has a full chunk.
+  const double chunk = work.steps_shared > 0 ? work.prefill_s / work.steps_shared : 0;
+  const double worst = std::max(0.0, fixed + work.per_token_s * busiest + chunk - latency.mean);
+  latency.excess_squared = std::min(by_batch + squared(prompts_z) * by_prompts, squared(worst));
+  return latency;
 }
 
-double squared(double value) { return value * value; }
+/// Time to the first token: the decode step in progress, the prompts before, room in the batch, its own steps.
+Latency first_token(const RequestWork& work, const SharingQueue& decoding, double rate, double fixed, const Workload& load, EngineRole role, double p,
+                    bool shared_steps) {
+  const double step = fixed + work.per_token_s * decoding.mean_served(), slower = 1 / (1 - rate * work.prefill_s);
+  const double full_step = (fixed + work.per_token_s * work.most_together) * slower;
+  double busy = 1 - decoding.empty();
+  Latency latency;
+  latency.add_wait(decoding.full(), full_step * work.decode_tokens / work.most_together / std::max(1e-9, 1 - decoding.load_when_full()), p);
+  if (role == EngineRole::kDecode) {
+    latency.add(step, step);
+    latency.add(busy * step / 2, busy * step * p);
+    return latency;
+  }
+  const double apart = work.steps_alone * step + work.prefill_s, shared = work.steps_shared * step + work.prefill_s;
+  const double spread = std::sqrt(load.isl_spread) * shared, free = std::max(1e-9, 1 - rate * shared);
+  // Prompts have steps to themselves, or those that have come while a step ran share the next ones.
+  const double service = shared_steps ? shared : apart;
+  const double queue_share = std::min(1.0, rate * service);
+  const double queue_mean = rate * (squared(service) + squared(spread)) / 2 / free / std::max(1e-12, queue_share);
+  if (shared_steps) busy = std::min(1.0, busy + rate * apart);
+  const double in_progress = shared_steps ? step * slower : step;
+  latency.add_wait(queue_share, queue_mean, p);
+  latency.add(busy * in_progress / 2, busy * in_progress * p);
+  // Its step ends with those of the prompts that came after it and fit.
+  const double others = std::min(rate * latency.mean, std::max(0.0, 1 / work.steps_shared - 1)) * work.prefill_s / 2;
+  latency.add(apart + others, apart + others + spread * std::max(0.0, -std::log1p(-p) - 1));
+  return latency;
+}
 
 }  // namespace
 
@@ -78,42 +139,19 @@ LoadPoint EngineModel::at(double requests_per_s, Workload workload, EngineRole r
     point.batch = work.most_together;
     return point;
   }
-  const double z = normal_quantile(p), fixed = coefficients_.fixed;
-
   // Decoding, slowed down by the share of time that prompts take.
-  const double prompts_share = rate * work.prefill_s, slower = 1 / (1 - prompts_share);
+  const double fixed = coefficients_.fixed, slower = 1 / (1 - rate * work.prefill_s);
   const SharingQueue decoding(rate * work.decode_tokens, fixed * slower, work.per_token_s * slower, work.most_together);
   point.batch = decoding.mean_served();
   if (work.decode_tokens > 0) {
-    const double mean = rate > 0 ? decoding.seconds_per_token() : fixed + work.per_token_s;
-    // Others come and go while a request decodes: averaged over its own time two thirds of the variance remain. The prompts
-    // that come in between are a Poisson number.
-    const double by_batch = squared(work.per_token_s * slower) * decoding.variance_served() * 2 / 3;
-    const double by_prompts = rate * mean * squared(work.prefill_s + work.steps_shared * fixed) * (1 + workload.isl_spread) / work.decode_tokens;
-    point.mean_itl_s = mean;
-    point.itl_s = mean + z * std::sqrt(by_batch + by_prompts);
+    const Latency itl = token_time(work, decoding, rate, fixed, workload, p);
+    point.mean_itl_s = itl.mean;
+    point.itl_s = itl.quantile();
   }
-
-  // The first token: the step in progress, the prompts before, room in the batch, its own steps.
-  const double step = fixed + work.per_token_s * point.batch;
-  double own = step, own_spread = 0, queue_share = 0, queue_mean = 0;
-  if (role != EngineRole::kDecode) {
-    own = work.steps_alone * step + work.prefill_s;
-    own_spread = (work.prefill_s + work.steps_shared * step) * std::sqrt(workload.isl_spread) * std::max(0.0, -std::log1p(-p) - 1);
-    const double service = work.prefill_s + work.steps_shared * step;
-    queue_share = std::min(rate * service, 1 - 1e-9);
-    queue_mean = service * (1 + workload.isl_spread) / (2 * (1 - queue_share));
-  }
-  const double full_step = (fixed + work.per_token_s * work.most_together) * slower;
-  const double room_mean = full_step * work.decode_tokens / work.most_together / std::max(1e-9, 1 - decoding.load_when_full());
-  const double busy = std::min(1.0, rate * (work.steps_alone * fixed + work.prefill_s) + 1 - decoding.empty());
-  const double residual = busy * (step + prompts_share * work.prefill_s) / 2;
-  const double mean = own + residual + queue_share * queue_mean + decoding.full() * room_mean;
-  const double excess = squared(own_spread) + squared(residual * (2 * p - 1)) +
-                        squared(std::max(0.0, waiting_quantile(queue_share, queue_mean, p) - queue_share * queue_mean)) +
-                        squared(std::max(0.0, waiting_quantile(decoding.full(), room_mean, p) - decoding.full() * room_mean));
-  point.mean_ttft_s = mean;
-  point.ttft_s = mean + std::sqrt(excess);
+  const Latency apart = first_token(work, decoding, rate, fixed, workload, role, p, false);
+  const Latency shared = first_token(work, decoding, rate, fixed, workload, role, p, true);
+  point.mean_ttft_s = std::min(apart.mean, shared.mean);
+  point.ttft_s = std::max(point.mean_ttft_s, std::min(apart.quantile(), shared.quantile()));
   return point;
 }
 

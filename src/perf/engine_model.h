@@ -38,6 +38,7 @@ struct Workload {
   double isl = 0;
   double osl = 0;
   double isl_spread = 1;
+  double osl_spread = 1;
 };
 
 struct LatencyTargets {

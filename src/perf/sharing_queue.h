@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstddef>
+#include <vector>
 
 namespace flexpert::perf {
 
@@ -12,7 +12,8 @@ class SharingQueue {
   /// stable: less than a full batch makes.
   SharingQueue(double tokens_per_s, double fixed, double each, double most);
   [[nodiscard]] double mean_served() const { return mean_; }
-  [[nodiscard]] double variance_served() const { return variance_; }
+  /// Number of sequences in service that is not exceeded with probability `p`; between whole numbers in proportion.
+  [[nodiscard]] double served_quantile(double p) const;
   /// Mean time between two tokens of a sequence in service.
   [[nodiscard]] double seconds_per_token() const { return seconds_per_token_; }
   /// Probability that nothing decodes.
@@ -24,11 +25,12 @@ class SharingQueue {
 
  private:
   double mean_ = 0;
-  double variance_ = 0;
   double seconds_per_token_ = 0;
   double empty_ = 1;
   double full_ = 0;
   double load_when_full_ = 0;
+  std::vector<double> weights_{1};  ///< of 0, 1, ... sequences: probabilities times `all_`
+  double all_ = 1;
 };
 
 }  // namespace flexpert::perf
