@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "scaling/cron.h"
 #include "scaling/field_check.h"
 
 namespace flexpert::scaling {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMostMetrics = 32;
 constexpr std::size_t kMostRatePolicies = 16;
+constexpr std::size_t kMostEntries = 256;
 
 Result<void> check_rules(const std::string& field, const ScalingRules& rules) {
   FLEXPERT_TRY(check_range(field + ".stabilisation_s", rules.stabilisation_s, 0, 3600));
@@ -91,9 +93,16 @@ struct Checker {
       return fail(ErrorCode::kInvalidArgument, "entries: there is none; allowed: at least one entry, or otherwise");
     for (std::size_t i = 0; i < options.entries.size(); ++i) {
       const ScheduleEntry& entry = options.entries[i];
+      if (const auto parsed = parse_cron(entry.cron); !parsed)
+        return fail(ErrorCode::kInvalidArgument, "entries[{}].cron: {}", i, parsed.error().message);
       FLEXPERT_TRY(check_range(fmt::format("entries[{}].duration_s", i), entry.duration_s, 60, 7 * 86400));
       FLEXPERT_TRY(check_range(fmt::format("entries[{}].replicas", i), entry.replicas, 0, kMostInstances));
     }
+    if (options.entries.size() > kMostEntries)
+      return fail(ErrorCode::kInvalidArgument, "entries: there are {}; allowed: at most {}", options.entries.size(), kMostEntries);
+    for (std::size_t i = 0; i < options.holidays.size(); ++i)
+      if (!parse_date(options.holidays[i]))
+        return fail(ErrorCode::kInvalidArgument, "holidays[{}]: \"{}\" is given; allowed: a date as YYYY-MM-DD", i, options.holidays[i]);
     return {};
   }
 
