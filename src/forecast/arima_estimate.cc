@@ -1,12 +1,12 @@
 #include "forecast/arima_estimate.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
 #include <numeric>
 
-#include "forecast/arma_likelihood.h"
 #include "forecast/bfgs.h"
 
 namespace flexpert::forecast {
@@ -23,6 +23,35 @@ ArmaProcess process_of(std::span<const double> free, const ArimaOrder& order) {
   return {.ar = Lags::of(free.first(order.p)), .ma = Lags::of(free.subspan(order.p, order.q))};
 }
 double constant_of(std::span<const double> free, const ArimaOrder& order) { return order.constant ? free.back() : 0.0; }
+ArmaModel model_of(std::span<const double> free, const ArimaOrder& order) {
+  return {.process = process_of(free, order), .mean = constant_of(free, order)};
+}
+
+/// The models at several points, and room for what becomes of them.
+template <std::size_t kMost>
+class Batch {
+ public:
+  Batch(std::span<const double> points, const ArimaOrder& order, std::size_t count) : count_(std::min(count, kMost)) {
+    const std::size_t width = points.size() / count;
+    for (std::size_t i = 0; i < count_; ++i) models_[i] = model_of(points.subspan(i * width, width), order);
+  }
+  std::span<ArmaModel> models() { return std::span(models_).first(count_); }
+  std::span<ArmaErrors> errors() { return std::span(errors_).first(count_); }
+
+ private:
+  std::size_t count_;
+  std::array<ArmaModel, kMost> models_;
+  std::array<ArmaErrors, kMost> errors_;
+};
+
+constexpr std::size_t kGradient = 2 * (2 * kMaxArimaLags + 1);  // points that the slopes of all variables need
+
+/// Half the logarithm of the noise plus half the mean logarithm of relative variances.
+double concentrated(const ArmaErrors& errors) {
+  const auto count = static_cast<double>(errors.count);
+  const double value = 0.5 * (std::log(errors.squares / count) + errors.log_variances / count);
+  return std::isfinite(value) ? value : kWorst;
+}
 
 Lags through_tanh(Lags lags) {
   for (std::size_t i = 0; i < lags.count; ++i) lags.at[i] = std::tanh(lags.at[i]);
@@ -110,38 +139,54 @@ std::vector<double> ArimaSeries::start(const ArimaOrder& order, std::vector<doub
   return free;
 }
 
-double ArimaSeries::conditional_objective(std::span<const double> free, const ArimaOrder& order) const {
-  const ArmaErrors errors = conditional_errors(process_of(free, order), differenced_, constant_of(free, order));
-  return 0.5 * std::log(errors.squares / static_cast<double>(errors.count));
+template <std::size_t kMost>
+void ArimaSeries::conditional_objectives_of(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const {
+  Batch<kMost> batch(points, order, values.size());
+  conditional_errors(batch.models(), differenced_, batch.errors());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = 0.5 * std::log(batch.errors()[i].squares / static_cast<double>(batch.errors()[i].count));
+  }
 }
 
-double ArimaSeries::exact_objective(std::span<const double> free, const ArimaOrder& order, bool transformed) const {
-  ArmaProcess process = process_of(free, order);
-  if (transformed) process.ar = through_tanh(process.ar);
-  ArmaErrors errors;
-  if (original_.empty()) {
-    errors = exact_errors(process, differenced_, constant_of(free, order));
-  } else {
-    ArimaFilter filter({.process = process, .differences = differences_, .constant = constant_of(free, order)});
-    if (!filter.valid()) return kWorst;
-    for (const double value : original_) {
-      const ArimaFilter::Innovation innovation = filter.step(value);
-      if (std::isnan(innovation.error) || innovation.variance >= kUnknownLevel) continue;
-      errors.squares += innovation.error * innovation.error / innovation.variance;
-      errors.log_variances += std::log(innovation.variance);
-      ++errors.count;
-    }
+void ArimaSeries::conditional_objectives(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const {
+  if (values.size() == 1) return conditional_objectives_of<1>(points, order, values);
+  conditional_objectives_of<kGradient>(points, order, values);
+}
+
+template <std::size_t kMost>
+void ArimaSeries::exact_objectives_of(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const {
+  Batch<kMost> batch(points, order, values.size());
+  for (ArmaModel& model : batch.models()) model.process.ar = through_tanh(model.process.ar);
+  if (original_.empty()) exact_errors(batch.models(), differenced_, batch.errors());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = original_.empty() ? concentrated(batch.errors()[i]) : gapped_objective(batch.models()[i]);
   }
-  const auto count = static_cast<double>(errors.count);
-  const double value = 0.5 * (std::log(errors.squares / count) + errors.log_variances / count);
-  return std::isfinite(value) ? value : kWorst;
+}
+
+void ArimaSeries::exact_objectives(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const {
+  if (values.size() == 1) return exact_objectives_of<1>(points, order, values);
+  exact_objectives_of<kGradient>(points, order, values);
+}
+
+double ArimaSeries::gapped_objective(const ArmaModel& model) const {
+  ArimaFilter filter({.process = model.process, .differences = differences_, .constant = model.mean});
+  if (!filter.valid()) return kWorst;
+  ArmaErrors errors;
+  for (const double value : original_) {
+    const ArimaFilter::Innovation innovation = filter.step(value);
+    if (std::isnan(innovation.error) || innovation.variance >= kUnknownLevel) continue;
+    errors.squares += innovation.error * innovation.error / innovation.variance;
+    errors.log_variances += std::log(innovation.variance);
+    ++errors.count;
+  }
+  return concentrated(errors);
 }
 
 bool ArimaSeries::search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales) const {
   if (differenced_.size() <= order.p) return false;
   if (free.empty()) return true;
   BfgsResult found =
-      minimise_bfgs([&](std::span<const double> at) { return conditional_objective(at, order); }, free, scales);
+      minimise_bfgs([&](std::span<const double> at, std::span<double> out) { conditional_objectives(at, order, out); }, free, scales);
   if (!found.ok) return false;
   free = std::move(found.point);
   return true;
@@ -150,20 +195,22 @@ bool ArimaSeries::search_conditional(const ArimaOrder& order, std::vector<double
 ArimaFit ArimaSeries::finish(const ArimaOrder& order, std::span<const double> free, bool conditional, double offset) const {
   ArimaFit fit;
   fit.order = order;
-  fit.coefficients = {.process = process_of(free, order), .differences = differences_, .constant = constant_of(free, order)};
+  const ArmaModel model = model_of(free, order);
+  ArmaErrors errors;
+  fit.coefficients = {.process = model.process, .differences = differences_, .constant = model.mean};
   const auto n = static_cast<double>(effective_values());
   const auto estimated = static_cast<double>(free.size() + 1);
   double criterion = 0;
   if (conditional) {
-    const ArmaErrors errors = conditional_errors(fit.coefficients.process, differenced_, fit.coefficients.constant);
+    conditional_errors({&model, 1}, differenced_, {&errors, 1});
     fit.noise = errors.squares / static_cast<double>(errors.count);
     criterion = offset + n * std::log(fit.noise) + 2 * estimated;
     fit.log_likelihood = -0.5 * (criterion - 2 * estimated);
   } else {
-    const double value = exact_objective(free, order, false);
+    exact_errors({&model, 1}, differenced_, {&errors, 1});
+    const double value = original_.empty() ? concentrated(errors) : gapped_objective(model);
     fit.log_likelihood = -n * value - 0.5 * n * (1 + std::log(2 * std::numbers::pi));
     criterion = -2 * fit.log_likelihood + 2 * estimated;
-    const ArmaErrors errors = exact_errors(fit.coefficients.process, differenced_, fit.coefficients.constant);
     fit.noise = errors.squares / std::max(1.0, n - static_cast<double>(free.size()));
   }
   const double left = n - estimated - 1;
@@ -192,7 +239,7 @@ std::optional<ArimaFit> ArimaSeries::estimate_exact(const ArimaOrder& order) con
   std::copy_n(ma.at.begin(), order.q, free.begin() + static_cast<std::ptrdiff_t>(order.p));
   if (!free.empty()) {
     BfgsResult found =
-        minimise_bfgs([&](std::span<const double> at) { return exact_objective(at, order, true); }, free, scales);
+        minimise_bfgs([&](std::span<const double> at, std::span<double> out) { exact_objectives(at, order, out); }, free, scales);
     if (!found.ok || found.value >= kWorst) return std::nullopt;
     free = std::move(found.point);
   }
@@ -230,8 +277,12 @@ bool ArimaSeries::sound(const ArimaFit& fit, bool conditional) const {
     const Lags partials = partials_from_lags(process.ar);
     for (std::size_t i = 0; i < p; ++i) free[i] = std::atanh(partials.at[i]);
   }
-  auto objective = [&](std::span<const double> at) {
-    return conditional ? conditional_objective(at, fit.order) : exact_objective(at, fit.order, true);
+  auto objective = [&](std::span<const double> at, std::span<double> out) {
+    if (conditional) {
+      conditional_objectives(at, fit.order, out);
+    } else {
+      exact_objectives(at, fit.order, out);
+    }
   };
   const std::vector<double> covariance = inverse_of(hessian_at(objective, free, scales), n);
   if (covariance.empty()) return false;

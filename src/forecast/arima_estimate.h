@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "forecast/arima.h"
+#include "forecast/arma_likelihood.h"
 
 namespace flexpert::forecast {
 
@@ -32,8 +33,14 @@ class ArimaSeries {
 
  private:
   [[nodiscard]] std::vector<double> start(const ArimaOrder& order, std::vector<double>& scales) const;
-  [[nodiscard]] double conditional_objective(std::span<const double> free, const ArimaOrder& order) const;
-  [[nodiscard]] double exact_objective(std::span<const double> free, const ArimaOrder& order, bool transformed) const;
+  template <std::size_t kMost>
+  void conditional_objectives_of(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
+  void conditional_objectives(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
+  /// The autoregression is given as partials before tanh.
+  template <std::size_t kMost>
+  void exact_objectives_of(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
+  void exact_objectives(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
+  [[nodiscard]] double gapped_objective(const ArmaModel& model) const;
   [[nodiscard]] bool search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales) const;
   [[nodiscard]] ArimaFit finish(const ArimaOrder& order, std::span<const double> free, bool conditional, double offset) const;
 

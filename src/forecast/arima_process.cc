@@ -116,15 +116,14 @@ Lags invertible_moving_average(const Lags& ma) {
   return out;
 }
 
-StateCovariance stationary_covariance(const ArmaProcess& process) {
+bool stationary_first_row(const ArmaProcess& process, StateCovariance::Row& row) {
   const std::size_t p = process.ar.count;
   const std::size_t q = process.ma.count;
   const std::size_t r = process.state_size();
-  std::array<double, kEquations> phi{};
   std::array<double, kEquations> theta{};
-  std::copy_n(process.ar.at.begin(), p, phi.begin());
   theta[0] = 1;
-  std::copy_n(process.ma.at.begin(), q, theta.begin() + 1);
+  for (std::size_t j = 0; j < q; ++j) theta[j + 1] = process.ma.at[j];
+  const std::array<double, kMaxArimaLags>& phi = process.ar.at;
   std::array<double, kEquations> psi{};  // the effect of a shock after so many steps
   for (std::size_t j = 0; j < r; ++j) {
     psi[j] = theta[j];
@@ -138,28 +137,36 @@ StateCovariance stationary_covariance(const ArmaProcess& process) {
     for (std::size_t i = 1; i <= p; ++i) equations[k][k > i ? k - i : i - k] -= phi[i - 1];
     for (std::size_t j = k; j <= q; ++j) g[k] += theta[j] * psi[j - k];
   }
+  if (!solve(equations, g, p + 1) || !(g[0] > 0) || !std::isfinite(g[0])) return false;
+  row.fill(0);
+  row[0] = g[0];
+  for (std::size_t j = 1; j < r; ++j) {
+    for (std::size_t k = j; k < p; ++k) row[j] += phi[k] * g[1 + k - j];
+    for (std::size_t k = j; k <= q; ++k) row[j] += theta[k] * psi[k - j];
+  }
+  return true;
+}
+
+StateCovariance stationary_covariance(const ArmaProcess& process) {
+  const std::size_t r = process.state_size();
   StateCovariance out;
   out.size = r;
-  if (!solve(equations, g, p + 1)) return out;
-  // The first row from the autocovariances, the others from P = T P T' + R R' upwards.
-  for (std::size_t j = 0; j < r; ++j) {
-    double covariance = 0;
-    if (j == 0) {
-      covariance = g[0];
-    } else {
-      for (std::size_t k = j; k < p; ++k) covariance += phi[k] * g[1 + k - j];
-      for (std::size_t k = j; k <= q; ++k) covariance += theta[k] * psi[k - j];
-    }
-    out.at[0][j] = out.at[j][0] = covariance;
-  }
+  out.valid = stationary_first_row(process, out.at[0]);
+  if (!out.valid) return out;
+  StateCovariance::Row phi{};
+  StateCovariance::Row theta{};
+  std::copy_n(process.ar.at.begin(), process.ar.count, phi.begin());
+  theta[0] = 1;
+  std::copy_n(process.ma.at.begin(), process.ma.count, theta.begin() + 1);
+  // The rows after the first from P = T P T' + R R', upwards.
+  for (std::size_t j = 1; j < r; ++j) out.at[j][0] = out.at[0][j];
   auto entry = [&](std::size_t i, std::size_t j) { return i < r && j < r ? out.at[i][j] : 0.0; };
   for (std::size_t i = r; i-- > 1;) {
     for (std::size_t j = i; j < r; ++j) {
-      const double from_first = phi[i] * phi[j] * g[0] + phi[i] * entry(0, j + 1) + phi[j] * entry(0, i + 1);
+      const double from_first = phi[i] * phi[j] * out.at[0][0] + phi[i] * entry(0, j + 1) + phi[j] * entry(0, i + 1);
       out.at[i][j] = out.at[j][i] = from_first + entry(i + 1, j + 1) + theta[i] * theta[j];
     }
   }
-  out.valid = g[0] > 0 && std::isfinite(g[0]);
   return out;
 }
 

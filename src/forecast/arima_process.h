@@ -50,10 +50,14 @@ Lags invertible_moving_average(const Lags& ma);
 /// The covariance of a stationary process' state in Harvey's form, row by row; `size` x `size` entries are used.
 struct StateCovariance {
   static constexpr std::size_t kSize = kMaxArimaLags + 1;
+  using Row = std::array<double, kSize>;
   std::size_t size = 0;
-  std::array<std::array<double, kSize>, kSize> at{};
+  std::array<Row, kSize> at{};
   bool valid = false;  ///< false where the process is too near to not being stationary to be solved
 };
 StateCovariance stationary_covariance(const ArmaProcess& process);
+
+/// Computes only the first row of it: the covariances with the series itself. False where the whole would not be valid.
+bool stationary_first_row(const ArmaProcess& process, StateCovariance::Row& row);
 
 }  // namespace flexpert::forecast

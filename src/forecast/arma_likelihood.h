@@ -6,6 +6,12 @@
 
 namespace flexpert::forecast {
 
+/// A stationary process around a mean.
+struct ArmaModel {
+  ArmaProcess process;
+  double mean = 0;
+};
+
 /// What a likelihood with the noise taken out of it needs: the noise that fits best is squares / count.
 struct ArmaErrors {
   double squares = 0;         ///< of one-step errors, each divided by its variance in units of the noise
@@ -13,11 +19,11 @@ struct ArmaErrors {
   std::size_t count = 0;
 };
 
-/// Runs the exact filter of a stationary process over `series` less `mean`; variances that have settled are not computed
-/// again. `squares` is infinite for a process that is not stationary.
-ArmaErrors exact_errors(const ArmaProcess& process, std::span<const double> series, double mean);
+/// Runs the exact filter of each model over the series; variances that have settled are not computed again. All models have
+/// the same p and q: four at a time cost little more than one. `squares` is infinite for a process that is not stationary.
+void exact_errors(std::span<const ArmaModel> models, std::span<const double> series, std::span<ArmaErrors> out);
 
 /// Takes the first p values as given and the shocks before them as 0 (the conditional sum of squares): no logarithms.
-ArmaErrors conditional_errors(const ArmaProcess& process, std::span<const double> series, double mean);
+void conditional_errors(std::span<const ArmaModel> models, std::span<const double> series, std::span<ArmaErrors> out);
 
 }  // namespace flexpert::forecast

@@ -16,19 +16,26 @@ constexpr int kMostIterations = 100;
 /// The function of variables divided by their scales.
 class Scaled {
  public:
-  Scaled(const BfgsFunction& function, std::span<const double> scales) : function_(function), scales_(scales), at_(scales.size()) {}
+  Scaled(const BfgsFunction& function, std::span<const double> scales)
+      : function_(function), scales_(scales), points_(2 * scales.size() * scales.size()), values_(2 * scales.size()) {}
   double value(std::span<const double> point) {
-    for (std::size_t i = 0; i < at_.size(); ++i) at_[i] = point[i] * scales_[i];
-    return function_(at_);
+    const std::size_t n = scales_.size();
+    for (std::size_t i = 0; i < n; ++i) points_[i] = point[i] * scales_[i];
+    function_(std::span(points_).first(n), std::span(values_).first(1));
+    return values_[0];
   }
   bool gradient(std::span<const double> point, std::vector<double>& out) {
-    for (std::size_t i = 0; i < at_.size(); ++i) at_[i] = point[i] * scales_[i];
-    for (std::size_t i = 0; i < at_.size(); ++i) {
-      at_[i] = (point[i] + kWidth) * scales_[i];
-      const double above = function_(at_);
-      at_[i] = (point[i] - kWidth) * scales_[i];
-      out[i] = (above - function_(at_)) / (2 * kWidth);
-      at_[i] = point[i] * scales_[i];
+    const std::size_t n = scales_.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      double* above = &points_[2 * i * n];
+      double* below = above + n;
+      for (std::size_t k = 0; k < n; ++k) above[k] = below[k] = point[k] * scales_[k];
+      above[i] = (point[i] + kWidth) * scales_[i];
+      below[i] = (point[i] - kWidth) * scales_[i];
+    }
+    function_(points_, values_);
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] = (values_[2 * i] - values_[2 * i + 1]) / (2 * kWidth);
       if (!std::isfinite(out[i])) return false;
     }
     return true;
@@ -37,7 +44,8 @@ class Scaled {
  private:
   const BfgsFunction& function_;
   std::span<const double> scales_;
-  std::vector<double> at_;
+  std::vector<double> points_;
+  std::vector<double> values_;
 };
 
 /// The approximate inverse Hessian.

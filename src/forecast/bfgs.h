@@ -12,7 +12,8 @@ struct BfgsResult {
   bool ok = false;  ///< false where the function or its gradient was not finite at a point that was accepted
 };
 
-using BfgsFunction = std::function<double(std::span<const double>)>;
+/// Computes the values at several points at once: the points follow one another, as many numbers each as there are variables.
+using BfgsFunction = std::function<void(std::span<const double> points, std::span<double> values)>;
 
 /// Minimises by the variable-metric method (Fletcher 1970; Nash 1990, algorithm 21) with backtracking and central
 /// differences of width 1e-3: what R's optim(method = "BFGS") does, with its tolerance of 1e-8 and at most 100 iterations.
