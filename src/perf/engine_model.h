@@ -6,17 +6,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "fleet/engine_profile.h"
 
 /// A physical model of one engine instance: how long a step takes, and so what load it carries under latency targets.
 namespace flexpert::perf {
 
-/// One measured engine step (or the mean of several alike).
-struct StepSample {
-  double new_tokens = 0;       ///< of prompts, computed in the step
-  double decode_batch = 0;     ///< sequences that get one token
-  double kv_tokens_read = 0;   ///< context lengths of everything in the step, summed
-  double seconds = 0;
-};
+using flexpert::EngineLimits;
+using flexpert::StepSample;
 
 /// step seconds = fixed + per_new_token * new + per_sequence * batch + per_kv_token * kv read; all >= 0.
 struct StepCoefficients {
@@ -24,12 +20,6 @@ struct StepCoefficients {
   double per_new_token = 0;
   double per_sequence = 0;
   double per_kv_token = 0;
-};
-
-struct EngineLimits {
-  double max_batch = 256;            ///< sequences that decode together
-  double chunk_tokens = 2048;        ///< prompt tokens of one step at most (chunked prefill)
-  double kv_tokens = 1'000'000;      ///< that the instance's KV cache holds
 };
 
 /// What requests look like. Spread: squared coefficient of variation of the lengths; 1 is that of an exponential
