@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kScores = 100;
 constexpr double kGain = 0.8;        // logits of level for one miss too many
 constexpr double kMostExcess = 200;
-constexpr double kMostShift = 3;
+constexpr double kMostShift = 10;
 constexpr double kTail = 0.6;        // scores for each logit beyond the largest
 constexpr double kLargestScore = 6;  // beyond it the growing usual error widens the bounds, not the score as well
 constexpr std::size_t kMostOutstanding = 90;
@@ -35,11 +35,11 @@ std::vector<double> Conformal::sorted_scores() const {
   return sorted;
 }
 
-double Conformal::score_at(double level, const std::vector<double>& sorted) const {
+double Conformal::score_at(double odds, const std::vector<double>& sorted) const {
   const double n = static_cast<double>(sorted.size());
-  const double place = level * (n + 1) - 1;
-  if (place <= 0) return sorted.front() + kTail * std::min(0.0, logit(level) - logit(1 / (n + 1)));
-  if (place >= n - 1) return sorted.back() + kTail * std::max(0.0, logit(level) - logit(n / (n + 1)));
+  const double place = logistic(odds) * (n + 1) - 1;
+  if (place <= 0) return sorted.front() + kTail * std::min(0.0, odds - logit(1 / (n + 1)));
+  if (place >= n - 1) return sorted.back() + kTail * std::max(0.0, odds - logit(n / (n + 1)));
   const auto low = static_cast<std::size_t>(place);
   return sorted[low] + (place - static_cast<double>(low)) * (sorted[low + 1] - sorted[low]);
 }
@@ -50,7 +50,7 @@ double Conformal::steering(std::size_t level) const {
   return std::clamp(kGain * excess, -kMostShift, kMostShift);
 }
 
-double Conformal::shifted(double level) const {
+double Conformal::steered(double level) const {
   const auto above = static_cast<std::size_t>(std::upper_bound(kLevels.begin(), kLevels.end(), level) - kLevels.begin());
   double shift = 0;
   if (above == 0) {
@@ -61,14 +61,14 @@ double Conformal::shifted(double level) const {
     const double share = (level - kLevels[above - 1]) / (kLevels[above] - kLevels[above - 1]);
     shift = (1 - share) * steering(above - 1) + share * steering(above);
   }
-  return logistic(logit(std::clamp(level, 1e-6, 1 - 1e-6)) + shift);
+  return logit(std::clamp(level, 1e-6, 1 - 1e-6)) + shift;
 }
 
 std::vector<double> Conformal::bounds(std::span<const double> levels) const {
   const std::vector<double> sorted = sorted_scores();
   std::vector<double> out;
   for (const double level : levels) {
-    const double score = rounded_share(score_at(shifted(level), sorted));
+    const double score = rounded_share(score_at(steered(level), sorted));
     out.push_back(out.empty() ? score : std::max(score, out.back()));
   }
   return out;
@@ -84,7 +84,7 @@ Conformal::Bounds Conformal::bounds() const {
 void Conformal::issued() {
   if (expected_.size() == kMostOutstanding) drop();
   Bounds expected{};
-  for (std::size_t i = 0; i < kLevels.size(); ++i) expected[i] = rounded_share(kLevels[i] - shifted(kLevels[i]));
+  for (std::size_t i = 0; i < kLevels.size(); ++i) expected[i] = rounded_share(kLevels[i] - logistic(steered(kLevels[i])));
   expected_.push_back(expected);
 }
 

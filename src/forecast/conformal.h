@@ -38,8 +38,9 @@ class Conformal {
 
  private:
   [[nodiscard]] double steering(std::size_t level) const;
-  [[nodiscard]] double shifted(double level) const;
-  [[nodiscard]] double score_at(double level, const std::vector<double>& sorted) const;
+  /// The log-odds of the level that is aimed at so that `level` is met.
+  [[nodiscard]] double steered(double level) const;
+  [[nodiscard]] double score_at(double odds, const std::vector<double>& sorted) const;
   [[nodiscard]] std::vector<double> sorted_scores() const;
 
   std::vector<double> scores_;   ///< a ring

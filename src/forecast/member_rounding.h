@@ -5,8 +5,8 @@
 
 namespace flexpert::forecast {
 
-/// Rounds to four decimals within +-1000: what is remembered in units of the usual error, so that saved state stays short.
-inline double rounded_share(double value) { return std::nearbyint(std::clamp(value, -1000.0, 1000.0) * 1e4) / 1e4; }
+/// Rounds to three decimals within +-1000: what is remembered in units of the usual error, so that saved state stays short.
+inline double rounded_share(double value) { return std::nearbyint(std::clamp(value, -1000.0, 1000.0) * 1e3) / 1e3; }
 
 /// Rounds to about seven significant digits; what is too small for that becomes 0.
 inline double rounded_digits(double value) {

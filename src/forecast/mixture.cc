@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kLargest = 1e290;
 constexpr std::size_t kLongestHorizon = 4096;
-constexpr std::size_t kWidestGap = 5;  // from one followed horizon to the next, as a factor
+constexpr std::size_t kWidestGap = 13;  // from one followed horizon to the next, as a factor
 
 /// The horizons whose forecasts are followed up: the next steps, and what ten minutes, half an hour and an hour are.
 std::vector<std::size_t> followed_horizons(double step_s) {
