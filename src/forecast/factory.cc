@@ -53,7 +53,8 @@ Result<std::unique_ptr<Predictor>> make_predictor(const PredictorOptions& option
   for (const Kind& kind : kKinds) {
     if (options.name == kind.name) return kind.make(options);
   }
-  return fail(ErrorCode::kInvalidArgument, "name: unknown predictor \"{}\"; use one of {}", options.name, fmt::join(predictor_names(), ", "));
+  return fail(ErrorCode::kInvalidArgument, "name: unknown predictor \"{}\"; use one of {}", options.name,
+              fmt::join(predictor_names(), ", "));
 }
 
 }  // namespace flexpert::forecast

@@ -49,7 +49,8 @@ void History::restore(StateReader& reader) {
   mean_ = reader.number();
   bins_ = reader.numbers();
   if (!reader.ok()) return;
-  if (steps_a_bin_ == 0 || steps_a_bin_ > span_steps_ * 2 + 1 || in_bin_ >= steps_a_bin_ || known_ > in_bin_) reader.reject("counts that agree");
+  const bool width_fits = steps_a_bin_ > 0 && steps_a_bin_ <= span_steps_ * 2 + 1;
+  if (!width_fits || in_bin_ >= steps_a_bin_ || known_ > in_bin_) reader.reject("counts that agree");
   if (bins_.size() > most_bins_ || bins_.size() * steps_a_bin_ > steps_ - in_bin_ || in_bin_ > steps_) reader.reject("bins that were seen");
 }
 

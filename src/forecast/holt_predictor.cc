@@ -58,7 +58,8 @@ struct HoltModel {
   [[nodiscard]] double forecast(std::size_t horizon) const { return smoothed_forecast(kShape, parameters.damping, state, horizon); }
   void save(StateWriter& writer) const {
     writer.numbers(values);
-    for (const double number : {parameters.level_weight, parameters.trend_weight, parameters.damping, state.level, state.trend}) writer.number(number);
+    for (const double weight : {parameters.level_weight, parameters.trend_weight, parameters.damping}) writer.number(weight);
+    for (const double number : {state.level, state.trend}) writer.number(number);
     writer.integer(static_cast<std::int64_t>(since_fit));
   }
   void restore(StateReader& reader) {

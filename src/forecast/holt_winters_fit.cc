@@ -155,7 +155,7 @@ Result<SmoothingFit> fit_smoothing(const SmoothingShape& shape, std::span<const 
   const std::size_t least = seasonal ? std::max(2 * shape.period, 10 + 2 * (shape.period / 2)) : 3;
   if (seasonal && shape.period < 2) return fail(ErrorCode::kInvalidArgument, "period: a season has 2 steps at least, not {}", shape.period);
   if (values.size() < least) return fail(ErrorCode::kInvalidArgument, "values: {} of them are too few, {} needed", values.size(), least);
-  const std::size_t start = seasonal ? std::min(values.size(), std::max<std::size_t>(5 * shape.period, least)) : std::min<std::size_t>(10, values.size());
+  const std::size_t start = std::min(values.size(), seasonal ? std::max<std::size_t>(5 * shape.period, least) : 10);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (i < start && !std::isfinite(values[i])) return fail(ErrorCode::kInvalidArgument, "values: number {} is missing at the start", i);
     if (shape.season == Season::kMultiplicative && values[i] <= 0) {

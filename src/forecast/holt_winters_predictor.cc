@@ -83,7 +83,8 @@ struct HoltWintersModel {
     for (double& value : scaled) value /= scale;
     double least = HUGE_VAL;
     const std::size_t period = parts.count;
-    if (period < 2 || means.size() < std::max(2 * period, 10 + 2 * (period / 2))) return try_shape({true, true, Season::kNone, 0}, scaled, scale, least);
+    const bool seasonal = period >= 2 && means.size() >= std::max(2 * period, 10 + 2 * (period / 2));
+    if (!seasonal) return try_shape({true, true, Season::kNone, 0}, scaled, scale, least);
     try_shape({true, true, Season::kAdditive, period}, scaled, scale, least);
     if (positive) try_shape({true, true, Season::kMultiplicative, period}, scaled, scale, least);
   }
@@ -106,7 +107,9 @@ struct HoltWintersModel {
       shape = {true, true, Season::kNone, 0};
       state = {value, 0, {}};
     }
-    if (means.size() == most_means()) means.erase(means.begin(), means.begin() + static_cast<std::ptrdiff_t>(std::min(parts.count, most_means() / 3)));
+    if (means.size() == most_means()) {
+      means.erase(means.begin(), means.begin() + static_cast<std::ptrdiff_t>(std::min(parts.count, most_means() / 3)));
+    }
     means.push_back(value);
     in_part = known = 0;
     mean = 0;
@@ -147,7 +150,8 @@ struct HoltWintersModel {
   void save(StateWriter& writer) const {
     writer.numbers(means);
     writer.integer(static_cast<std::int64_t>(shape.season));
-    for (const double number : {parameters.level_weight, parameters.trend_weight, parameters.season_weight, parameters.damping}) writer.number(number);
+    const SmoothingParameters& p = parameters;
+    for (const double weight : {p.level_weight, p.trend_weight, p.season_weight, p.damping}) writer.number(weight);
     for (const double number : {state.level, state.trend, mean, last}) writer.number(number);
     writer.numbers(state.season);
     for (const std::size_t count : {since_fit, in_part, known}) writer.integer(static_cast<std::int64_t>(count));
@@ -157,7 +161,8 @@ struct HoltWintersModel {
   void restore(StateReader& reader) {
     means = reader.numbers();
     const std::int64_t season = reader.integer();
-    for (double* number : {&parameters.level_weight, &parameters.trend_weight, &parameters.season_weight, &parameters.damping}) *number = reader.number();
+    SmoothingParameters& p = parameters;
+    for (double* weight : {&p.level_weight, &p.trend_weight, &p.season_weight, &p.damping}) *weight = reader.number();
     for (double* number : {&state.level, &state.trend, &mean, &last}) *number = reader.number();
     state.season = reader.numbers();
     for (std::size_t* count : {&since_fit, &in_part, &known}) {
@@ -168,7 +173,8 @@ struct HoltWintersModel {
     seen = reader.integer() != 0;
     if (!reader.ok()) return;
     if (means.size() > most_means() || in_part >= parts.steps || known > in_part) reader.reject("counts that agree");
-    if (season < 0 || season > 2 || state.season.size() != (season == 0 ? 0 : parts.count)) return reader.reject("a season of the day's parts");
+    const std::size_t width = season == 0 ? 0 : parts.count;
+    if (season < 0 || season > 2 || state.season.size() != width) return reader.reject("a season of the day's parts");
     if (!sound()) reader.reject("a finite state");
     shape = {true, true, static_cast<Season>(season), season == 0 ? 0 : parts.count};
   }

@@ -225,7 +225,8 @@ std::optional<VectorXd> bounded_least_squares(const MatrixXd& root, const Vector
 
 }  // namespace
 
-std::optional<LeastDistanceStep> least_distance_step(const MatrixXd& curvature, const VectorXd& gradient, const VectorXd& lower, const VectorXd& upper) {
+std::optional<LeastDistanceStep> least_distance_step(const MatrixXd& curvature, const VectorXd& gradient, const VectorXd& lower,
+                                                     const VectorXd& upper) {
   const Index n = gradient.size();
   const Eigen::LLT<MatrixXd> factor(curvature);
   if (factor.info() != Eigen::Success) return std::nullopt;

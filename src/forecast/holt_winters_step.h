@@ -15,7 +15,7 @@ struct LeastDistanceStep {
 /// least squares (Lawson and Hanson, "Solving least squares problems", 1974, chapter 23), as sequential quadratic
 /// programming of Kraft does, with its loss of digits where the gradient is steep and its relaxed problem where rounding
 /// leaves no solution. Infinite bounds are none. Nothing where the relaxed one has none either.
-std::optional<LeastDistanceStep> least_distance_step(const Eigen::MatrixXd& curvature, const Eigen::VectorXd& gradient, const Eigen::VectorXd& lower,
-                                                     const Eigen::VectorXd& upper);
+std::optional<LeastDistanceStep> least_distance_step(const Eigen::MatrixXd& curvature, const Eigen::VectorXd& gradient,
+                                                     const Eigen::VectorXd& lower, const Eigen::VectorXd& upper);
 
 }  // namespace flexpert::forecast

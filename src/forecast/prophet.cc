@@ -88,7 +88,9 @@ Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const 
   std::vector<double> times;
   std::vector<double> y;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (i > 0 && !(times_s[i] > times_s[i - 1])) return fail(ErrorCode::kInvalidArgument, "times_s: number {} does not come after the one before", i);
+    if (i > 0 && !(times_s[i] > times_s[i - 1])) {
+      return fail(ErrorCode::kInvalidArgument, "times_s: number {} does not come after the one before", i);
+    }
     if (!std::isfinite(values[i])) continue;
     times.push_back(times_s[i]);
     y.push_back(values[i]);

@@ -50,6 +50,7 @@ enum class ProphetSearch {
 /// own search stops short of by up to 1 % of the forecast on long series: by default this does as well. Times are Unix seconds (they set
 /// the seasons' phase), ascending; values that are NaN are left out.
 /// Errors: kInvalidArgument for fewer than 2 values, other lengths, times that do not ascend.
-Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const double> values, ProphetSearch search = ProphetSearch::kAsProphet);
+Result<ProphetFit> fit_prophet(std::span<const double> times_s, std::span<const double> values,
+                               ProphetSearch search = ProphetSearch::kAsProphet);
 
 }  // namespace flexpert::forecast

@@ -54,7 +54,8 @@ class Line {
         next = 0.5 * (before.length + next);
         continue;
       }
-      if (here.value > from_.value + next * kDecrease * slope_ || (here.value >= before.value && steps > 0)) return zoom(before, here, length, to);
+      const bool too_far = here.value > from_.value + next * kDecrease * slope_ || (here.value >= before.value && steps > 0);
+      if (too_far) return zoom(before, here, length, to);
       if (std::abs(here.slope) <= -kFlatter * slope_) {
         length = next;
         return true;

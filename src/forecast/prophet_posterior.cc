@@ -13,6 +13,7 @@ namespace {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
+using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr double kTrendPrior = 5;
 constexpr double kChangePrior = 0.05;
@@ -114,7 +115,7 @@ class FeatureSignSearch {
 ProphetPosterior::Mode ProphetPosterior::maximise(std::span<const double> values, std::size_t changes) const {
   const auto rows = static_cast<Eigen::Index>(values.size());
   const auto width = static_cast<Eigen::Index>(features_);
-  const Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> features(matrix_.data(), rows, width);
+  const Eigen::Map<const RowMajor> features(matrix_.data(), rows, width);
   const Eigen::Map<const VectorXd> y(values.data(), rows);
   MatrixXd gram(width, width);
   gram.setZero();
@@ -150,7 +151,7 @@ ProphetPosterior::Mode ProphetPosterior::maximise(std::span<const double> values
 ProphetPosterior::Mode ProphetPosterior::descend(std::span<const double> values, std::size_t changes) const {
   const auto rows = static_cast<Eigen::Index>(values.size());
   const auto width = static_cast<Eigen::Index>(features_);
-  const MatrixXd features = Eigen::Map<const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(matrix_.data(), rows, width);
+  const MatrixXd features = Eigen::Map<const RowMajor>(matrix_.data(), rows, width);
   const Eigen::Map<const VectorXd> y(values.data(), rows);
   const auto n = static_cast<double>(rows);
   const auto first = Eigen::Index{2};

@@ -156,7 +156,8 @@ struct WindowedProphet {
   void restore(StateReader& reader) {
     values = reader.numbers();
     const std::int64_t saved = reader.integer();
-    if (values.size() > window || saved < 0 || static_cast<std::uint64_t>(saved) < values.size()) return reader.reject("the window's values");
+    const bool seen = saved >= 0 && static_cast<std::uint64_t>(saved) >= values.size();
+    if (!seen || values.size() > window) return reader.reject("the window's values");
     steps = static_cast<std::size_t>(saved);
     fit_window();
   }
@@ -169,8 +170,8 @@ std::unique_ptr<Predictor> make_prophet_predictor(const PredictorOptions& option
 }
 
 std::unique_ptr<Predictor> make_windowed_prophet_predictor(const PredictorOptions& options, std::size_t window) {
-  return std::make_unique<ResidualPredictor<WindowedProphet>>(WindowedProphet{options.step_s, std::max<std::size_t>(window, 2), {}, 0, {}, false},
-                                                             options.non_negative);
+  WindowedProphet model{options.step_s, std::max<std::size_t>(window, 2), {}, 0, {}, false};
+  return std::make_unique<ResidualPredictor<WindowedProphet>>(std::move(model), options.non_negative);
 }
 
 }  // namespace flexpert::forecast
