@@ -40,6 +40,8 @@ struct ChildPlan {
   int output;       ///< becomes stdout, or -1: inherited
   int error_output; ///< becomes stderr, or -1
   int report;       ///< takes errno if the program cannot be run
+  int go;           ///< gives a byte when the program may run, or -1
+  bool may_outlive_us;
   pid_t parent;
 };
 
@@ -49,9 +51,20 @@ struct ChildPlan {
     [[maybe_unused]] const auto ignored = ::write(plan.report, &error, sizeof error);
     ::_exit(127);
   };
-  ::setpgid(0, 0);
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up();
-  if (::getppid() != plan.parent) ::_exit(127);  // the parent died before the line above took effect
+  if (plan.may_outlive_us) {
+    ::setsid();
+  } else {
+    ::setpgid(0, 0);
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up();
+    if (::getppid() != plan.parent) ::_exit(127);  // the parent died before the line above took effect
+  }
+  if (plan.go >= 0) {
+    char byte = 0;
+    ssize_t count = 0;
+    while ((count = ::read(plan.go, &byte, 1)) < 0 && errno == EINTR) {
+    }
+    if (count != 1) ::_exit(127);  // the parent died, or does not want us any more
+  }
   for (int signal = 1; signal < NSIG; ++signal) {
     struct sigaction current {};
     if (::sigaction(signal, nullptr, &current) == 0 && current.sa_handler == SIG_IGN) ::signal(signal, SIG_DFL);
@@ -229,17 +242,33 @@ Result<void> LoopChild::start() {
   FLEXPERT_ASSIGN(Pipe report, new_pipe());
   Pipe output;
   Pipe error_output;
-  if (options_.on_line) {
+  Pipe go;
+  if (options_.before_exec) {
+    FLEXPERT_ASSIGN(go, new_pipe());
+  }
+  if (!options_.output_file.empty()) {
+    output.write.reset(::open(options_.output_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (!output.write) return fail(ErrorCode::kUnavailable, "cannot write the log {}: {}", options_.output_file, std::strerror(errno));
+    error_output.write.reset(::fcntl(output.write.get(), F_DUPFD_CLOEXEC, 3));
+  } else if (options_.on_line) {
     FLEXPERT_ASSIGN(output, new_pipe());
     FLEXPERT_ASSIGN(error_output, new_pipe());
   }
   const ChildPlan plan{argv[0],           argv.data(),        variables.data(), output.write.get(), error_output.write.get(),
-                       report.write.get(), ::getpid()};
+                       report.write.get(), go.read.get(),      options_.may_outlive_us, ::getpid()};
   pid_ = ::fork();
   if (pid_ < 0) return fail(ErrorCode::kResourceExhausted, "cannot fork to run {}: {}", argv[0], std::strerror(errno));
-  if (pid_ == 0) run_child(plan);
-  ::setpgid(pid_, pid_);
+  if (pid_ == 0) {
+    if (go.write) ::close(go.write.get());  // or our own end would keep the read below from seeing the parent's death
+    run_child(plan);
+  }
+  if (!options_.may_outlive_us) ::setpgid(pid_, pid_);
   report.write.reset();
+  if (options_.before_exec) {
+    FLEXPERT_TRY(options_.before_exec(pid_));  // if it fails, the destructor reaps the child, which ends without a byte
+    [[maybe_unused]] const auto written = ::write(go.write.get(), "g", 1);
+    go = {};
+  }
   int error = 0;
   ssize_t count = 0;
   while ((count = ::read(report.read.get(), &error, sizeof error)) < 0 && errno == EINTR) {
@@ -250,7 +279,7 @@ Result<void> LoopChild::start() {
   }
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_) return fail(ErrorCode::kResourceExhausted, "cannot watch the process of {}: {}", argv[0], std::strerror(errno));
-  if (options_.on_line) {
+  if (options_.on_line && options_.output_file.empty()) {
     output_ = std::make_unique<Output>(*this, std::move(output.read));
     error_output_ = std::make_unique<Output>(*this, std::move(error_output.read));
   }

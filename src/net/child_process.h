@@ -17,6 +17,14 @@ struct ChildProcessOptions {
   /// Hears each line of its stdout or stderr, without the newline, cut at 64 KiB. May destroy the ChildProcess.
   /// Unset: the child writes to our own stdout and stderr.
   std::function<void(std::string_view)> on_line{};
+  /// Instead of on_line: the child appends its stdout and stderr to this file. For a child that may outlive us, whom a pipe
+  /// to us would kill.
+  std::string output_file{};
+  /// The child lives on when we die without destroying its ChildProcess. It gets a session of its own.
+  bool may_outlive_us = false;
+  /// Runs when the child has a pid and waits to execute its program: what is written down here is written before the
+  /// program runs. If it fails, or we die in it, the program never runs.
+  std::move_only_function<Result<void>(int pid)> before_exec{};
 };
 
 /// How a process ended: an exit code, or the signal that killed it.

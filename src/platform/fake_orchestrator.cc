@@ -28,6 +28,16 @@ std::vector<Observed> FakeOrchestrator::observe() const {
   return all;
 }
 
+void FakeOrchestrator::left_running(LaunchSpec spec, InstanceState state) {
+  const Observed seen{spec.id, state, next_pid_++, 0, ""};
+  left_.push_back({std::move(spec), seen});
+}
+
+std::vector<Recovered> FakeOrchestrator::recover() {
+  for (const Recovered& one : left_) instances_[one.spec.id] = one.seen;
+  return std::exchange(left_, {});
+}
+
 void FakeOrchestrator::restart(const InstanceId& id) {
   instances_[id].restarts++;
   change(id, InstanceState::kStarting, "");

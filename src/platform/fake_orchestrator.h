@@ -19,9 +19,13 @@ class FakeOrchestrator final : public Orchestrator {
   Result<void> launch(LaunchSpec spec) override;
   Result<void> stop(const InstanceId& id) override;
   [[nodiscard]] std::vector<Observed> observe() const override;
+  [[nodiscard]] std::vector<Recovered> recover() override;
 
   /// Makes the next launches fail with this message; empty: none.
   void refuse_launches(std::string message) { refusal_ = std::move(message); }
+  void set_auto_ready(bool auto_ready) { auto_ready_ = auto_ready; }
+  /// What recover() finds.
+  void left_running(LaunchSpec spec, InstanceState state);
   void become_ready(const InstanceId& id) { change(id, InstanceState::kReady, ""); }
   void crash(const InstanceId& id, const std::string& error) { change(id, InstanceState::kFailed, error); }
   /// Brings a crashed instance back to kStarting, and with auto_ready to kReady.
@@ -42,6 +46,7 @@ class FakeOrchestrator final : public Orchestrator {
   std::map<InstanceId, Observed> instances_;
   std::vector<LaunchSpec> launched_;
   std::vector<InstanceId> stopped_;
+  std::vector<Recovered> left_;
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <fstream>
 
+#include "base/log.h"
 #include "net/child_process.h"
 #include "platform/readiness.h"
 
@@ -15,10 +16,14 @@ class LocalProcesses::Instance {
  public:
   Instance(LocalProcesses& owner, LaunchSpec spec) : owner_(owner), spec_(std::move(spec)) {
     seen_.id = spec_.id;
-    if (!owner_.options_.log_dir.empty())
-      log_.open(fmt::format("{}/{}.log", owner_.options_.log_dir, spec_.id), std::ios::app | std::ios::binary);
+    durable_ = spec_.may_outlive_us && owner_.records_.kept();
+    if (!owner_.options_.log_dir.empty()) log_path_ = fmt::format("{}/{}.log", owner_.options_.log_dir, spec_.id);
+    if (!durable_ && !log_path_.empty()) log_.open(log_path_, std::ios::app | std::ios::binary);
   }
-  ~Instance() { owner_.loop_.cancel(timer_); }
+  ~Instance() {
+    owner_.loop_.cancel(timer_);
+    if (child_ && durable_) owner_.records_.remove(spec_.id);  // the child dies with this
+  }
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
@@ -27,14 +32,43 @@ class LocalProcesses::Instance {
     net::ChildProcessOptions options;
     options.argv = spec_.argv;
     options.extra_environment = spec_.environment;
-    options.on_line = [this](std::string_view line) { keep(line); };
+    if (durable_) {
+      options.may_outlive_us = true;
+      options.output_file = log_path_.empty() ? "/dev/null" : log_path_;
+      options.before_exec = [this](int pid) -> Result<void> {
+        FLEXPERT_ASSIGN(identity_, identity_of(pid));
+        return write_record(false);
+      };
+    } else {
+      options.on_line = [this](std::string_view line) { keep(line); };
+    }
     last_line_.clear();
     failure_.clear();
     FLEXPERT_ASSIGN(child_, net::ChildProcess::spawn(owner_.loop_, std::move(options), [this](net::ExitStatus status) { exited(status); }));
     seen_.pid = child_->pid();
     seen_.state = InstanceState::kStarting;
-    readiness_ = std::make_unique<ReadinessCheck>(owner_.loop_, owner_.client_, spec_.readiness, owner_.options_.probe_interval,
-                                                  [this](Result<void> result) { probed(std::move(result)); });
+    watch_readiness(spec_.readiness);
+    return {};
+  }
+
+  /// Takes over the process of a record. Errors: it runs no more.
+  Result<void> adopt(const ProcessRecord& record) {
+    identity_ = record.identity;
+    FLEXPERT_ASSIGN(child_, adopt_process(owner_.loop_, identity_, [this](net::ExitStatus status) { exited(status); }));
+    adopted_ = true;
+    seen_.pid = identity_.pid;
+    seen_.restarts = record.restarts;
+    if (record.stopping) {
+      stopping_ = true;  // it was told already; a second SIGTERM would mean "at once"
+      seen_.state = InstanceState::kDraining;
+      kill_at_deadline();
+      return {};
+    }
+    // What was ready is taken to be so until the probe says otherwise: nobody needs to wait for it meanwhile.
+    seen_.state = record.ready ? InstanceState::kReady : InstanceState::kStarting;
+    ReadinessProbe probe = spec_.readiness;
+    if (record.ready) probe.timeout = std::min<Duration>(probe.timeout, Seconds(10));
+    watch_readiness(std::move(probe));
     return {};
   }
 
@@ -49,7 +83,21 @@ class LocalProcesses::Instance {
       return;
     }
     seen_.state = InstanceState::kDraining;
+    if (durable_) note(write_record(false));
     child_->signal(SIGTERM);
+    kill_at_deadline();
+  }
+
+  [[nodiscard]] const Observed& seen() const { return seen_; }
+  [[nodiscard]] std::vector<std::string> lines() const { return {lines_.begin(), lines_.end()}; }
+
+ private:
+  void watch_readiness(ReadinessProbe probe) {
+    readiness_ = std::make_unique<ReadinessCheck>(owner_.loop_, owner_.client_, std::move(probe), owner_.options_.probe_interval,
+                                                  [this](Result<void> result) { probed(std::move(result)); });
+  }
+
+  void kill_at_deadline() {
     timer_ = owner_.loop_.call_after(spec_.drain_deadline, [this] {
       timer_ = 0;
       failure_ = fmt::format("killed: not gone {:.1f} s after SIGTERM", to_seconds(spec_.drain_deadline));
@@ -57,10 +105,25 @@ class LocalProcesses::Instance {
     });
   }
 
-  [[nodiscard]] const Observed& seen() const { return seen_; }
-  [[nodiscard]] std::vector<std::string> lines() const { return {lines_.begin(), lines_.end()}; }
+  Result<void> write_record(bool ready) const {
+    return owner_.records_.write({.spec = spec_, .identity = identity_, .ready = ready, .stopping = stopping_, .restarts = seen_.restarts});
+  }
+  void note(const Result<void>& written) const {
+    if (!written) log::error("{}: {}", spec_.id, written.error().message);
+  }
 
- private:
+  /// What a process that writes its log itself said last.
+  [[nodiscard]] std::string last_logged_line() const {
+    constexpr std::streamoff kTail = 4096;
+    std::ifstream file(log_path_, std::ios::binary | std::ios::ate);
+    if (!file) return {};
+    file.seekg(-std::min<std::streamoff>(kTail, file.tellg()), std::ios::end);
+    std::string last;
+    for (std::string line; std::getline(file, line);)
+      if (!line.empty()) last = line;
+    return last;
+  }
+
   void keep(std::string_view line) {
     lines_.emplace_back(line);
     if (lines_.size() > owner_.options_.kept_lines) lines_.pop_front();
@@ -76,6 +139,7 @@ class LocalProcesses::Instance {
       return;
     }
     ready_at_ = owner_.loop_.now();
+    if (durable_) note(write_record(true));
     change(InstanceState::kReady);
   }
 
@@ -84,9 +148,16 @@ class LocalProcesses::Instance {
     readiness_.reset();
     owner_.loop_.cancel(std::exchange(timer_, 0));
     seen_.pid = 0;
-    const bool clean = stopping_ && status.signal == 0 && status.code == 0;
+    if (durable_) {
+      owner_.records_.remove(spec_.id);
+      last_line_ = last_logged_line();
+    }
+    const bool adopted = std::exchange(adopted_, false);
+    const bool clean = stopping_ && status.signal == 0 && (adopted || status.code == 0);
     if (!failure_.empty()) {
       seen_.last_error = failure_;
+    } else if (!clean && adopted) {
+      seen_.last_error = fmt::format("gone; its last line: {}", last_line_);
     } else if (!clean) {
       seen_.last_error = last_line_.empty() ? status.to_string() : fmt::format("{}; its last line: {}", status.to_string(), last_line_);
     }
@@ -128,6 +199,10 @@ class LocalProcesses::Instance {
   std::unique_ptr<net::ChildProcess> child_;
   std::unique_ptr<ReadinessCheck> readiness_;
   net::TimerId timer_ = 0;  ///< the restart's, or the drain deadline's
+  std::string log_path_;
+  ProcessIdentity identity_;
+  bool durable_ = false;    ///< may outlive us, and is written down
+  bool adopted_ = false;    ///< the process now is not our child
   bool stopping_ = false;
   unsigned crashes_ = 0;    ///< in a row
   std::optional<TimePoint> ready_at_;
@@ -140,6 +215,7 @@ class LocalProcesses::Instance {
 LocalProcesses::LocalProcesses(net::EventLoop& loop, LocalProcessesOptions options)
     : loop_(loop),
       options_(std::move(options)),
+      records_(options_.record_dir),
       client_(loop, {.connect_timeout = Seconds(1), .head_timeout = Seconds(2), .idle_timeout = Seconds(2), .max_idle_connections = 0}) {}
 
 LocalProcesses::~LocalProcesses() { on_change_ = nullptr; }
@@ -174,6 +250,21 @@ Result<void> LocalProcesses::stop(const InstanceId& id) {
 std::vector<Observed> LocalProcesses::observe() const {
   std::vector<Observed> all;
   for (const auto& [id, instance] : instances_) all.push_back(instance->seen());
+  return all;
+}
+
+std::vector<Recovered> LocalProcesses::recover() {
+  std::vector<Recovered> all;
+  for (const ProcessRecord& record : records_.read_all()) {
+    auto instance = std::make_unique<Instance>(*this, record.spec);
+    if (const auto adopted = instance->adopt(record); !adopted) {
+      log::warn("{} went while nobody watched it: {}", record.spec.id, adopted.error().message);
+      records_.remove(record.spec.id);
+      continue;
+    }
+    all.push_back({record.spec, instance->seen()});
+    instances_[record.spec.id] = std::move(instance);
+  }
   return all;
 }
 

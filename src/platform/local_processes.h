@@ -7,12 +7,14 @@
 
 #include "http/client.h"
 #include "net/event_loop.h"
+#include "platform/adopted_records.h"
 #include "platform/orchestrator.h"
 
 namespace flexpert::platform {
 
 struct LocalProcessesOptions {
   std::string log_dir;                   ///< an existing folder for one ID.log per instance; empty: no files
+  std::string record_dir;                ///< an existing folder for records of processes that may outlive us; empty: none may
   std::size_t kept_lines = 200;          ///< of output, per instance, in memory
   Duration probe_interval = Milliseconds(25);
   Duration shortest_backoff = Milliseconds(100);
@@ -21,8 +23,9 @@ struct LocalProcessesOptions {
 };
 
 /// Runs instances as children of this process. A child that exits, or is not ready in time, is started again after a
-/// pause that doubles from `shortest_backoff` to `longest_backoff`. Children die with us, even by SIGKILL. Belongs to the
-/// loop's thread; destroying it kills what still runs.
+/// pause that doubles from `shortest_backoff` to `longest_backoff`. Children die with us, even by SIGKILL, but for those
+/// whose spec lets them outlive us: with a `record_dir` these write to their log file themselves (there are no last_lines()
+/// of them) and are taken over by recover(). Belongs to the loop's thread; destroying it kills what still runs.
 class LocalProcesses final : public Orchestrator {
  public:
   LocalProcesses(net::EventLoop& loop, LocalProcessesOptions options);
@@ -33,6 +36,7 @@ class LocalProcesses final : public Orchestrator {
   Result<void> launch(LaunchSpec spec) override;
   Result<void> stop(const InstanceId& id) override;
   [[nodiscard]] std::vector<Observed> observe() const override;
+  [[nodiscard]] std::vector<Recovered> recover() override;
   /// Returns the newest lines of an instance's stdout and stderr, oldest first; none for an unknown id.
   [[nodiscard]] std::vector<std::string> last_lines(const InstanceId& id) const;
 
@@ -41,6 +45,7 @@ class LocalProcesses final : public Orchestrator {
 
   net::EventLoop& loop_;
   LocalProcessesOptions options_;
+  ProcessRecords records_;
   http::Client client_;
   OnChange on_change_;
   std::map<InstanceId, std::unique_ptr<Instance>> instances_;

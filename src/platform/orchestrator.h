@@ -26,6 +26,9 @@ struct LaunchSpec {
   ReadinessProbe readiness;
   bool restart_on_crash = true;     ///< with exponential backoff, 100 ms to 10 s
   Duration drain_deadline = Seconds(10);
+  /// It lives on if we die without stopping it, and recover() of our successor takes it over. Where the backend cannot do
+  /// that, it dies with us.
+  bool may_outlive_us = false;
 };
 
 /// What an orchestrator knows of one instance.
@@ -35,6 +38,12 @@ struct Observed {
   std::int64_t pid = 0;
   std::uint32_t restarts = 0;
   std::string last_error;
+};
+
+/// An instance that a predecessor of ours launched and that runs on.
+struct Recovered {
+  LaunchSpec spec;
+  Observed seen;
 };
 
 /// The port to whatever runs processes. Calls return at once; news comes through the callback, on the owner's thread.
@@ -48,6 +57,9 @@ class Orchestrator {
   /// Asks an instance to finish its work and go (SIGTERM), and kills it after its drain deadline. It is not restarted.
   virtual Result<void> stop(const InstanceId& id) = 0;
   [[nodiscard]] virtual std::vector<Observed> observe() const = 0;
+  /// Takes over what a predecessor launched with `may_outlive_us` and what still runs, as if we had launched it; call it
+  /// once, before the first launch().
+  [[nodiscard]] virtual std::vector<Recovered> recover() { return {}; }
 };
 
 }  // namespace flexpert::platform

@@ -227,5 +227,79 @@ TEST_F(LocalProcessesTest, ChildrenDieWhenTheirParentIsKilled9) {
   EXPECT_TRUE(until(dead));
 }
 
+/// Forks a predecessor that launches `specs` with records in `dir`, waits until they are ready, and is killed with SIGKILL.
+void run_and_kill_predecessor(const std::string& dir, std::vector<LaunchSpec> specs) {
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t predecessor = ::fork();
+  ASSERT_GE(predecessor, 0);
+  if (predecessor == 0) {
+    net::EventLoop loop;
+    LocalProcesses processes(loop, {.log_dir = dir, .record_dir = dir});
+    std::size_t missing = specs.size();
+    processes.set_on_change([&](const Observed& observed) { missing -= observed.state == InstanceState::kReady ? 1 : 0; });
+    for (LaunchSpec& spec : specs)
+      if (!processes.launch(std::move(spec))) ::_exit(1);
+    while (missing > 0) loop.run_once(Milliseconds(20));
+    if (::write(ready[1], "x", 1) != 1) ::_exit(2);
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  ::kill(predecessor, SIGKILL);
+  ASSERT_EQ(::waitpid(predecessor, nullptr, 0), predecessor);
+  ::close(ready[0]);
+  ::close(ready[1]);
+}
+
+TEST_F(LocalProcessesTest, InstancesThatMayOutliveAKilledPredecessorAreTakenOver) {
+  LaunchSpec survivor = shell("survivor", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done");
+  LaunchSpec mortal = shell("mortal", "exec sleep 100");
+  survivor.may_outlive_us = true;
+  run_and_kill_predecessor(dir_, {survivor, mortal});
+  processes_ = std::make_unique<LocalProcesses>(loop_, LocalProcessesOptions{.log_dir = dir_, .record_dir = dir_});
+  processes_->set_on_change([this](const Observed& observed) { seen_.push_back(observed); });
+  const std::vector<Recovered> recovered = processes_->recover();
+  ASSERT_EQ(recovered.size(), 1U);
+  EXPECT_EQ(recovered[0].spec.id.value, "survivor");
+  EXPECT_EQ(recovered[0].spec.argv, survivor.argv);
+  EXPECT_EQ(recovered[0].seen.state, InstanceState::kReady);
+  EXPECT_EQ(::kill(static_cast<pid_t>(recovered[0].seen.pid), 0), 0);
+  ASSERT_TRUE(until([&] { return saw(InstanceState::kReady); }));
+  ASSERT_TRUE(processes_->stop({"survivor"}));
+  ASSERT_TRUE(until([&] { return saw(InstanceState::kStopped); }));
+  EXPECT_EQ(seen_.back().last_error, "");
+  EXPECT_EQ(log_of("survivor"), "up\nbye\n");
+  EXPECT_TRUE(processes_->recover().empty());
+}
+
+TEST_F(LocalProcessesTest, AnAdoptedInstanceThatCrashesIsStartedAgain) {
+  LaunchSpec spec = shell("one", "echo up; exec sleep 100");
+  spec.may_outlive_us = true;
+  run_and_kill_predecessor(dir_, {spec});
+  processes_ = std::make_unique<LocalProcesses>(loop_, LocalProcessesOptions{.log_dir = dir_, .record_dir = dir_, .shortest_backoff = Milliseconds(10)});
+  processes_->set_on_change([this](const Observed& observed) { seen_.push_back(observed); });
+  const std::vector<Recovered> recovered = processes_->recover();
+  ASSERT_EQ(recovered.size(), 1U);
+  ::kill(static_cast<pid_t>(recovered[0].seen.pid), SIGKILL);
+  ASSERT_TRUE(until([&] { return saw(InstanceState::kFailed) && seen_.back().state == InstanceState::kReady; }));
+  EXPECT_NE(seen_.back().pid, recovered[0].seen.pid);
+  EXPECT_EQ(seen_.back().restarts, 1U);
+}
+
+TEST_F(LocalProcessesTest, ARecordOfAnotherProcessWithTheSamePidIsDropped) {
+  ProcessRecord record;
+  record.spec = shell("old", "exit");
+  record.identity = *identity_of(::getpid());
+  record.identity.start_ticks -= 1;
+  ProcessRecords records(dir_);
+  ASSERT_TRUE(records.write(record));
+  std::ofstream(dir_ + "/broken.process") << "not a record";
+  LocalProcesses next(loop_, {.log_dir = "", .record_dir = dir_});
+  EXPECT_TRUE(next.recover().empty());
+  EXPECT_FALSE(fs::exists(dir_ + "/old.process"));
+  EXPECT_FALSE(fs::exists(dir_ + "/broken.process"));
+}
+
 }  // namespace
 }  // namespace flexpert::platform
