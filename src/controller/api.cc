@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "codec/fleet_json.h"
+#include "controller/pool_loop.h"
 
 namespace flexpert::controller {
 namespace {
@@ -48,6 +49,7 @@ Result<void> Api::listen(const net::Address& address) {
 
 void Api::handle(const http::Request& request, http::Responder responder) {
   const std::string_view path = request.path();
+  if (handle_pools(request, responder)) return;
   const bool known = path == "/internal/fleet" || path == "/api/v1/status" || path == "/api/v1/decisions" || path == "/health" ||
                      path == "/ready" || path == "/metrics" || path == "/api/v1/placement" || path == kRebalance;
   if (!known) return responder.respond(http::openai_error(404, fmt::format("no such path: {}", path), "invalid_request_error"));
@@ -103,7 +105,12 @@ http::Response Api::status() {
   object["dry_run"] = extras.dry_run;
   object["paced"] = extras.paced;
   object["last_decision"] = extras.last_decision ? json::parse(codec::encode(*extras.last_decision)) : json::value(nullptr);
-  return http::json_response(200, json::serialize(value));
+  std::string body = json::serialize(value);
+  if (const PoolLoop* pools = sources_.pools()) {
+    body.pop_back();
+    body += ",\"planner\":" + pools->status_json() + "}";
+  }
+  return http::json_response(200, std::move(body));
 }
 
 http::Response Api::decisions(std::string_view target) {
@@ -117,7 +124,13 @@ http::Response Api::decisions(std::string_view target) {
   if (!rows) return http::openai_error(500, rows.error().message, "server_error");
   std::string body = R"({"decisions":[)";
   for (std::size_t i = 0; i < rows->size(); ++i) body += (i > 0 ? "," : "") + (*rows)[i];
-  return http::json_response(200, body + "]}");
+  body += "]";
+  if (PoolLoop* pools = sources_.pools()) {
+    http::Response plans = pools->newest_plans(limit);
+    if (plans.status != 200) return plans;
+    body += ",\"plans\":" + plans.body;
+  }
+  return http::json_response(200, body + "}");
 }
 
 void Api::rebalance(const http::Request& request, http::Responder responder) {

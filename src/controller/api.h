@@ -13,6 +13,8 @@
 
 namespace flexpert::controller {
 
+class PoolLoop;
+
 /// What /api/v1/status adds to the snapshot.
 struct StatusExtras {
   bool dry_run = false;
@@ -32,6 +34,7 @@ class Api {
     std::function<http::Response(bool dry_run)> rebalance;
     std::function<http::Response()> placement;
     std::function<void()> before_metrics;      ///< brings what changes with time up to date
+    std::function<PoolLoop*()> pools;          ///< null where none are configured
   };
   Api(net::EventLoop& loop, Sources sources);
   ~Api();
@@ -44,6 +47,8 @@ class Api {
 
  private:
   void handle(const http::Request& request, http::Responder responder);
+  /// Answers what only a controller with pools knows. False: it is no such path.
+  bool handle_pools(const http::Request& request, http::Responder& responder);
   void watch(http::Responder responder);
   void broadcast();
   http::Response status();

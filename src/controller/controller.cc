@@ -90,7 +90,8 @@ Result<void> Controller::Impl::start() {
   }
   api = std::make_unique<Api>(loop, Api::Sources{[this] { return snapshot(); }, [this] { return extras(); }, journal.get(), &registry,
                                                   [this](bool dry_run) { return asked_rebalance(dry_run); }, [this] { return placement_view(); },
-                                                  [this] { update_placement_metrics(); }});
+                                                  [this] { update_placement_metrics(); },
+                                                  [this] { return pools.get(); }});
   FLEXPERT_ASSIGN(const net::Address listen, net::Address::parse(options.config.controller.listen));
   FLEXPERT_TRY(api->listen(listen));
 
@@ -103,7 +104,31 @@ Result<void> Controller::Impl::start() {
     log::info("controller: {} model servers and {} expert servers of {} are starting; API at {}{}", model()->servers, first, model()->name,
               api->address().to_string(), options.config.controller.dry_run ? "; dry-run" : "");
   }
+  if (options.config.pools) FLEXPERT_TRY(start_pools());
   tick_timer = loop.call_after(Duration::zero(), [this] { tick(); });
+  return {};
+}
+
+Result<void> Controller::Impl::start_pools() {
+  if (!options.make_planner) return fail(ErrorCode::kInternal, "pools are configured, and there is no planner for them");
+  const std::string& file = options.config.controller.journal;
+  PoolLoopOptions given;
+  given.fleet.launcher = {options.program, options.runtime_dir, options.packs, options.instances_survive};
+  given.fleet.drain_grace = options.drain_grace;
+  given.journal = file.starts_with('/') ? file : fmt::format("{}/{}", options.runtime_dir, file);
+  given.config_text = options.config_text;
+  given.config_source = options.config_source;
+  given.version = options.version;
+  given.dry_run = options.config.controller.dry_run;
+  given.kept_cycles = options.kept_cycles;
+  given.checkpoint_cycles = options.checkpoint_cycles;
+  given.make_planner = options.make_planner;
+  FLEXPERT_ASSIGN(pools, PoolLoop::create(loop, clock, registry, *options.config.pools, std::move(given), orchestrator, caller, [this] {
+                    changed();
+                    if (draining) drain_step();
+                  }));
+  log::info("controller: {} pools are planned every {} s; API at {}{}", options.config.pools->planner.pools.size(),
+            options.config.pools->planner.interval_s, api->address().to_string(), options.config.controller.dry_run ? "; dry-run" : "");
   return {};
 }
 
@@ -121,7 +146,10 @@ void Controller::Impl::tick() {
 
 void Controller::Impl::on_change(const platform::Observed& observed) {
   Member* member = book.find(observed.id);
-  if (member == nullptr) return;
+  if (member == nullptr) {
+    if (pools) pools->fleet().take(observed);
+    return;
+  }
   InstanceStatus& status = member->status;
   const bool was_in_table = status.role == InstanceRole::kExpertServer && (status.state == InstanceState::kReady || member->leaving_table);
   status.pid = observed.pid;
@@ -192,12 +220,13 @@ void Controller::Impl::drain(Duration deadline, std::move_only_function<void()> 
   loop.cancel(std::exchange(repair_timer, 0));
   drain_timer = loop.call_after(deadline, [this, deadline] {
     drain_timer = 0;
-    log::warn("controller: drain deadline of {:.1f} s passed; {} processes are left and will be killed", to_seconds(deadline),
-              book.all().size());
+    log::warn("controller: drain deadline of {:.1f} s passed; processes that are left will be killed: {}", to_seconds(deadline),
+              snapshot().instances.size());
     if (drained) std::exchange(drained, nullptr)();
   });
   for (Member* member : book.of(InstanceRole::kModelServer))
     if (!member->stopping) actuator.stop(*member);
+  if (pools) pools->stop_all();
   drain_step();
 }
 
@@ -205,8 +234,8 @@ void Controller::Impl::drain_step() {
   if (book.count(InstanceRole::kModelServer) > 0) return;
   for (Member* member : book.of(InstanceRole::kExpertServer))
     if (!member->stopping) actuator.stop(*member);
-  changed();
-  if (book.count(InstanceRole::kExpertServer) > 0) return;
+  if (book.count(InstanceRole::kExpertServer) > 0 || (pools && !pools->fleet().empty()) || api_draining) return changed();
+  api_draining = true;
   // Through the loop: `done` may destroy the controller, and with it the server whose callback this is.
   api->drain(Seconds(1), [this] {
     loop.cancel(std::exchange(drain_timer, 0));
@@ -215,7 +244,7 @@ void Controller::Impl::drain_step() {
 }
 
 bool Controller::Impl::ready() {
-  if (draining) return false;
+  if (draining || (pools && !pools->ready())) return false;
   if (model() == nullptr) return true;
   if (actuator.table().epoch == 0 || !actuator.settled()) return false;
   const auto servers = book.of(InstanceRole::kModelServer);
@@ -263,6 +292,7 @@ FleetSnapshot Controller::Impl::snapshot() {
     out.experts.push_back(
         {geometry.slot(i), loads.rows_per_s[i], scaling::utilisation_of(loads.rows_per_s[i], replicas, capacity()), replicas});
   }
+  if (pools) pools->fleet().append_to(out);
   if (table.epoch > 0) out.routing = table;
   out.replica_capacity_rows_per_s = capacity();
   out.capacity_source = capacity_source;

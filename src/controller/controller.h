@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "net/address.h"
 #include "net/event_loop.h"
 #include "platform/orchestrator.h"
+#include "scaling/pool_planner.h"
 #include "telemetry/metrics.h"
 
 namespace flexpert::controller {
@@ -29,6 +31,17 @@ struct ControllerOptions {
   Duration first_table_wait = Seconds(10);   ///< after it the first table does with fewer than `min` expert servers
   Duration ready_timeout = Seconds(300);     ///< for a model server to load its model
   Duration drain_deadline = Seconds(10);     ///< for one process to finish its work
+
+  // For `config.pools`:
+  std::function<Result<std::unique_ptr<scaling::PoolPlanner>>(scaling::PlannerConfig)> make_planner;
+  std::string config_text;                   ///< all of the configuration as YAML, for replay
+  std::string config_source;                 ///< its file
+  std::string version;                       ///< of this program
+  std::map<std::string, std::string> packs;  ///< model folder -> its pack, for instances of pools
+  bool instances_survive = false;            ///< instances of pools outlive us if we are killed; the next controller takes them over
+  std::uint64_t kept_cycles = 50000;         ///< of the planner's journal, at least
+  std::uint64_t checkpoint_cycles = 500;     ///< between two records from which the journal can be replayed
+  Duration drain_grace = Milliseconds(500);  ///< for gateways to hear that an instance takes no more requests
 };
 
 /// The control loop. Launches the fleet of a configuration, measures, decides, acts, journals, and serves
@@ -44,7 +57,7 @@ class Controller {
   /// Where the API listens, with the port resolved.
   [[nodiscard]] const net::Address& address() const;
   [[nodiscard]] FleetSnapshot snapshot() const;
-  /// True once a model server is ready and every ready one has the routing table in force.
+  /// True once a model server is ready and every ready one has the routing table in force, and every pool has its minimum.
   [[nodiscard]] bool ready() const;
   /// Stops model servers, then expert servers, then the API; calls `done` from the loop when all are gone or `deadline`
   /// has passed. Nothing is scaled or restarted from here on.

@@ -18,6 +18,7 @@
 #include "controller/placement_json.h"
 #include "controller/placement_keeper.h"
 #include "controller/plan.h"
+#include "controller/pool_loop.h"
 #include "controller/rebalance.h"
 #include "controller/sensors.h"
 #include "controller/server_rows.h"
@@ -33,6 +34,7 @@ struct Controller::Impl {
   ~Impl();
 
   Result<void> start();
+  Result<void> start_pools();
   void drain(Duration deadline, std::move_only_function<void()> done);
   [[nodiscard]] bool ready();
   [[nodiscard]] FleetSnapshot snapshot();
@@ -89,6 +91,7 @@ struct Controller::Impl {
   Actuator actuator;
   std::unique_ptr<store::Journal> journal;
   std::unique_ptr<Api> api;
+  std::unique_ptr<PoolLoop> pools;  ///< only with options.config.pools
 
   scaling::ExpertUtilisationOptions scaling_options;
   scaling::ExpertUtilisationState loads;
@@ -112,6 +115,7 @@ struct Controller::Impl {
   std::uint64_t revision = 0;
 
   bool draining = false;
+  bool api_draining = false;
   net::TimerId drain_timer = 0;
   std::move_only_function<void()> drained;
 

@@ -86,7 +86,7 @@ class SqlitePlanJournal final : public PlanJournal {
       sqlite3_bind_int(statement, 3, row.news ? 1 : 0);
       bind_text(statement, 4, row.config);
       bind_text(statement, 5, row.record);
-      if (row.kind == "cycle") bind_text(statement, 6, row.plan);
+      if (!row.plan.empty()) bind_text(statement, 6, row.plan);
       if (!run(statement)) return database_.failed("cannot add a row");
     }
     for (const auto& [key, value] : state) {

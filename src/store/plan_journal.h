@@ -17,7 +17,7 @@ namespace flexpert::store {
 struct PlanRow {
   std::int64_t id = 0;
   std::int64_t unix_ms = 0;
-  std::string kind;    ///< "start", "checkpoint" or "cycle"
+  std::string kind;    ///< "start", "checkpoint", "cycle", or "dry_cycle": one that was not carried out
   bool news = false;   ///< something changed or was held back
   std::string config;  ///< hash of the configuration in force
   std::string record;  ///< start: the JournalStart; cycle: the snapshot that was planned from

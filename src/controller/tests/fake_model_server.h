@@ -26,6 +26,8 @@ class FakeModelServer {
   std::vector<RoutingTable> tables;     ///< every one that was taken, in order
   double experts_latency_ms = 1;        ///< of each /internal/experts call
   int experts_calls = 0;
+  int running = 3;
+  int queued = 4;
   bool refuse_tables = false;           ///< answer 503 to the next tables
   std::size_t hold_below_servers = 0;   ///< tables of fewer servers are taken, and answered only at release_tables()
   void release_tables() {
@@ -40,9 +42,9 @@ class FakeModelServer {
     if (path == "/ready") return responder.respond(http::json_response(200, R"({"status":"ready"})"));
     if (path == "/internal/status") {
       return responder.respond(http::json_response(
-          200, fmt::format(R"({{"model":"fake","fingerprint":"f","epoch":{},"running":3,"queued":4,"kv_blocks_used":0,"kv_blocks_total":1,)"
+          200, fmt::format(R"({{"model":"fake","fingerprint":"f","epoch":{},"running":{},"queued":{},"kv_blocks_used":0,"kv_blocks_total":1,)"
                            R"("paced":false,"max_context":512}})",
-                           table ? table->epoch : 0)));
+                           table ? table->epoch : 0, running, queued)));
     }
     if (path == "/internal/expert-loads") return responder.respond(http::json_response(200, codec::encode(loads)));
     if (path == "/internal/experts") {
