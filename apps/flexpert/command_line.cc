@@ -138,8 +138,9 @@ void add_gateway(CLI::App& root, GatewayOptions& o) {
 
 void add_controller(CLI::App& root, ControllerOptions& o) {
   CLI::App* app = root.add_subcommand("controller", "Run the controller and the processes it starts, without a gateway");
-  add_text(app, "-c,--config", o.config, "YAML file with a `model:` section")->required();
+  add_text(app, "-c,--config", o.config, "YAML file with a `model:` or `pools:` section")->required();
   add_flag(app, "--dry-run", o.dry_run, "compute and record decisions, do not act on them");
+  add_flag(app, "--no-wait", o.no_wait, "fail if another controller leads this fleet, instead of waiting for its end");
   add_log_level(app, o.log_level);
   app->footer("Example:\n  flexpert controller -c examples/first-fleet.yaml --dry-run");
 }
@@ -208,6 +209,7 @@ void add_argument(CLI::App* app, const Argument& argument) {
   CLI::Option* option = app->add_option(argument.name, convert, argument.help)->type_name(argument.type)->default_str(argument.default_text);
   if (argument.required) option->required();
   if (argument.repeated) option->take_all();
+  if (argument.repeated && argument.name.front() != '-') option->expected(1, 1000);
 }
 
 void add_described(CLI::App& root, const std::vector<DescribedCommand>& commands, std::function<int()>& run) {

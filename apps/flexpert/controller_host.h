@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "config/fleet_config.h"
 #include "controller/controller.h"
+#include "flexpert/pool_hosting.h"
 #include "net/event_loop.h"
 #include "platform/local_processes.h"
 
@@ -15,9 +16,10 @@ namespace flexpert::app {
 /// long as the processes do.
 class ControllerHost {
  public:
-  /// Starts the processes of `config` and the controller's API. `runtime_dir` exists and is absolute.
+  /// Starts the processes of `config` and the controller's API. `runtime_dir` exists and is absolute. `pack_file` counts for
+  /// a configuration with a model.
   static Result<std::unique_ptr<ControllerHost>> start(net::EventLoop& loop, const config::FleetConfig& config, const std::string& runtime_dir,
-                                                       const std::string& pack_file);
+                                                       const std::string& pack_file, const PoolHosting& pools = {});
   [[nodiscard]] controller::Controller& controller() { return *controller_; }
 
  private:

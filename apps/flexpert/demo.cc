@@ -147,7 +147,7 @@ Result<int> play_demo(const DemoOptions& options) {
   FLEXPERT_ASSIGN(std::vector<workload::PromptSet> sets, prompt_sets_of(*config.model));
   std::vector<workload::Phase> phases = demo_phases(options.fast);
   FLEXPERT_ASSIGN(std::vector<workload::Arrival> arrivals, workload::plan_arrivals(phases, sets, options.seed));
-  FLEXPERT_ASSIGN(PreparedFleet prepared, prepare_fleet(std::move(config)));
+  FLEXPERT_ASSIGN(PreparedFleet prepared, prepare_fleet(std::move(config), options.config));
 
   net::EventLoop loop;
   std::unique_ptr<EmbeddedFleet> fleet;

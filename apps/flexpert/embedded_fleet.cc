@@ -26,10 +26,10 @@ Result<void> check_free(std::string_view who, const std::string& text) {
 
 }  // namespace
 
-Result<PreparedFleet> prepare_fleet(config::FleetConfig config) {
+Result<PreparedFleet> prepare_fleet(config::FleetConfig config, const std::string& config_path) {
   FLEXPERT_TRY(check_free("gateway", config.gateway.listen));
+  if (config.model || config.pools) FLEXPERT_TRY(check_free("controller", config.controller.listen));
   if (config.model) {
-    FLEXPERT_TRY(check_free("controller", config.controller.listen));
     FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(config.model->path));
     FLEXPERT_TRY(check_against_checkpoint(*config.model, *checkpoint));
   }
@@ -38,12 +38,13 @@ Result<PreparedFleet> prepare_fleet(config::FleetConfig config) {
     config.model->pack = runtime_pack_path(folder, *config.model);
     if (auto pack = open_or_make_pack(config.model->path, config.model->pack); !pack) return fail(pack.error());
   }
-  return PreparedFleet{std::move(config), std::move(folder)};
+  FLEXPERT_ASSIGN(PoolHosting pools, prepare_pools(config, config_path, folder));
+  return PreparedFleet{std::move(config), std::move(folder), std::move(pools)};
 }
 
 Result<std::unique_ptr<EmbeddedFleet>> EmbeddedFleet::start(PreparedFleet prepared, const std::string& config_path) {
   std::unique_ptr<EmbeddedFleet> fleet(new EmbeddedFleet(std::move(prepared)));
-  if (fleet->config_.model) FLEXPERT_TRY(fleet->start_controller());
+  if (fleet->config_.model || fleet->config_.pools) FLEXPERT_TRY(fleet->start_controller());
   FLEXPERT_TRY(fleet->start_gateway());
   FLEXPERT_TRY(write_state(fleet->folder_, {.pid = getpid(),
                                             .gateway = fleet->gateway_address_.to_string(),
@@ -53,8 +54,8 @@ Result<std::unique_ptr<EmbeddedFleet>> EmbeddedFleet::start(PreparedFleet prepar
 }
 
 Result<void> EmbeddedFleet::start_controller() {
-  const std::string pack = config_.model->pack;
-  auto started = controller_thread_.call([&] { return ControllerHost::start(controller_thread_.loop(), config_, folder_.path(), pack); });
+  const std::string pack = config_.model ? config_.model->pack : std::string();
+  auto started = controller_thread_.call([&] { return ControllerHost::start(controller_thread_.loop(), config_, folder_.path(), pack, pools_); });
   if (!started) return fail(started.error());
   controller_ = std::move(*started);
   controller_address_ = controller_thread_.call([&] { return controller_->controller().address(); });
@@ -80,13 +81,20 @@ FleetSnapshot EmbeddedFleet::snapshot() {
   return controller_thread_.call([&] { return controller_ ? controller_->controller().snapshot() : FleetSnapshot{}; });
 }
 
+bool EmbeddedFleet::may_be_empty() const {
+  if (config_.model || !config_.pools) return false;
+  const auto& pools = config_.pools->planner.pools;
+  return std::all_of(pools.begin(), pools.end(), [](const scaling::PoolConfig& pool) { return pool.limits.min == 0; });
+}
+
 Result<bool> EmbeddedFleet::is_ready() {
   if (!controller_address_) return true;
   for (const InstanceStatus& instance : snapshot().instances)
     if (instance.role == InstanceRole::kModelServer && instance.state != InstanceState::kReady && instance.restarts >= kHopelessRestarts)
       return fail(ErrorCode::kUnavailable, "{} keeps failing; its log is {}: {}", instance.id, folder_.file("logs/" + instance.id.value + ".log"),
                   instance.last_error);
-  return controller_thread_.call([&] { return controller_->controller().ready(); }) && gateway_thread_.call([&] { return gateway_->ready(); });
+  if (!controller_thread_.call([&] { return controller_->controller().ready(); })) return false;
+  return may_be_empty() || gateway_thread_.call([&] { return gateway_->ready(); });
 }
 
 void EmbeddedFleet::when_ready(net::EventLoop& loop, Duration timeout, std::function<void(Result<void>)> then) {

@@ -20,14 +20,16 @@ namespace flexpert::app {
 struct PreparedFleet {
   config::FleetConfig config;
   RuntimeFolder folder;
+  PoolHosting pools{};
 };
 
 /// Makes the runtime folder, and the pack with progress on stderr, which can take minutes: signals should still kill the
 /// process. Errors: another fleet listens on the gateway's address, no such model.
-Result<PreparedFleet> prepare_fleet(config::FleetConfig config);
+/// `config_path` is the file of `config`.
+Result<PreparedFleet> prepare_fleet(config::FleetConfig config, const std::string& config_path);
 
 /// A whole fleet inside this process: the gateway on a thread of its own, the controller with its child processes on
-/// another. A configuration without a model has no controller. Made, used and destroyed by one thread, whose loop must not
+/// another. A configuration with neither a model nor pools has no controller. Made, used and destroyed by one thread, whose loop must not
 /// be one of the two.
 class EmbeddedFleet {
  public:
@@ -46,20 +48,24 @@ class EmbeddedFleet {
   [[nodiscard]] FleetSnapshot snapshot();
 
   /// Calls `then` on `loop` once a request would be answered, or with why that does not come about (a process that keeps
-  /// crashing, `timeout` passed). Without a model, once the gateway listens.
+  /// crashing, `timeout` passed). Without a controller, once the gateway listens.
   void when_ready(net::EventLoop& loop, Duration timeout, std::function<void(Result<void>)> then);
   /// Lets the gateway finish its requests, then stops all processes, both within the configuration's shutdown deadline.
   /// Calls `done` on `loop`.
   void shutdown(net::EventLoop& loop, std::function<void()> done);
 
  private:
-  explicit EmbeddedFleet(PreparedFleet prepared) : config_(std::move(prepared.config)), folder_(std::move(prepared.folder)) {}
+  explicit EmbeddedFleet(PreparedFleet prepared)
+      : config_(std::move(prepared.config)), folder_(std::move(prepared.folder)), pools_(std::move(prepared.pools)) {}
   Result<void> start_controller();
   Result<void> start_gateway();
   Result<bool> is_ready();
+  /// Tells whether a fleet without any instance is as configured: pools that come up from zero.
+  [[nodiscard]] bool may_be_empty() const;
 
   config::FleetConfig config_;
   RuntimeFolder folder_;
+  PoolHosting pools_;
   net::Address gateway_address_;
   std::optional<net::Address> controller_address_;
   SystemClock clock_;

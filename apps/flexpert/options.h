@@ -61,6 +61,7 @@ struct GatewayOptions {
 struct ControllerOptions {
   std::string config;
   bool dry_run = false;
+  bool no_wait = false;         ///< fail if another controller leads the fleet, instead of waiting for its end
   std::string log_level = "info";
 };
 

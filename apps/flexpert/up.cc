@@ -27,7 +27,7 @@ void print_ready(const EmbeddedFleet& fleet) {
 Result<void> run_fleet(const UpOptions& options) {
   FLEXPERT_ASSIGN(config::FleetConfig config, config::load_file(options.config));
   config.controller.dry_run = config.controller.dry_run || options.dry_run;
-  FLEXPERT_ASSIGN(PreparedFleet prepared, prepare_fleet(std::move(config)));
+  FLEXPERT_ASSIGN(PreparedFleet prepared, prepare_fleet(std::move(config), options.config));
   net::EventLoop loop;
   std::unique_ptr<EmbeddedFleet> fleet;
   Result<void> outcome;
