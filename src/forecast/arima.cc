@@ -125,8 +125,9 @@ Result<ArimaFit> fit_arima(std::span<const double> series, const ArimaOrder& ord
 }
 
 ArimaFilter filter_series(const ArimaFit& fit, std::span<const double> series) {
-  // Without noise every value is predicted exactly; any variance gives the same forecasts.
-  ArimaFilter filter(fit.coefficients, fit.noise > 0 ? fit.noise : 1.0, kDiffuse);
+  // Without noise every value is predicted exactly, and beyond this its square has no room: any unit gives these forecasts.
+  constexpr double kLargestNoise = 1e100;
+  ArimaFilter filter(fit.coefficients, fit.noise > 0 && fit.noise < kLargestNoise ? fit.noise : 1.0, kDiffuse);
   for (const double value : series) filter.step(value);
   return filter;
 }

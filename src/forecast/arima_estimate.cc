@@ -159,7 +159,7 @@ void ArimaSeries::exact_objectives_of(std::span<const double> points, const Arim
   for (ArmaModel& model : batch.models()) model.process.ar = through_tanh(model.process.ar);
   if (original_.empty()) exact_errors(batch.models(), differenced_, batch.errors());
   for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = original_.empty() ? concentrated(batch.errors()[i]) : gapped_objective(batch.models()[i]);
+    values[i] = concentrated(original_.empty() ? batch.errors()[i] : gapped_errors(batch.models()[i]));
   }
 }
 
@@ -168,10 +168,11 @@ void ArimaSeries::exact_objectives(std::span<const double> points, const ArimaOr
   exact_objectives_of<kGradient>(points, order, values);
 }
 
-double ArimaSeries::gapped_objective(const ArmaModel& model) const {
-  ArimaFilter filter({.process = model.process, .differences = differences_, .constant = model.mean});
-  if (!filter.valid()) return kWorst;
+ArmaErrors ArimaSeries::gapped_errors(const ArmaModel& model) const {
   ArmaErrors errors;
+  ArimaFilter filter({.process = model.process, .differences = differences_, .constant = model.mean});
+  if (!filter.valid()) errors = {.squares = kInfinity, .log_variances = 0, .count = 1};
+  if (!filter.valid()) return errors;
   for (const double value : original_) {
     const ArimaFilter::Innovation innovation = filter.step(value);
     if (std::isnan(innovation.error) || innovation.variance >= kUnknownLevel) continue;
@@ -179,7 +180,7 @@ double ArimaSeries::gapped_objective(const ArmaModel& model) const {
     errors.log_variances += std::log(innovation.variance);
     ++errors.count;
   }
-  return concentrated(errors);
+  return errors;
 }
 
 bool ArimaSeries::search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales) const {
@@ -207,9 +208,12 @@ ArimaFit ArimaSeries::finish(const ArimaOrder& order, std::span<const double> fr
     criterion = offset + n * std::log(fit.noise) + 2 * estimated;
     fit.log_likelihood = -0.5 * (criterion - 2 * estimated);
   } else {
-    exact_errors({&model, 1}, differenced_, {&errors, 1});
-    const double value = original_.empty() ? concentrated(errors) : gapped_objective(model);
-    fit.log_likelihood = -n * value - 0.5 * n * (1 + std::log(2 * std::numbers::pi));
+    if (original_.empty()) {
+      exact_errors({&model, 1}, differenced_, {&errors, 1});
+    } else {
+      errors = gapped_errors(model);
+    }
+    fit.log_likelihood = -n * concentrated(errors) - 0.5 * n * (1 + std::log(2 * std::numbers::pi));
     criterion = -2 * fit.log_likelihood + 2 * estimated;
     fit.noise = errors.squares / std::max(1.0, n - static_cast<double>(free.size()));
   }

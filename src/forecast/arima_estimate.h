@@ -40,7 +40,7 @@ class ArimaSeries {
   template <std::size_t kMost>
   void exact_objectives_of(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
   void exact_objectives(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
-  [[nodiscard]] double gapped_objective(const ArmaModel& model) const;
+  [[nodiscard]] ArmaErrors gapped_errors(const ArmaModel& model) const;
   [[nodiscard]] bool search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales) const;
   [[nodiscard]] ArimaFit finish(const ArimaOrder& order, std::span<const double> free, bool conditional, double offset) const;
 

@@ -1,0 +1,67 @@
+#include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "forecast/bfgs.h"
+#include "forecast/lbfgs.h"
+#include "forecast/normal_quantile.h"
+
+namespace flexpert::forecast {
+namespace {
+
+double rosenbrock(double x, double y) { return 100 * (y - x * x) * (y - x * x) + (1 - x) * (1 - x); }
+
+TEST(Lbfgs, FindsTheBottomOfACurvedValley) {
+  LbfgsOptions options;
+  options.max_iterations = 200;
+  options.difference_step = 1e-7;
+  const LbfgsResult result = minimise_lbfgs([](const std::vector<double>& at) { return rosenbrock(at[0], at[1]); }, {-1.2, 1}, options);
+  EXPECT_NEAR(result.point[0], 1, 1e-3);
+  EXPECT_NEAR(result.point[1], 1, 1e-3);
+  EXPECT_LT(result.iterations, 60);
+}
+
+TEST(Lbfgs, StopsAfterItsIterationsAndWhereNothingIsFinite) {
+  LbfgsOptions options;
+  options.max_iterations = 3;
+  EXPECT_EQ(minimise_lbfgs([](const std::vector<double>& at) { return rosenbrock(at[0], at[1]); }, {-1.2, 1}, options).iterations, 3);
+  const LbfgsResult lost = minimise_lbfgs([](const std::vector<double>&) { return std::nan(""); }, {2}, {});
+  EXPECT_EQ(lost.point, std::vector<double>{2});
+}
+
+TEST(Bfgs, FindsTheBottomInUnitsOfItsScales) {
+  const BfgsFunction bowl = [](std::span<const double> points, std::span<double> values) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double x = points[2 * i] - 3e6;
+      const double y = points[2 * i + 1] + 2;
+      values[i] = x * x / 1e12 + x * y / 1e6 + 3 * y * y;
+    }
+  };
+  const std::vector<double> scales = {1e6, 1};
+  const BfgsResult result = minimise_bfgs(bowl, {0, 0}, scales);
+  ASSERT_TRUE(result.ok);
+  EXPECT_NEAR(result.point[0], 3e6, 1e3);
+  EXPECT_NEAR(result.point[1], -2, 1e-3);
+  const std::vector<double> hessian = hessian_at(bowl, result.point, scales);
+  EXPECT_NEAR(hessian[0], 2e-12, 1e-16);
+  EXPECT_NEAR(hessian[1], 1e-6, 1e-9);
+  EXPECT_NEAR(hessian[3], 6, 1e-4);
+}
+
+TEST(Bfgs, SaysWhereTheFunctionIsNotFinite) {
+  const std::vector<double> scales = {1};
+  const auto nowhere = [](std::span<const double>, std::span<double> values) { values[0] = std::nan(""); };
+  EXPECT_FALSE(minimise_bfgs(nowhere, {1}, scales).ok);
+}
+
+TEST(NormalQuantile, IsTheInverseOfTheDistribution) {
+  EXPECT_NEAR(standard_normal_quantile(0.975), 1.959963984540054, 1e-12);
+  EXPECT_NEAR(standard_normal_quantile(0.5), 0, 1e-12);
+  EXPECT_NEAR(standard_normal_quantile(0.001), -standard_normal_quantile(0.999), 1e-12);
+  EXPECT_TRUE(std::isfinite(standard_normal_quantile(0)));
+  EXPECT_TRUE(std::isfinite(standard_normal_quantile(1)));
+}
+
+}  // namespace
+}  // namespace flexpert::forecast
