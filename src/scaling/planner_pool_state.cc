@@ -34,6 +34,7 @@ std::string save_pool_state(const PoolConfig& config, const PlannerPoolState& st
   state.warm.save(writer);
   writer.integer(state.idle_unix_ms);
   writer.integer(state.held);
+  writer.integer(state.queued_cycles);
   writer.integer(static_cast<std::int64_t>(state.policies.size()));
   for (std::size_t i = 0; i < state.policies.size(); ++i) {
     StateWriter of_policy;
@@ -57,6 +58,9 @@ Result<void> restore_pool_state(const PoolConfig& config, PlannerPoolState& stat
   const std::int64_t held = reader.integer();
   if (held < 0 || held > std::numeric_limits<std::uint32_t>::max()) reader.reject("a count of instances");
   state.held = static_cast<std::uint32_t>(held);
+  const std::int64_t queued_cycles = reader.integer();
+  if (queued_cycles < 0 || queued_cycles > 1000) reader.reject("a count of cycles");
+  state.queued_cycles = static_cast<std::uint32_t>(queued_cycles);
   const std::int64_t count = reader.integer();
   if (count < 0 || count > kMostPolicies) reader.reject("a count of policies");
   std::map<std::string, std::size_t> known;

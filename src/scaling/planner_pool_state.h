@@ -26,6 +26,7 @@ struct PlannerPoolState {
   WindowMaximum asked;                 ///< by its policies, before the maximum cut it, over the down window
   WindowMaximum warm;                  ///< warm instances wanted, over the down window
   std::int64_t idle_unix_ms = 0;       ///< without traffic since; 0: there is some, or it is not known
+  std::uint32_t queued_cycles = 0;     ///< in a row with requests that wait, counted to three
   std::uint32_t held = 0;              ///< instances when it was last seen
 };
 

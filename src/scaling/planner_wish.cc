@@ -13,10 +13,13 @@
 namespace flexpert::scaling {
 namespace {
 
+constexpr std::uint32_t kWaitsAfter = 3;
+
 /// The pool's traffic as far as it is known this cycle.
 struct Demand {
   bool known = false;      ///< requests/s is fresh
   bool some = false;       ///< requests come, wait or run
+  bool waits = false;      ///< requests wait, for the third cycle in a row at least
   double idle_s = 0;       ///< without any for so long; 0 also where it is not known
 };
 
@@ -25,7 +28,9 @@ Demand demand_of(const PoolConfig& config, const PoolObservation& pool, std::int
   const double queued = fresh(pool.traffic.queued, config.max_metric_age_s).value_or(0);
   const double in_flight = fresh(pool.traffic.in_flight, config.max_metric_age_s).value_or(0);
   const bool busy = std::ranges::any_of(pool.instances, [](const PoolInstance& i) { return i.in_flight + i.queued > 0; });
+  state.queued_cycles = queued > 0 ? std::min(state.queued_cycles + 1, kWaitsAfter) : 0;
   Demand demand;
+  demand.waits = state.queued_cycles == kWaitsAfter;
   demand.known = requests.has_value();
   demand.some = requests.value_or(0) > 0 || queued > 0 || in_flight > 0 || busy;
   if (!demand.known || demand.some) state.idle_unix_ms = 0;
@@ -116,8 +121,7 @@ PoolWish wish_of(const PoolConfig& config, double interval_s, const PoolObservat
   state.held = wish.census.held;
   const std::uint32_t current = wish.census.current();
   const Demand demand = demand_of(config, pool, unix_ms, state);
-  state.traffic.observe(pool.traffic, unix_ms, config.max_metric_age_s);
-  wish.outlook = state.traffic.outlook(pool.startup_s);
+  wish.outlook = state.traffic.observe(pool.traffic, pool.startup_s, unix_ms, config.max_metric_age_s);
 
   const PolicyInput input{pool, unix_ms, interval_s, current, wish.census.ready, wish.outlook.next, wish.outlook.horizon};
   std::vector<NamedProposal> proposals;
@@ -125,6 +129,12 @@ PoolWish wish_of(const PoolConfig& config, double interval_s, const PoolObservat
   for (std::size_t i = 0; i < state.policies.size(); ++i)
     proposals.push_back({config.policies[i].name, config.policies[i].rule, state.policies[i]->propose(input)});
   Combined combined = combine(proposals, current, config.stabilisation.hysteresis);
+  if (combined.decided_by.empty() && demand.waits && wish.census.starting == 0 && combined.wanted == current) {
+    combined.wanted = current + 1;
+    combined.keep = std::max(combined.keep, combined.wanted);
+    combined.reasons.push_back(counted("queue_unexplained", "requests wait and no policy knows how many instances they need: one more", current,
+                                       combined.wanted));
+  }
   append(wish.reasons, std::move(combined.reasons));
   append(wish.reasons, std::vector<Reason>(wish.outlook.reasons));
   append(wish.conditions, std::move(combined.conditions));

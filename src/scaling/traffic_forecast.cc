@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::int64_t kMostGaps = 512;
 constexpr double kMostSteps = 1000;
+constexpr std::int64_t kCalibrated = 60;
+constexpr double kMarginWeight = 1.0 / 120;
+constexpr double kLargestMargin = 10;
 
 Reason forecast_reason(const TrafficForecast& at, double quantile, const ForecastOptions& options) {
   return {"forecast",
@@ -38,7 +41,15 @@ Result<PoolTrafficForecast> PoolTrafficForecast::create(const ForecastOptions& o
   return made;
 }
 
-void PoolTrafficForecast::observe(const PoolTraffic& traffic, std::int64_t unix_ms, double max_age_s) {
+double PoolTrafficForecast::Margin::smooth(double mean, double bound) {
+  if (!(mean > 0)) return bound;
+  const double newest = std::clamp(bound / mean, 1.0, kLargestMargin);
+  ratio = known ? ratio + kMarginWeight * (newest - ratio) : newest;
+  known = true;
+  return mean * ratio;
+}
+
+void PoolTrafficForecast::take(const PoolTraffic& traffic, std::int64_t unix_ms, double max_age_s) {
   const double gap = std::numeric_limits<double>::quiet_NaN();
   if (last_unix_ms_ != 0) {
     const double steps = static_cast<double>(unix_ms - last_unix_ms_) / 1000 / interval_s_;
@@ -50,31 +61,41 @@ void PoolTrafficForecast::observe(const PoolTraffic& traffic, std::int64_t unix_
   last_unix_ms_ = unix_ms;
   const auto requests = fresh(traffic.requests_per_s, max_age_s);
   seen_ = seen_ || requests.has_value();
+  if (requests && values_ < kCalibrated) {
+    ++values_;
+    largest_ = std::max(largest_, *requests);
+  }
   requests_->observe(requests.value_or(gap));
   const bool idle = requests == 0.0;  // nothing came, so nothing is known of its length
   isl_->observe(idle ? gap : fresh(traffic.isl, max_age_s).value_or(gap));
   osl_->observe(idle ? gap : fresh(traffic.osl, max_age_s).value_or(gap));
 }
 
-TrafficOutlook PoolTrafficForecast::outlook(std::optional<double> startup_s) const {
+TrafficOutlook PoolTrafficForecast::observe(const PoolTraffic& traffic, std::optional<double> startup_s, std::int64_t unix_ms,
+                                            double max_age_s) {
+  take(traffic, unix_ms, max_age_s);
   TrafficOutlook out;
   if (!seen_) return out;
   const double startup = startup_s && std::isfinite(*startup_s) && *startup_s >= 0 ? *startup_s : options_.default_startup_s;
   const double steps = std::clamp(std::ceil((startup + interval_s_) / interval_s_ - 1e-9), 1.0, kMostSteps);
-  std::array<std::size_t, 2> horizons{1, static_cast<std::size_t>(steps)};
-  const std::size_t count = horizons[1] > 1 ? 2 : 1;
-  const std::span<const std::size_t> asked(horizons.data(), count);
+  const std::array<std::size_t, 2> horizons{1, static_cast<std::size_t>(steps)};
+  const std::size_t last = horizons[1] > 1 ? 1 : 0;
+  const std::span<const std::size_t> asked(horizons.data(), last + 1);
   const std::array levels{options_.quantile, 1 - (1 - options_.quantile) / 10};
   const auto requests = requests_->predict(asked, levels);
   const auto isl = isl_->predict(asked, {});
   const auto osl = osl_->predict(asked, {});
-  const auto at = [&](std::size_t i) {
-    return TrafficForecast{static_cast<double>(horizons[i]) * interval_s_, requests[i].mean, std::max(requests[i].mean, requests[i].quantiles[0]),
-                           isl[i].mean, osl[i].mean};
+  const auto upper = [&](std::size_t i, std::size_t level, Margin& margin) {
+    double bound = std::max(requests[i].mean, requests[i].quantiles[level]);
+    if (values_ < kCalibrated) bound = std::max(requests[i].mean, std::min(bound, largest_));
+    return margin.smooth(requests[i].mean, bound);
   };
-  out.next = at(0);
-  out.horizon = at(count - 1);
-  out.rare_requests_per_s = std::max(out.horizon->requests_per_s_upper, requests[count - 1].quantiles[1]);
+  const auto at = [&](std::size_t i, double bound) {
+    return TrafficForecast{static_cast<double>(horizons[i]) * interval_s_, requests[i].mean, bound, isl[i].mean, osl[i].mean};
+  };
+  out.next = at(0, upper(0, 0, margins_[0]));
+  out.horizon = at(last, upper(last, 0, margins_[1]));
+  out.rare_requests_per_s = std::max(out.horizon->requests_per_s_upper, upper(last, 1, margins_[2]));
   out.reasons.push_back(forecast_reason(*out.horizon, options_.quantile, options_));
   return out;
 }
@@ -83,6 +104,12 @@ void PoolTrafficForecast::save(StateWriter& writer) const {
   writer.tag("traffic_forecast/1");
   writer.integer(last_unix_ms_);
   writer.integer(seen_ ? 1 : 0);
+  writer.integer(values_);
+  writer.number(largest_);
+  for (const Margin& margin : margins_) {
+    writer.number(margin.ratio);
+    writer.integer(margin.known ? 1 : 0);
+  }
   for (const auto* predictor : {&requests_, &isl_, &osl_}) (*predictor)->save(writer);
 }
 
@@ -90,6 +117,12 @@ void PoolTrafficForecast::restore(StateReader& reader) {
   reader.tag("traffic_forecast/1");
   last_unix_ms_ = reader.integer();
   seen_ = reader.integer() != 0;
+  values_ = std::clamp<std::int64_t>(reader.integer(), 0, kCalibrated);
+  largest_ = reader.number();
+  for (Margin& margin : margins_) {
+    margin.ratio = reader.number();
+    margin.known = reader.integer() != 0;
+  }
   for (auto* predictor : {&requests_, &isl_, &osl_}) {
     if (!reader.ok()) return;
     if (const auto done = (*predictor)->restore(reader); !done && reader.ok()) reader.reject(done.error().message);

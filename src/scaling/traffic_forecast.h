@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,20 +26,29 @@ struct TrafficOutlook {
 
 /// Forecasts requests/s, ISL and OSL of one pool, one value an interval. The horizon is the start-up time that was
 /// measured (or the default) plus one interval. Samples that are missing, stale or not finite are gaps: time passes,
-/// nothing is learned; a cycle that never came is a gap too. Lengths follow the pool's predictor, except that beside the
-/// default mixture they are exponentially smoothed, which costs a hundredth and loses nothing on means.
+/// nothing is learned; a cycle that never came is a gap too. The upper bound over the mean is smoothed (as a ratio, over
+/// some 120 values), because a bound that wobbles would start and stop instances; and it is no more than the largest value
+/// seen until 60 were, because before that it is a guess. Lengths follow the pool's predictor, except that beside the default
+/// mixture they are exponentially smoothed: they are means already, and move slowly.
 class PoolTrafficForecast {
  public:
   /// Errors: as make_predictor().
   static Result<PoolTrafficForecast> create(const ForecastOptions& options, double interval_s);
-  /// Takes one cycle's figures. Samples older than `max_age_s` are gaps.
-  void observe(const PoolTraffic& traffic, std::int64_t unix_ms, double max_age_s);
-  [[nodiscard]] TrafficOutlook outlook(std::optional<double> startup_s) const;
+  /// Takes one cycle's figures and looks ahead. Samples older than `max_age_s` are gaps.
+  TrafficOutlook observe(const PoolTraffic& traffic, std::optional<double> startup_s, std::int64_t unix_ms, double max_age_s);
   [[nodiscard]] bool seen() const { return seen_; }
   void save(StateWriter& writer) const;
   void restore(StateReader& reader);
 
  private:
+  /// The bound at one level over the mean, smoothed.
+  struct Margin {
+    double ratio = 1;
+    bool known = false;
+    double smooth(double mean, double bound);
+  };
+  void take(const PoolTraffic& traffic, std::int64_t unix_ms, double max_age_s);
+
   PoolTrafficForecast(ForecastOptions options, double interval_s) : options_(std::move(options)), interval_s_(interval_s) {}
 
   ForecastOptions options_;
@@ -48,6 +58,9 @@ class PoolTrafficForecast {
   std::unique_ptr<forecast::Predictor> osl_;
   std::int64_t last_unix_ms_ = 0;
   bool seen_ = false;
+  std::int64_t values_ = 0;   ///< observed, up to the count from which bounds are calibrated
+  double largest_ = 0;        ///< of those
+  std::array<Margin, 3> margins_;  ///< next, horizon, rare at the horizon
 };
 
 }  // namespace flexpert::scaling
