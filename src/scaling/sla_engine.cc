@@ -13,6 +13,7 @@ namespace flexpert::scaling {
 namespace {
 
 constexpr double kFullest = 0.95;         // whatever the options say
+constexpr double kEmptiest = 0.1;         // targets that hold in emptier instances only cost too much: they are missed
 constexpr double kOverloaded = 0.9;       // of saturation: latencies are those of the queue
 constexpr double kMostExtrapolation = 2;  // times the load that an instance was seen to carry, without a known model
 
@@ -23,7 +24,7 @@ struct Carried {
   double within_targets = 0;  ///< requests/s
   double saturation = 0;
   double used = 0;            ///< planned for
-  bool reachable = true;      ///< false: not even one request at a time holds the targets
+  bool reachable = true;      ///< false: the targets hold in nearly empty instances at most
   bool trusted = true;        ///< false: held down to near what was seen
 };
 
@@ -103,9 +104,9 @@ class EnginePolicy final : public Policy {
     Carried result;
     result.saturation = model.saturation(workload, role_);
     result.within_targets = model.capacity(workload, targets, role_);
-    result.reachable = result.within_targets > 0;
-    const double full = result.reachable ? result.within_targets : result.saturation;
-    result.used = full * std::min(options_.utilisation, kFullest);
+    const double least = kEmptiest * result.saturation;
+    result.reachable = result.within_targets >= least;
+    result.used = std::max(result.within_targets, least) * std::min(options_.utilisation, kFullest);
     if (!options_.engine && learned_.largest_rate() > 0) {
       const double trusted = kMostExtrapolation * learned_.largest_rate();
       result.trusted = result.used <= trusted;
@@ -158,8 +159,10 @@ class EnginePolicy final : public Policy {
     }
     if (!later.reachable) {
       result.conditions.push_back({"target_unreachable",
-                                   fmt::format("not even one request at a time holds TTFT {} s and ITL {} s at {:.3g} of requests; sized for throughput",
-                                               options_.ttft_s, options_.itl_s, options_.percentile),
+                                   fmt::format("TTFT {} s and ITL {} s for {:.3g} of requests hold up to {:.4g} requests/s an instance only, {:.3g} of its "
+                                               "saturation; sized for {:.3g} of it, and missed",
+                                               options_.ttft_s, options_.itl_s, options_.percentile, later.within_targets,
+                                               later.within_targets / later.saturation, kEmptiest),
                                    {{"ttft_s", options_.ttft_s}, {"itl_s", options_.itl_s}, {"percentile", options_.percentile}}});
     }
     if (!later.trusted) {

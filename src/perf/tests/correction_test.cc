@@ -7,8 +7,8 @@
 namespace flexpert::perf {
 namespace {
 
-TEST(Correction, IsTheNewestRatioByDefault) {
-  Correction correction;
+TEST(Correction, IsTheNewestRatioWithoutSmoothing) {
+  Correction correction({true, 0.1, 10, 1});
   EXPECT_EQ(correction.factor(), 1);
   correction.observe(0.3, 0.1);
   correction.observe(0.2, 0.1);
@@ -26,7 +26,7 @@ TEST(Correction, SmoothsAndClamps) {
 }
 
 TEST(Correction, IgnoresWhatIsNoLatency) {
-  Correction correction;
+  Correction correction({true, 0.1, 10, 1});
   correction.observe(2, 1);
   for (const double odd : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
     correction.observe(odd, 1);
