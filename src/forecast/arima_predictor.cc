@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kWindow = 240;           // values that models are estimated from
 constexpr std::size_t kIdleRun = 10;           // zeros that end one episode of load and start the next
 constexpr std::size_t kFrozenAt = 5;           // values that the frozen order is chosen from
+constexpr std::size_t kConditionalAbove = 60;  // values above which candidate orders are compared the quick way
 constexpr std::size_t kSelectionPause = 6;     // values between two choices because of drift
 constexpr std::size_t kLongestSelection = 96;  // values between two choices of the order
 constexpr std::size_t kLongestEstimate = 24;   // values between two estimates of its coefficients
@@ -120,7 +121,7 @@ class ArimaPredictor final : public Predictor {
   void refit() {
     const bool select = selection_due();
     if (select) {
-      state_.fit = auto_arima(state_.window);
+      state_.fit = auto_arima(state_.window, kConditionalAbove);
       // What never changed is carried forward: the same forecasts, but its first change is followed at once.
       if (state_.fit.noise == 0 && state_.fit.order.d == 0) state_.fit = estimate_arima(state_.window, kCarriedForward);
       state_.selected = 0;

@@ -16,7 +16,6 @@ namespace {
 constexpr std::size_t kMostModels = 94;
 constexpr std::size_t kFewestForModels = 4;
 constexpr std::size_t kShort = 10;   // below, the search starts at orders of 1
-constexpr std::size_t kLong = 150;   // above, candidates are compared by the conditional sum of squares
 constexpr double kSameValue = 1.5e-8;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -193,7 +192,7 @@ class Search {
 
 }  // namespace
 
-ArimaFit auto_arima(std::span<const double> series) {
+ArimaFit auto_arima(std::span<const double> series, std::size_t conditional_above) {
   std::vector<double> values = trimmed(series);
   const std::vector<double> known = known_of(values);
   if (known.size() < kFewestForModels) return carried_forward(values);
@@ -205,7 +204,7 @@ ArimaFit auto_arima(std::span<const double> series) {
   std::optional<ArimaFit> found = explained_fully(values, d);
   if (!found) {
     const ArimaSeries prepared(values, d);
-    found = Search(prepared, prepared.values() > kLong).run();
+    found = Search(prepared, prepared.values() > conditional_above).run();
   }
   ArimaFit fit = found && std::isfinite(found->noise) ? *found : carried_forward(values);
   to_unit(fit, unit);

@@ -9,11 +9,11 @@ namespace flexpert::forecast {
 
 /// Chooses the order of a non-seasonal ARIMA and estimates it, in the manner of R's forecast::auto.arima (Hyndman and
 /// Khandakar 2008): differences by KPSS, then steps among neighbouring orders (p, q <= 5, mean or drift on and off) for the
-/// lowest AICc, left out those with a root within 1 % of the unit circle or a coefficient without a variance. Above 150
-/// values candidates are compared by the conditional sum of squares and the best is estimated exactly. NaN values are gaps;
-/// infinite ones count as gaps. Never fails: a constant series is its mean, a straight line its slope (noise 0), fewer than
+/// lowest AICc, left out those with a root within 1 % of the unit circle or a coefficient without a variance. Above
+/// `conditional_above` values candidates are compared by the conditional sum of squares and the best is estimated exactly,
+/// which is several times quicker. NaN values are gaps; infinite ones count as gaps. Never fails: a constant series is its mean, a straight line its slope (noise 0), fewer than
 /// 4 values are carried forward.
-ArimaFit auto_arima(std::span<const double> series);
+ArimaFit auto_arima(std::span<const double> series, std::size_t conditional_above = 150);
 
 /// Chooses the order only; the work is that of auto_arima().
 ArimaOrder select_order(std::span<const double> series);
