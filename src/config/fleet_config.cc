@@ -7,6 +7,8 @@
 #include <limits>
 #include <set>
 
+#include "config/each_item.h"
+#include "config/pools_reader.h"
 #include "config/section_reader.h"
 #include "config/yaml_tree.h"
 
@@ -15,19 +17,6 @@ namespace {
 
 constexpr std::uint32_t kMaxLayers = 1024;
 constexpr std::uint32_t kMaxExperts = 65536;
-
-std::string item_path(const std::string& list, std::size_t index) { return fmt::format("{}[{}]", list, index); }
-
-/// Calls `read(item, path)` for each item of the list at `key`, if there is one.
-template <class Read>
-void each_item(SectionReader& section, ProblemList& problems, std::string_view key, std::string_view of_what, Read read) {
-  const YamlNode* node = section.value(key);
-  if (node == nullptr || node->kind == YamlNode::Kind::kNull) return;
-  const std::string path = section.path_of(key);
-  if (node->kind != YamlNode::Kind::kSequence)
-    return problems.add(node->line, path, fmt::format("{} is given", node->describe()), fmt::format("a list of {}", of_what));
-  for (std::size_t i = 0; i < node->items.size(); ++i) read(node->items[i], item_path(path, i));
-}
 
 void read_gateway(SectionReader& file, ProblemList& problems, GatewayConfig& out) {
   const YamlNode* node = file.value("gateway");
@@ -292,11 +281,12 @@ Result<FleetConfig> parse(const std::string& text, const std::string& source) {
   each_item(file, problems, "upstreams", "upstreams",
             [&](const YamlNode& item, const std::string& path) { read_upstream(item, path, problems, config.upstreams); });
   read_access(file, problems, config);
+  read_pools(file, root, problems, config.pools);
   file.text("runtime_dir", config.runtime_dir);
   file.number("shutdown_deadline_s", {0.1, 3600}, config.shutdown_deadline_s);
   file.finish();
-  if (problems.empty() && !config.model && config.upstreams.empty() && config.gateway.controller.empty())
-    problems.add(1, "model", "there is nothing to serve", "a model: section, at least one of upstreams:, or gateway.controller");
+  if (problems.empty() && !config.model && !config.pools && config.upstreams.empty() && config.gateway.controller.empty())
+    problems.add(1, "model", "there is nothing to serve", "a model: section, pools:, at least one of upstreams:, or gateway.controller");
   if (!problems.empty()) return fail(problems.to_error());
   return config;
 }

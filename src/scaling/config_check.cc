@@ -64,7 +64,7 @@ Result<void> check_vertical(const VerticalOptions& options) {
   return {};
 }
 
-Result<void> check_policies(const std::vector<PolicyConfig>& policies) {
+Result<void> check_policies(const std::vector<PolicyConfig>& policies, PoolRole role) {
   if (policies.size() > kMostPolicies)
     return fail(ErrorCode::kInvalidArgument, "policies: there are {}; allowed: at most {}", policies.size(), kMostPolicies);
   std::set<std::string> names;
@@ -73,6 +73,8 @@ Result<void> check_policies(const std::vector<PolicyConfig>& policies) {
     if (policies[i].name.empty()) return fail(ErrorCode::kInvalidArgument, "{}.name: it is empty; allowed: a name, each once a pool", path);
     if (!names.insert(policies[i].name).second)
       return fail(ErrorCode::kInvalidArgument, "{}.name: a policy {} is already given; allowed: each name once a pool", path, policies[i].name);
+    if (role == PoolRole::kGateway && std::holds_alternative<SlaOptions>(policies[i].options))
+      return fail(ErrorCode::kInvalidArgument, "{}.kind: sla is given to a pool of gateways; allowed: any other kind", path);
     if (auto checked = validate(policies[i].options); !checked) return at(path, checked.error());
   }
   return {};
@@ -84,7 +86,7 @@ Result<void> check_pool(const PoolConfig& pool) {
   FLEXPERT_TRY(check_limits(pool.limits));
   FLEXPERT_TRY(check_range("priority", pool.priority, -1'000'000, 1'000'000));
   FLEXPERT_TRY(check_range("weight", pool.weight, 0, 1e6, true));
-  FLEXPERT_TRY(check_policies(pool.policies));
+  FLEXPERT_TRY(check_policies(pool.policies, pool.role));
   FLEXPERT_TRY(check_stabilisation(pool.stabilisation));
   FLEXPERT_TRY(check_forecast(pool.forecast));
   FLEXPERT_TRY(check_range("warm.max", pool.warm.max, 0, kMostInstances));

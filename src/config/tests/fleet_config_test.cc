@@ -155,8 +155,8 @@ struct Case {
 TEST(FleetConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
   const Case cases[] = {
       {"model: {path: m}\ngatway: {}\n",
-       "f.yaml:2: gatway: unknown key, the nearest known one is \"gateway\"; allowed: access, controller, gateway, model, runtime_dir, "
-       "shutdown_deadline_s, upstreams"},
+       "f.yaml:2: gatway: unknown key, the nearest known one is \"gateway\"; allowed: access, controller, gateway, model, planner, pools, "
+       "runtime_dir, shutdown_deadline_s, upstreams"},
       {"model: {path: m}\ngateway:\n  listen: 127.0.0.1:9000\n  lisen: x\n",
        "f.yaml:4: gateway.lisen: unknown key, the nearest known one is \"listen\"; allowed: controller, health_interval_s, listen, "
        "max_body_bytes, upstream_timeout_s"},
@@ -216,7 +216,8 @@ TEST(FleetConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
       {"model: &m {path: m}\nother: *m\n", "f.yaml:2: an alias is given; allowed: the value itself, written out"},
       {"model: {path: m}\n---\nmodel: {path: n}\n", "f.yaml:2: a second document begins; allowed: one document a file"},
       {"just text\n", "f.yaml:1: the file: just text is given; allowed: a mapping of keys to values"},
-      {"", "f.yaml:1: model: there is nothing to serve; allowed: a model: section, at least one of upstreams:, or gateway.controller"},
+      {"", "f.yaml:1: model: there is nothing to serve; allowed: a model: section, pools:, at least one of upstreams:, or "
+       "gateway.controller"},
   };
   for (const Case& c : cases) {
     const std::string message = message_of(c.text);

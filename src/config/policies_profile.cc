@@ -1,0 +1,107 @@
+#include "config/policies_profile.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "codec/classic_profile_files.h"
+
+namespace flexpert::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kMostBytes = 64 * 1024 * 1024;
+constexpr const char* kAllowed =
+    "a folder with selected_prefill_interpolation/raw_data.npz and selected_decode_interpolation/raw_data.npz, or with prefill.npz and decode.npz, or "
+    "a mapping with prefill: FILE and decode: FILE";
+
+struct ProfileFiles {
+  std::string prefill;
+  std::string decode;
+  codec::ProfileConfiguration prefill_of;
+  codec::ProfileConfiguration decode_of;
+};
+
+Result<std::string> read_bytes(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return fail(ErrorCode::kNotFound, "{} is not there or not a file", path);
+  const std::uintmax_t size = fs::file_size(path, error);
+  if (error || size > kMostBytes) return fail(ErrorCode::kInvalidArgument, "{} cannot be read or has over {} bytes", path, kMostBytes);
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!file) return fail(ErrorCode::kNotFound, "{} cannot be read", path);
+  return bytes;
+}
+
+std::optional<ProfileFiles> in_folder(const std::string& folder) {
+  constexpr std::pair<const char*, const char*> kLayouts[] = {
+      {"selected_prefill_interpolation/raw_data.npz", "selected_decode_interpolation/raw_data.npz"}, {"prefill.npz", "decode.npz"}};
+  for (const auto& [prefill, decode] : kLayouts) {
+    std::error_code error;
+    ProfileFiles files{(fs::path(folder) / prefill).string(), (fs::path(folder) / decode).string(), {}, {}};
+    if (fs::is_regular_file(files.prefill, error) && fs::is_regular_file(files.decode, error)) return files;
+  }
+  return std::nullopt;
+}
+
+void read_part(SectionReader& section, std::string_view key, std::optional<std::uint32_t>& out) {
+  if (section.value(key) == nullptr) return;
+  out = 1;
+  section.count(key, 1, 4096, *out);
+}
+
+std::optional<ProfileFiles> files_of(const YamlNode& node, const std::string& path, ProblemList& problems) {
+  if (node.kind == YamlNode::Kind::kMapping) {
+    ProfileFiles files;
+    SectionReader section(node, path, problems);
+    section.text("prefill", files.prefill);
+    section.text("decode", files.decode);
+    read_part(section, "prefill_tp", files.prefill_of.tp);
+    read_part(section, "prefill_dp", files.prefill_of.dp);
+    read_part(section, "prefill_pp", files.prefill_of.pp);
+    read_part(section, "decode_tp", files.decode_of.tp);
+    read_part(section, "decode_dp", files.decode_of.dp);
+    read_part(section, "decode_pp", files.decode_of.pp);
+    section.finish();
+    for (const char* key : {"prefill", "decode"})
+      if (section.value(key) == nullptr) problems.add(node.line, section.path_of(key), "the key is missing", "the path of an npz file");
+    if (files.prefill.empty() || files.decode.empty()) return std::nullopt;
+    return files;
+  }
+  std::string folder;
+  if (!read_text(node, path, problems, folder)) return std::nullopt;
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    problems.add(node.line, path, fmt::format("there is no folder {}", node.describe()), kAllowed);
+    return std::nullopt;
+  }
+  auto files = in_folder(folder);
+  if (!files) problems.add(node.line, path, fmt::format("the folder {} has no profile", node.describe()), kAllowed);
+  return files;
+}
+
+Result<std::shared_ptr<const perf::ClassicProfile>> load(const ProfileFiles& files) {
+  FLEXPERT_ASSIGN(const std::string prefill, read_bytes(files.prefill));
+  FLEXPERT_ASSIGN(const std::string decode, read_bytes(files.decode));
+  FLEXPERT_ASSIGN(auto samples, codec::parse_dynamo_profile(prefill, decode, files.prefill_of, files.decode_of));
+  return perf::ClassicProfile::create(std::move(samples));
+}
+
+}  // namespace
+
+std::shared_ptr<const perf::ClassicProfile> read_profile(SectionReader& policy, ProblemList& problems) {
+  const YamlNode* node = policy.value("profile");
+  if (node == nullptr) return nullptr;
+  const auto files = files_of(*node, policy.path_of("profile"), problems);
+  if (!files) return nullptr;
+  auto profile = load(*files);
+  if (profile) return *profile;
+  problems.add(node->line, policy.path_of("profile"), fmt::format("the profile cannot be used: {}", profile.error().message), kAllowed);
+  return nullptr;
+}
+
+}  // namespace flexpert::config
