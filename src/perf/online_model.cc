@@ -51,9 +51,11 @@ bool OnlineEngineModel::observe(const StepSample& step) {
   if (step.new_tokens + step.decode_batch <= 0) return false;
   const Vector row = {1 / step.seconds, step.new_tokens / step.seconds, step.decode_batch / step.seconds, step.kv_tokens_read / step.seconds};
   if (!prior_) {
-    const double work = (step.new_tokens > 0 ? 1 : 0) + (step.decode_batch > 0 ? 1 : 0) + (step.kv_tokens_read > 0 ? 1 : 0);
-    const auto share = [&](double amount) { return amount > 0 ? step.seconds / 2 / work / amount : 0; };
-    prior_ = now_ = StepCoefficients{step.seconds / 2, share(step.new_tokens), share(step.decode_batch), share(step.kv_tokens_read)};
+    // Half fixed time; the other half for the sequences and what they read, or for the prompt in a step without sequences.
+    const bool decodes = step.decode_batch > 0;
+    const double half = step.seconds / 2, parts = step.kv_tokens_read > 0 ? 2 : 1;
+    prior_ = now_ = StepCoefficients{half, decodes ? 0 : half / step.new_tokens, decodes ? half / parts / step.decode_batch : 0,
+                                     decodes && step.kv_tokens_read > 0 ? half / parts / step.kv_tokens_read : 0};
   }
   const double residual = std::fabs(dot(row, as_vector(*now_)) - 1);
   const double typical = std::max(1e-3, 1.4826 * median(residuals_));
