@@ -10,14 +10,24 @@ constexpr double kWidth = 1e-3;
 constexpr double kShrink = 0.2;
 constexpr double kAccepted = 1e-4;
 constexpr double kTolerance = 1e-8;
-constexpr double kVisible = 10;  // a move that leaves this plus the variable as it was is none
+constexpr double kVisible = 10;       // a move that leaves this plus the variable as it was is none
 constexpr int kMostIterations = 100;
+constexpr std::size_t kTogether = 4;  // step lengths that are tried at once after the whole step failed
+
+struct Trial {
+  double length = 0;  ///< of the step, in parts of the whole
+  double value = 0;
+  bool accepted = false;
+};
 
 /// The function of variables divided by their scales.
 class Scaled {
  public:
   Scaled(const BfgsFunction& function, std::span<const double> scales)
-      : function_(function), scales_(scales), points_(2 * scales.size() * scales.size()), values_(2 * scales.size()) {}
+      : function_(function),
+        scales_(scales),
+        points_(std::max(2 * scales.size(), kTogether) * scales.size()),
+        values_(std::max(2 * scales.size(), kTogether)) {}
   double value(std::span<const double> point) {
     const std::size_t n = scales_.size();
     for (std::size_t i = 0; i < n; ++i) points_[i] = point[i] * scales_[i];
@@ -33,7 +43,7 @@ class Scaled {
       above[i] = (point[i] + kWidth) * scales_[i];
       below[i] = (point[i] - kWidth) * scales_[i];
     }
-    function_(points_, values_);
+    function_(std::span(points_).first(2 * n * n), std::span(values_).first(2 * n));
     for (std::size_t i = 0; i < n; ++i) {
       out[i] = (values_[2 * i] - values_[2 * i + 1]) / (2 * kWidth);
       if (!std::isfinite(out[i])) return false;
@@ -41,7 +51,35 @@ class Scaled {
     return true;
   }
 
+  /// Shortens the step until the value falls enough or no variable moves: the whole step first, then four lengths at once.
+  Trial backtrack(std::span<const double> from, std::span<const double> step, double lowest, double slope) {
+    const std::size_t n = scales_.size();
+    Trial trial{.length = 1, .value = lowest, .accepted = false};
+    for (std::size_t together = 1;; together = kTogether) {
+      std::size_t asked = 0;
+      double length = trial.length;
+      for (; asked < together && moves(from, step, length); ++asked, length *= kShrink) {
+        for (std::size_t i = 0; i < n; ++i) points_[asked * n + i] = (from[i] + length * step[i]) * scales_[i];
+      }
+      if (asked == 0) return trial;
+      function_(std::span(points_).first(asked * n), std::span(values_).first(asked));
+      for (std::size_t k = 0; k < asked; ++k) {
+        trial.value = values_[k];
+        trial.accepted = std::isfinite(trial.value) && trial.value <= lowest + slope * trial.length * kAccepted;
+        if (trial.accepted) return trial;
+        trial.length *= kShrink;
+      }
+    }
+  }
+
  private:
+  static bool moves(std::span<const double> from, std::span<const double> step, double length) {
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      if (kVisible + from[i] != kVisible + (from[i] + length * step[i])) return true;
+    }
+    return false;
+  }
+
   const BfgsFunction& function_;
   std::span<const double> scales_;
   std::vector<double> points_;
@@ -122,21 +160,11 @@ BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start
     bool moved = false;
     if (slope < 0) {
       before = x;
-      double length = 1;
-      double value = lowest;
-      bool accepted = false;
-      while (true) {
-        std::size_t same = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-          x[i] = before[i] + length * step[i];
-          if (kVisible + before[i] == kVisible + x[i]) ++same;
-        }
-        if (same == n) break;
-        value = scaled.value(x);
-        accepted = std::isfinite(value) && value <= lowest + slope * length * kAccepted;
-        if (accepted) break;
-        length *= kShrink;
-      }
+      const Trial trial = scaled.backtrack(before, step, lowest, slope);
+      const double length = trial.length;
+      const double value = trial.value;
+      const bool accepted = trial.accepted;
+      for (std::size_t i = 0; i < n; ++i) x[i] = before[i] + length * step[i];
       const bool enough = accepted && std::abs(value - lowest) > kTolerance * (std::abs(lowest) + kTolerance);
       if (accepted) lowest = value;
       if (enough) {
