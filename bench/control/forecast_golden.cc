@@ -200,6 +200,20 @@ void check_kpss(const std::string& series, const std::vector<double>& y, const j
                         lags));
 }
 
+/// The parts of the curve: the trend ahead, and the weights of a day's sines and cosines in units of the scale.
+void check_curve(const std::string& series, const ProphetFit& fit, const std::vector<double>& trend, const json::object& golden,
+                 Table& table) {
+  const json::value* expected = golden.if_contains("trend6") != nullptr ? golden.if_contains("trend6") : golden.if_contains("trend8");
+  if (expected != nullptr) {
+    table.add("curve trend", series, deviation(trend, numbers(*expected)), 0.01, last_of(trend, numbers(*expected)));
+  }
+  const json::value* weights = golden.if_contains("beta");
+  if (weights == nullptr) return;
+  double off = 0;
+  for (std::size_t i = 0; i < fit.beta.size(); ++i) off = std::max(off, std::abs(fit.beta[i] - numbers(*weights)[i]));
+  table.add("curve daily weights", series, off, 1e-3, "largest difference of a weight");
+}
+
 void check_prophet(const std::string& series, const std::vector<double>& y, double step_s, const json::object& golden, const char* key,
                    Table& table) {
   std::vector<double> times;
@@ -213,7 +227,13 @@ void check_prophet(const std::string& series, const std::vector<double>& y, doub
       continue;
     }
     std::vector<double> ours;
-    for (std::size_t h = 0; h < expected.size(); ++h) ours.push_back(fit->forecast(kStart + static_cast<double>(y.size() + h) * step_s));
+    std::vector<double> trend;
+    for (std::size_t h = 0; h < expected.size(); ++h) {
+      const double time_s = kStart + static_cast<double>(y.size() + h) * step_s;
+      ours.push_back(fit->forecast(time_s));
+      trend.push_back(fit->trend(time_s));
+    }
+    if (search == ProphetSearch::kAsProphet) check_curve(series, *fit, trend, golden, table);
     table.add(group, series, deviation(ours, expected), 0.01,
               fmt::format("{}; growth {:.5g}, golden {:.5g}; noise {:.5g}, golden {:.5g}", last_of(ours, expected), fit->k,
                           number(golden, "k"), fit->sigma_obs, number(golden, "sigma_obs")));
