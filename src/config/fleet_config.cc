@@ -26,6 +26,7 @@ void read_gateway(SectionReader& file, ProblemList& problems, GatewayConfig& out
   section.bytes("max_body_bytes", 1024, std::uint64_t{1} << 30, out.max_body_bytes);
   section.number("health_interval_s", {0.05, 3600}, out.health_interval_s);
   section.number("upstream_timeout_s", {0.1, 86400}, out.upstream_timeout_s);
+  section.number("hold_s", {0, 86400}, out.hold_s);
   section.address("controller", out.controller);
   section.finish();
 }

@@ -18,6 +18,7 @@ struct GatewayConfig {
   std::uint64_t max_body_bytes = 4 * 1024 * 1024;
   double health_interval_s = 2;
   double upstream_timeout_s = 600;
+  double hold_s = 120;     ///< longest wait of a request for a first instance of a pool that is scaled from zero
   std::string controller;  ///< address of a controller to follow ("HOST:PORT" or "unix:PATH"); `up` fills it in
 };
 

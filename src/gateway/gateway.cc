@@ -7,12 +7,16 @@
 #include <string_view>
 #include <utility>
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "codec/json_text.h"
 #include "codec/openai_paths.h"
 #include "gateway/fleet_follower.h"
 #include "gateway/gateway_metrics.h"
 #include "gateway/health_checker.h"
+#include "gateway/load_report.h"
+#include "gateway/load_report_sender.h"
 #include "gateway/relay.h"
 #include "gateway/route_handler.h"
 #include "gateway/server_directory.h"
@@ -30,6 +34,13 @@ constexpr std::pair<std::string_view, std::string_view> kEndpoints[] = {
 /// How long a replica among several keeps idle connections when it drains.
 constexpr Duration kDrainLinger = Seconds(2);
 
+/// Tells gateways apart that listen on the same address, on one machine or on several.
+std::string gateway_name(std::string_view address) {
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  return fmt::format("{}@{}/{}", address, static_cast<const char*>(host), ::getpid());
+}
+
 }  // namespace
 
 struct Gateway::Impl {
@@ -40,8 +51,11 @@ struct Gateway::Impl {
         registry(the_registry),
         clock(the_clock),
         metrics(the_registry),
-        relay(the_loop, the_clock, directory, metrics,
-              {.upstream_timeout = from_seconds(the_config.gateway.upstream_timeout_s), .recovery_wait = timings.recovery_wait}),
+        load(the_registry, the_clock, gateway_name(the_config.gateway.listen)),
+        relay(the_loop, the_clock, directory, metrics, load,
+              {.upstream_timeout = from_seconds(the_config.gateway.upstream_timeout_s),
+               .recovery_wait = timings.recovery_wait,
+               .hold = from_seconds(the_config.gateway.hold_s)}),
         routes(the_loop, the_clock, config, directory, metrics, {.expert_timeout = timings.expert_timeout}),
         health(the_loop, from_seconds(the_config.gateway.health_interval_s), directory, metrics),
         started_unix_s(the_clock.unix_ms() / 1000),
@@ -61,6 +75,11 @@ struct Gateway::Impl {
   }
 
   ~Impl() { loop.cancel(change_timer); }
+
+  /// The first address that it listens on names it in reports.
+  void named_by(const net::Address& address) {
+    if (!std::exchange(named, true)) load.rename(gateway_name(address.to_string()));
+  }
 
   void handle(http::Request request, http::Responder responder) {
     const auto one_model = codec::model_of_path(request.path());
@@ -82,6 +101,7 @@ struct Gateway::Impl {
     if (path == "/health") return answer->respond(http::json_response(200, "{\"status\":\"ok\"}"));
     if (path == "/ready") return answer->respond(ready_response());
     if (path == "/metrics") {
+      metrics.set_process(server.open_connections(), process_cpu_s());
       http::Response response{200, {}, registry.text()};
       response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
       return answer->respond(std::move(response));
@@ -135,13 +155,16 @@ struct Gateway::Impl {
   const Clock& clock;
   GatewayMetrics metrics;
   ServerDirectory directory;
+  LoadReport load;
   Relay relay;
   RouteHandler routes;
   HealthChecker health;
   std::optional<FleetFollower> follower;
+  std::optional<LoadReportSender> reports;
   std::int64_t started_unix_s;
   net::TimerId change_timer = 0;
   bool draining = false;
+  bool named = false;  ///< after the first address
   bool shares_socket = false;
   http::Server server;  // last: no request arrives at what is already gone
 };
@@ -157,6 +180,8 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
     FLEXPERT_ASSIGN(net::Address controller, net::Address::parse(config.gateway.controller));
     impl->directory.expect_fleet(config.model ? std::optional(config.model->name) : std::nullopt);
     Impl* self = impl.get();
+    self->reports.emplace(loop, controller, timings.report_period, [self] { return self->load.report(self->server.open_connections()); });
+    self->load.on_demand([self] { self->reports->hurry(); });
     self->follower.emplace(
         loop, std::move(controller), [self](std::shared_ptr<const FleetSnapshot> snapshot) { self->took_snapshot(std::move(snapshot)); },
         [self](bool connected) { self->metrics.set_controller_connected(connected); });
@@ -164,11 +189,17 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
-Result<net::Address> Gateway::listen(const net::Address& address) { return impl_->server.listen(address); }
+Result<net::Address> Gateway::listen(const net::Address& address) {
+  FLEXPERT_ASSIGN(net::Address bound, impl_->server.listen(address));
+  impl_->named_by(bound);
+  return bound;
+}
 
 Result<net::Address> Gateway::listen_on(net::UniqueFd listening) {
   impl_->shares_socket = true;
-  return impl_->server.listen_on(std::move(listening));
+  FLEXPERT_ASSIGN(net::Address bound, impl_->server.listen_on(std::move(listening)));
+  impl_->named_by(bound);
+  return bound;
 }
 
 Result<net::Address> Gateway::listen() {
@@ -179,6 +210,7 @@ Result<net::Address> Gateway::listen() {
 void Gateway::drain(Duration deadline, std::move_only_function<void()> done) {
   impl_->draining = true;
   if (impl_->follower) impl_->follower->expect_end();
+  if (impl_->reports) impl_->reports->expect_end();
   // Other gateways go on: clients with a kept connection are to find their way there without a failure.
   impl_->server.drain(deadline, std::move(done), impl_->shares_socket ? kDrainLinger : Duration::zero());
 }

@@ -17,6 +17,7 @@ namespace flexpert::gateway {
 struct GatewayTimings {
   Duration recovery_wait = Seconds(5);   ///< how long a request waits for a server that is restarting
   Duration expert_timeout = Seconds(2);  ///< of the experts behind /route
+  Duration report_period = Seconds(1);   ///< between two reports to the controller
 };
 
 /// The data plane: OpenAI's endpoints relayed to the least loaded ready server, and the secure route to experts. Servers

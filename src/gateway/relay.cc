@@ -37,6 +37,7 @@ struct Relay::Exchange {
   http::Request request;  // with the headers for the upstream; kept for a retry
   std::string model;
   TimePoint arrived;
+  std::optional<RequestLoad> load;
   int attempts = 0;
   std::vector<std::string> failed_on;
   net::TimerId timer = 0;
@@ -58,11 +59,13 @@ struct Relay::Exchange {
   TimePoint last_piece;
 };
 
-Relay::Relay(net::EventLoop& loop, const Clock& clock, ServerDirectory& directory, GatewayMetrics& metrics, RelayOptions options)
+Relay::Relay(net::EventLoop& loop, const Clock& clock, ServerDirectory& directory, GatewayMetrics& metrics, LoadReport& load,
+             RelayOptions options)
     : loop_(loop),
       clock_(clock),
       directory_(directory),
       metrics_(metrics),
+      load_(load),
       options_(options),
       self_(std::make_shared<Relay*>(this)),
       client_(std::make_unique<http::Client>(
@@ -92,6 +95,7 @@ void Relay::handle(http::Request request, std::unique_ptr<Answer> answer) {
   exchange->answer = std::move(answer);
   exchange->model = std::move(scanned->model);
   exchange->arrived = now;
+  exchange->load.emplace(load_, exchange->model, request.body.size(), scanned->max_tokens);
   request.headers = headers_for_upstream(request.headers);
   exchange->request = std::move(request);
   exchange->answer->stream().on_disconnect([weak = std::weak_ptr<Relay*>(self_), id] {
@@ -114,6 +118,7 @@ void Relay::attempt(std::uint64_t id) {
   ++exchange->attempts;
   exchange->server = server->id;
   exchange->ticket = directory_.load().take(server->id);
+  exchange->load->sent(server->id, clock_.now());
   exchange->status = 0;
   exchange->body.clear();
   http::AnswerCallbacks callbacks;
@@ -127,11 +132,15 @@ void Relay::attempt(std::uint64_t id) {
 
 void Relay::wait_or_refuse(Exchange& exchange) {
   const TimePoint now = clock_.now();
+  const bool scaled = directory_.scaled(exchange.model);
   if (!exchange.waiting) {
+    if (scaled && (load_.held() >= options_.max_held || load_.held_bytes() + exchange.request.body.size() > options_.max_held_bytes))
+      return respond(exchange, unavailable("Too many requests wait for this model already; try again", "too_many_held", 10));
     exchange.waiting = true;
-    exchange.wait_until = now + options_.recovery_wait;
+    exchange.wait_until = now + (scaled ? options_.hold : options_.recovery_wait);
   }
-  if (now < exchange.wait_until && directory_.recovering(exchange.model, now, options_.recovery_wait)) {
+  if (now < exchange.wait_until && (scaled || directory_.recovering(exchange.model, now, options_.recovery_wait))) {
+    if (scaled) exchange.load->hold();
     loop_.cancel(exchange.timer);
     // A lost server may also be tried again without news of it, so look again before the wait is over.
     const Duration step = std::min<Duration>(exchange.wait_until - now, Milliseconds(500));
@@ -140,7 +149,7 @@ void Relay::wait_or_refuse(Exchange& exchange) {
   }
   // A model that only an unchecked upstream could have had.
   if (!directory_.knows(exchange.model)) return respond(exchange, unknown_model(exchange.model));
-  respond(exchange, unavailable(fmt::format("No server of the model `{}` is ready; try again", exchange.model), "no_server_ready", 2));
+  respond(exchange, unavailable(fmt::format("No server of the model `{}` is ready; try again", exchange.model), "no_server_ready", scaled ? 10 : 2));
 }
 
 void Relay::servers_changed() {
@@ -179,6 +188,7 @@ void Relay::took_body(std::uint64_t id, std::string_view bytes) {
     metrics_.observe_itl(now - exchange->last_piece);
   }
   exchange->last_piece = now;
+  exchange->load->piece(bytes, now);
   exchange->tail += bytes.substr(bytes.size() - std::min<std::size_t>(bytes.size(), 32));
   if (exchange->tail.size() > 64) exchange->tail.erase(0, exchange->tail.size() - 64);
   exchange->answer->stream().write(bytes);
@@ -189,6 +199,7 @@ void Relay::took_end(std::uint64_t id) {
   if (exchange == nullptr || exchange->breaking) return;
   if (!exchange->streaming) {
     if (exchange->status == 503 && refused_and_another_may_take_it(*exchange)) return attempt(id);
+    exchange->load->finish(exchange->status, exchange->body, clock_.now());
     return respond(*exchange, {exchange->status, exchange->headers, std::move(exchange->body)});
   }
   if (!exchange->started) {
@@ -198,6 +209,7 @@ void Relay::took_end(std::uint64_t id) {
   // Where only the connection's end marks the stream's, a crash looks the same, but for the last event.
   if (!exchange->marked_end && exchange->tail.find(kDoneEvent) == std::string::npos)
     return break_stream(*exchange, "the connection ended before the stream did");
+  exchange->load->finish(exchange->status, {}, clock_.now());
   exchange->answer->stream().finish();
   end(id);
 }
@@ -209,6 +221,7 @@ bool Relay::refused_and_another_may_take_it(Exchange& exchange) {
   if (directory_.pick(exchange.model, exchange.failed_on, clock_.now()) == nullptr) return false;
   exchange.sent.reset();
   exchange.ticket.release();
+  exchange.load->returned(clock_.now());
   metrics_.count_retry("refused");
   return true;
 }
@@ -218,6 +231,7 @@ void Relay::took_error(std::uint64_t id, const Error& error) {
   if (exchange == nullptr || exchange->breaking) return;
   exchange->sent.reset();
   exchange->ticket.release();
+  exchange->load->returned(clock_.now());
   log::warn("server {} failed a request: {}", exchange->server, error.message);
   const bool gone = error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDataLoss;
   if (gone) {
@@ -242,6 +256,7 @@ void Relay::took_error(std::uint64_t id, const Error& error) {
 void Relay::break_stream(Exchange& exchange, const std::string& why) {
   log::warn("a stream of {} broke off: {}", exchange.server, why);
   exchange.breaking = true;
+  exchange.load->fail();
   exchange.ticket.release();
   codec::ApiError error;
   error.message = "The server failed in the middle of this stream; what came before is incomplete";
@@ -264,6 +279,7 @@ void Relay::cut_when_sent(std::uint64_t id, TimePoint give_up) {
 }
 
 void Relay::respond(Exchange& exchange, http::Response response) {
+  exchange.load->fail();  // unless a server's whole answer is what goes out
   exchange.answer->respond(std::move(response));
   end(exchange.id);
 }

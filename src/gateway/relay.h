@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "gateway/gateway_metrics.h"
+#include "gateway/load_report.h"
 #include "gateway/request_scan.h"
 #include "gateway/server_directory.h"
 #include "http/client.h"
@@ -19,15 +20,18 @@ namespace flexpert::gateway {
 struct RelayOptions {
   Duration upstream_timeout = Seconds(600);
   Duration recovery_wait = Seconds(5);  ///< how long a request waits for a server that is restarting
+  Duration hold = Seconds(120);         ///< how long for a first instance of a pool that is scaled, as from zero
+  std::size_t max_held = 10'000;        ///< requests that wait so
+  std::uint64_t max_held_bytes = 256 << 20;
 };
 
 /// Relays OpenAI requests to the least loaded ready server that has the model, streams piece by piece as they come.
 /// A server that refuses a request (503) or dies before anything of its answer went to the client costs one retry, on
 /// another server, or on the same one when it died and is back in time; one that dies later costs the client its stream: an error event and a cut connection,
-/// never a clean end. A client that goes away cancels its upstream request at once. Belongs to the loop's thread.
+/// never a clean end. Requests for a model whose pool has no instance are held until it has one. A client that goes away cancels its upstream request at once. Belongs to the loop's thread.
 class Relay {
  public:
-  Relay(net::EventLoop& loop, const Clock& clock, ServerDirectory& directory, GatewayMetrics& metrics, RelayOptions options);
+  Relay(net::EventLoop& loop, const Clock& clock, ServerDirectory& directory, GatewayMetrics& metrics, LoadReport& load, RelayOptions options);
   ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
@@ -59,6 +63,7 @@ class Relay {
   const Clock& clock_;
   ServerDirectory& directory_;
   GatewayMetrics& metrics_;
+  LoadReport& load_;
   RelayOptions options_;
   std::function<void(const std::string&)> on_lost_;
   RequestScanner scanner_;

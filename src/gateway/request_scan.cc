@@ -49,6 +49,9 @@ std::expected<ScannedRequest, RefusedRequest> RequestScanner::scan(std::string_v
       has_stream = true;
       if (field.value.is_null()) continue;
       if (field.value.get(scanned.stream) != simdjson::SUCCESS) return refuse("stream: must be true or false", "stream", "invalid_type");
+    } else if (field.key == "max_tokens" || field.key == "max_completion_tokens") {
+      // For estimates only: whether it may be so is the server's to say.
+      if (std::uint64_t most = 0; field.value.get(most) == simdjson::SUCCESS) scanned.max_tokens = most;
     }
   }
   if (!has_model) return refuse("model: missing; name one of GET /v1/models", "model");

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,7 @@ namespace flexpert::gateway {
 struct ScannedRequest {
   std::string model;
   bool stream = false;
+  std::optional<std::uint64_t> max_tokens;  ///< of the answer, where the request limits it
 };
 
 /// Why a body is not relayed, in the parts of an OpenAI error. `param` and `code` may be empty.

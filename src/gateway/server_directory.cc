@@ -36,6 +36,9 @@ void ServerDirectory::set_health(const std::string& id, bool ready, std::optiona
 
 void ServerDirectory::apply(const FleetSnapshot& snapshot) {
   fleet_pending_ = false;
+  scaled_models_.clear();
+  for (const PoolBrief& pool : snapshot.pools)
+    if (!pool.model.empty()) scaled_models_.push_back(pool.model);
   std::set<std::string> named;
   for (const InstanceStatus& instance : snapshot.instances) {
     if (instance.role != InstanceRole::kModelServer) continue;
@@ -93,8 +96,12 @@ const ModelServer* ServerDirectory::pick_of_fleet(const std::vector<std::string>
   return pick_where(excluded, now, [](const ModelServer& server) { return server.of_fleet; });
 }
 
+bool ServerDirectory::scaled(const std::string& model) const {
+  return std::find(scaled_models_.begin(), scaled_models_.end(), model) != scaled_models_.end();
+}
+
 bool ServerDirectory::knows(const std::string& model) const {
-  if (fleet_pending_ || model == expected_model_) return true;
+  if (fleet_pending_ || model == expected_model_ || scaled(model)) return true;
   return std::any_of(servers_.begin(), servers_.end(), [&](const auto& item) { return item.second.serves(model); });
 }
 
@@ -113,7 +120,7 @@ bool ServerDirectory::any_ready(TimePoint now) const {
 }
 
 std::vector<std::string> ServerDirectory::models() const {
-  std::set<std::string> names;
+  std::set<std::string> names(scaled_models_.begin(), scaled_models_.end());
   for (const auto& [id, server] : servers_)
     if (server.ready) names.insert(server.models.begin(), server.models.end());
   return {names.begin(), names.end()};

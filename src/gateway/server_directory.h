@@ -55,6 +55,8 @@ class ServerDirectory {
   [[nodiscard]] const ModelServer* pick(const std::string& model, const std::vector<std::string>& excluded, TimePoint now) const;
   /// The same over the fleet's own servers only, which know /internal/experts.
   [[nodiscard]] const ModelServer* pick_of_fleet(const std::vector<std::string>& excluded, TimePoint now) const;
+  /// Tells whether `model` is of a pool that is scaled: where no server has it, one can be expected.
+  [[nodiscard]] bool scaled(const std::string& model) const;
   /// Tells whether `model` exists, or may for all that is known.
   [[nodiscard]] bool knows(const std::string& model) const;
   /// Tells whether a server with `model` is expected back: starting, or lost less than `within` ago.
@@ -73,6 +75,7 @@ class ServerDirectory {
 
   std::map<std::string, ModelServer> servers_;
   std::optional<std::string> expected_model_;
+  std::vector<std::string> scaled_models_;  ///< of the fleet's pools
   bool fleet_pending_ = false;
   routing::LoadCounts load_;
   std::function<void()> listener_;

@@ -72,6 +72,7 @@ class FakeController {
  public:
   explicit FakeController(net::EventLoop& loop)
       : server(loop, [this](const http::Request& request, http::Responder responder) {
+          if (request.target == "/internal/gateway-report") return responder.respond({204, {}, ""});
           EXPECT_EQ(request.target, "/internal/fleet?watch=1");
           responder.start(200, {});
           responder.write(codec::encode(snapshot) + "\n");
