@@ -36,8 +36,10 @@ std::vector<PhaseCap> keep_phase_ratio(std::span<const PhasePool> pools) {
     const Sides& sides = deployments.at(pool.deployment);
     const std::optional<std::size_t> other = prefill ? sides.decode : sides.prefill;
     if (!other || pools[*other].allowed >= pools[*other].asked) continue;
-    const auto share =
-        (static_cast<std::uint64_t>(pool.asked) * pools[*other].allowed + pools[*other].asked - 1) / pools[*other].asked;
+    const std::uint64_t product = static_cast<std::uint64_t>(pool.asked) * pools[*other].allowed;
+    const std::uint64_t above = (product + pools[*other].asked - 1) / pools[*other].asked;
+    const std::uint64_t below = std::max<std::uint64_t>(product / pools[*other].asked, std::min<std::uint64_t>(above, 1));
+    const std::uint64_t share = std::clamp<std::uint64_t>(pool.current, below, above);
     const std::uint64_t kept = std::max<std::uint64_t>(share, pool.min);
     if (kept >= pool.allowed) continue;
     caps[i].allowed = static_cast<std::uint32_t>(kept);

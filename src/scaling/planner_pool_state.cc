@@ -31,6 +31,7 @@ std::string save_pool_state(const PoolConfig& config, const PlannerPoolState& st
   state.stabilisation.save(writer);
   state.roster.save(writer);
   state.asked.save(writer);
+  state.growth.save(writer);
   state.warm.save(writer);
   writer.integer(state.idle_unix_ms);
   writer.integer(state.held);
@@ -53,6 +54,7 @@ Result<void> restore_pool_state(const PoolConfig& config, PlannerPoolState& stat
   state.stabilisation.restore(reader);
   state.roster.restore(reader);
   state.asked.restore(reader);
+  state.growth.restore(reader);
   state.warm.restore(reader);
   state.idle_unix_ms = reader.integer();
   const std::int64_t held = reader.integer();

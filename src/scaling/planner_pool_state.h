@@ -24,6 +24,8 @@ struct PlannerPoolState {
   StabilisationState stabilisation;
   PoolRoster roster;
   WindowMaximum asked;                 ///< by its policies, before the maximum cut it, over the down window
+  WindowMaximum growth;                ///< counts over what it had that it wanted, over the down window: while it waits
+                                       ///< for GPUs, noise must not take the wish back for which others drained
   WindowMaximum warm;                  ///< warm instances wanted, over the down window
   std::int64_t idle_unix_ms = 0;       ///< without traffic since; 0: there is some, or it is not known
   std::uint32_t queued_cycles = 0;     ///< in a row with requests that wait, counted to three

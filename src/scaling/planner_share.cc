@@ -14,7 +14,8 @@ Reason counted(std::string code, std::string text, std::uint32_t wanted, std::ui
 
 PhasePool phase_of(const PoolAsk& ask, std::uint32_t asked, std::uint32_t allowed) {
   const bool by_hand = ask.wish->limits.manual.has_value();
-  return {by_hand ? std::string() : ask.config->deployment, ask.config->role, asked, allowed, ask.wish->limits.min};
+  return {by_hand ? std::string() : ask.config->deployment, ask.config->role, asked, allowed, ask.wish->limits.min,
+          ask.wish->census.current()};
 }
 
 void note_ratio(const PhaseCap& cap, std::span<const PoolAsk> asks, std::uint32_t from, PoolShare& share) {

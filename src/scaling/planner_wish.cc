@@ -103,6 +103,14 @@ ZeroRule around_zero(const PoolConfig& config, const PoolLimits& limits, const D
   return rule;
 }
 
+/// Returns the wish, or the larger one that it had within the window and that is not fulfilled yet.
+std::uint32_t still_wanted(const WindowMaximum& growth, PoolWish& wish, std::uint32_t current) {
+  const auto pending = std::min(static_cast<std::uint32_t>(growth.largest()), wish.limits.max);
+  if (pending <= wish.wanted || pending <= current) return wish.wanted;
+  wish.reasons.push_back(counted("growth_pending", fmt::format("{} were wanted a moment ago and are on their way", pending), wish.wanted, pending));
+  return pending;
+}
+
 void append(std::vector<Reason>& to, std::vector<Reason>&& more) {
   to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
@@ -165,6 +173,10 @@ PoolWish wish_of(const PoolConfig& config, double interval_s, const PoolObservat
   append(wish.reasons, std::move(stabilised.reasons));
 
   const auto window_ms = static_cast<std::int64_t>(config.stabilisation.down_window_s * 1000);
+  if (wish.limits.manual || wish.wanted < current) state.growth = {};
+  else if (wish.wanted > current || !state.growth.empty()) state.growth.add(unix_ms, wish.wanted > current ? wish.wanted : 0);
+  state.growth.expire(unix_ms, window_ms);
+  if (!state.growth.empty()) wish.wanted = still_wanted(state.growth, wish, current);
   state.asked.add(unix_ms, wish.asked);
   state.asked.expire(unix_ms, window_ms);
   if (!wish.limits.manual) wish.asked = static_cast<std::uint32_t>(state.asked.largest());
