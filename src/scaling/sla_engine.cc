@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "perf/engine_fit.h"
 #include "perf/online_model.h"
 #include "scaling/sla_traffic.h"
 
@@ -34,8 +35,8 @@ class EnginePolicy final : public Policy {
       : options_(options),
         role_(role),
         max_age_s_(max_age_s),
-        learned_(options.engine ? options.engine->limits() : perf::EngineLimits{},
-                 options.engine ? std::optional(options.engine->coefficients()) : std::nullopt),
+        learned_(options_.engine ? options_.engine->limits() : perf::EngineLimits{},
+                 options_.engine ? std::optional(options_.engine->coefficients()) : std::nullopt),
         ttft_(options.correction),
         itl_(options.correction) {}
 
@@ -183,7 +184,12 @@ class EnginePolicy final : public Policy {
 
 }  // namespace
 
-std::unique_ptr<Policy> make_sla_engine_policy(const SlaOptions& options, PoolRole role, double max_metric_age_s) {
+Result<std::unique_ptr<Policy>> make_sla_engine_policy(SlaOptions options, PoolRole role, double max_metric_age_s) {
+  if (!options.engine && options.profile != nullptr) {
+    auto fitted = perf::fit_engine(options.profile->samples(), engine_role(role));
+    if (!fitted) return fail(fitted.error().with_context("profile"));
+    options.engine = *fitted;
+  }
   return std::make_unique<EnginePolicy>(options, engine_role(role), max_metric_age_s);
 }
 

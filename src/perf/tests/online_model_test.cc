@@ -25,7 +25,7 @@ TEST(OnlineEngineModel, LearnsFromNothing) {
   Rng rng(1);
   for (int i = 0; i < 300; ++i) online.observe(random_step(rng, kTruth));
   ASSERT_TRUE(online.model().has_value());
-  const StepCoefficients& c = online.model()->coefficients();
+  const StepCoefficients c = online.model()->coefficients();
   EXPECT_NEAR(c.fixed, kTruth.fixed, 0.0015);
   EXPECT_NEAR(c.per_new_token, kTruth.per_new_token, 3e-6);
   EXPECT_LT(online.typical_error(), 0.02);
@@ -60,7 +60,7 @@ TEST(OnlineEngineModel, StaysMonotoneWhateverItSees) {
   Rng rng(4);
   for (int i = 0; i < 300; ++i) {
     online.observe(StepSample{3000 * rng.uniform(), 200 * rng.uniform(), 1e6 * rng.uniform(), rng.exponential(0.05)});
-    const StepCoefficients& c = online.model()->coefficients();
+    const StepCoefficients c = online.model()->coefficients();
     for (const double value : {c.fixed, c.per_new_token, c.per_sequence, c.per_kv_token}) ASSERT_TRUE(std::isfinite(value) && value >= 0);
   }
 }

@@ -183,6 +183,17 @@ TEST(SlaPolicy, LearnsWithoutAModelAndDoesNotTrustItFar) {
   EXPECT_EQ(bench.newest.reasons.back().code, "sla_extrapolation");
 }
 
+TEST(SlaPolicy, TakesAnEngineModelFromAProfile) {
+  SlaOptions options = engine_options();
+  options.engine.reset();
+  options.profile = *perf::ClassicProfile::create(perf::h200_samples());
+  PolicyBench bench = bench_of(options);
+  expect_traffic(bench, 40, 3000, 150);
+  ASSERT_TRUE(bench.propose().replicas.has_value());
+  EXPECT_GT(*bench.newest.replicas, 2U);
+  EXPECT_LT(*bench.newest.replicas, 12U);
+}
+
 TEST(SlaPolicy, GoesOnBitForBitAfterRestore) {
   Rng rng(8);
   PolicyBench one = bench_of(engine_options(), PoolRole::kAggregated, 4);
