@@ -51,7 +51,7 @@ class ArimaPredictor final : public Predictor {
     for (std::size_t i = 0; i < horizons.size(); ++i) {
       const std::size_t step = std::clamp<std::size_t>(horizons[i], 1, farthest) - 1;
       out[i].mean = in_range(believable(means[step]));
-      const double deviation = std::sqrt(variances[step] * state_.monitor.realised_noise());
+      const double deviation = std::min(std::sqrt(variances[step] * state_.monitor.realised_noise()), kLargest);
       for (std::size_t k = 0; k < levels.size(); ++k) {
         const double quantile = out[i].mean + (deviation > 0 ? deviation * standard_normal_quantile(levels[k]) : 0.0);
         out[i].quantiles[k] = in_range(quantile);

@@ -19,6 +19,7 @@ using Quad = double __attribute__((vector_size(4 * sizeof(double))));
 template <class Number>
 constexpr std::size_t kLanes = sizeof(Number) / sizeof(double);
 
+// Compilers let the elements of a vector type be reached as what they are.
 template <class Number>
 double& lane(Number& number, std::size_t i) {
   return reinterpret_cast<double*>(&number)[i];

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "forecast/arima_start.h"
 #include "forecast/bfgs.h"
 #include "forecast/lbfgs.h"
 #include "forecast/normal_quantile.h"
@@ -53,6 +54,26 @@ TEST(Bfgs, SaysWhereTheFunctionIsNotFinite) {
   const std::vector<double> scales = {1};
   const auto nowhere = [](std::span<const double>, std::span<double> values) { values[0] = std::nan(""); };
   EXPECT_FALSE(minimise_bfgs(nowhere, {1}, scales).ok);
+}
+
+TEST(ArmaStart, FollowsALinearRecursionExactly) {
+  std::vector<double> series = {1, -0.5, 0.75, 0.3};
+  while (series.size() < 30) series.push_back(0.5 * series[series.size() - 1] - 0.3 * series[series.size() - 2]);
+  const ArmaStart start = regress_arma(std::span(series).subspan(2), 2, 0);
+  EXPECT_NEAR(start.process.ar.at[0], 0.5, 1e-9);
+  EXPECT_NEAR(start.process.ar.at[1], -0.3, 1e-9);
+  EXPECT_EQ(start.noise, 1e-10);
+}
+
+TEST(ArmaStart, EqualColumnsAndTooFewValuesStartAtZeroOrFinite) {
+  const std::vector<double> constant(20, 3.0);
+  const ArmaStart same = regress_arma(constant, 3, 2);  // its autoregressions have a root of 1
+  EXPECT_EQ(same.process.ar.at[0], 0);
+  EXPECT_GE(same.noise, 1e-10);
+  const ArmaStart few = regress_arma(std::vector<double>{1, 2, 4}, 1, 2);
+  EXPECT_EQ(few.process.ar.at[0], 0);
+  EXPECT_NEAR(few.noise, 14.0 / 9, 1e-12);
+  EXPECT_EQ(regress_arma({}, 1, 1).noise, 1);
 }
 
 TEST(NormalQuantile, IsTheInverseOfTheDistribution) {
