@@ -165,7 +165,7 @@ double EngineModel::capacity(Workload workload, const LatencyTargets& targets, E
   const double saturated = saturation(workload, role);
   if (saturated <= 0 || !holds(0)) return 0;
   double low = 0, high = 1;  // of saturation
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0; i < 22; ++i) {
     const double middle = (low + high) / 2;
     (holds(middle * saturated) ? low : high) = middle;
   }

@@ -122,7 +122,9 @@ class EnginePolicy final : public Policy {
   }
 
   void size(const perf::EngineModel& model, const SlaDemand& demand, const PolicyInput& input, Proposal& result) const {
-    const Carried later = carried(model, demand.horizon), soon = carried(model, demand.next);
+    const Carried later = carried(model, demand.horizon);
+    const bool alike = demand.next.isl == demand.horizon.isl && demand.next.osl == demand.horizon.osl;
+    const Carried soon = alike ? later : carried(model, demand.next);
     if (later.saturation <= 0 || soon.saturation <= 0) {
       result.may_shrink = false;
       result.conditions.push_back({"request_too_large",
