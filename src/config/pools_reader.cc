@@ -43,6 +43,7 @@ void read_forecast(SectionReader& pool, ProblemList& problems, scaling::Forecast
   SectionReader section(*node, pool.path_of("forecast"), problems);
   section.choice("predictor", forecast::predictor_names(), out.predictor);
   section.number("quantile", {0.5, 0.999}, out.quantile);
+  section.count("window", 0, forecast::kLargestWindow, out.window);
   section.number("default_startup_s", {0, 86400}, out.default_startup_s);
   section.finish();
 }
@@ -114,7 +115,7 @@ void read_pool(const YamlNode& node, const std::string& path, ProblemList& probl
   section.number("scale_to_zero_after_s", {0, 2'592'000}, pool.scale_to_zero_after_s);
   section.number("never_ready_s", {0, 2'592'000, true}, pool.never_ready_s);
   section.number("max_metric_age_s", {0, 86400, true}, pool.max_metric_age_s);
-  PoolEntry entry = read_pool_entry(section, node, problems);
+  PoolEntry entry = read_pool_entry(section, node, pool.role, problems);
   section.finish();
   out.planner.pools.push_back(std::move(pool));
   out.entries.push_back(std::move(entry));

@@ -13,6 +13,7 @@
 #include "forecast/predictor.h"
 #include "forecast/prophet_predictor.h"
 #include "forecast/seasonal_naive_predictor.h"
+#include "forecast/windowed_predictor.h"
 
 namespace flexpert::forecast {
 namespace {
@@ -50,8 +51,15 @@ Result<std::unique_ptr<Predictor>> make_predictor(const PredictorOptions& option
   if (!std::isfinite(options.step_s) || options.step_s <= 0) {
     return fail(ErrorCode::kInvalidArgument, "step_s must be a positive number of seconds, not {}", options.step_s);
   }
+  if (options.window == 1 || options.window > kLargestWindow) {
+    return fail(ErrorCode::kInvalidArgument, "window must be 0 or from 2 to {}, not {}", kLargestWindow, options.window);
+  }
   for (const Kind& kind : kKinds) {
-    if (options.name == kind.name) return kind.make(options);
+    if (options.name != kind.name) continue;
+    auto made = kind.make(options);
+    // A moving average is its window; of the others only so many values are shown to them.
+    if (options.window == 0 || options.name == "moving_average") return made;
+    return make_windowed_predictor(std::move(made), options.window);
   }
   return fail(ErrorCode::kInvalidArgument, "name: unknown predictor \"{}\"; use one of {}", options.name,
               fmt::join(predictor_names(), ", "));

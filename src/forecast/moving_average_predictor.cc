@@ -7,11 +7,11 @@ namespace {
 
 struct MovingAverage {
   static constexpr std::string_view kName = "moving_average";
-  static constexpr std::size_t kWindow = 10;
+  std::size_t window = 10;
   std::vector<double> values;
 
   void observe(double value) {
-    if (values.size() == kWindow) values.erase(values.begin());
+    if (values.size() == window) values.erase(values.begin());
     values.push_back(value);
   }
   void skip() {}
@@ -24,14 +24,14 @@ struct MovingAverage {
   void save(StateWriter& writer) const { writer.numbers(values); }
   void restore(StateReader& reader) {
     values = reader.numbers();
-    if (values.size() > kWindow) reader.reject("at most 10 values");
+    if (values.size() > window) reader.reject("at most as many values as the window has");
   }
 };
 
 }  // namespace
 
 std::unique_ptr<Predictor> make_moving_average_predictor(const PredictorOptions& options) {
-  return std::make_unique<ResidualPredictor<MovingAverage>>(MovingAverage{}, options.non_negative);
+  return std::make_unique<ResidualPredictor<MovingAverage>>(MovingAverage{options.window == 0 ? 10 : options.window, {}}, options.non_negative);
 }
 
 }  // namespace flexpert::forecast

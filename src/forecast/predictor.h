@@ -40,13 +40,17 @@ struct PredictorOptions {
   std::string name = "mixture";  ///< one of predictor_names()
   double step_s = 60;            ///< time between two values: tells how many steps a day has
   bool non_negative = true;      ///< predictions below 0 become 0: right for loads
+  std::size_t window = 0;        ///< values that it goes by, 2 to kLargestWindow; 0: its own choice
 };
+
+inline constexpr std::size_t kLargestWindow = 1024;
 
 /// "constant", "moving_average", "exponential", "holt", "holt_winters", "arima", "prophet", "kalman", "seasonal_naive",
 /// "mixture"; the default is "mixture".
 const std::vector<std::string>& predictor_names();
 
-/// Errors: kInvalidArgument naming the field: an unknown name (with those known), a step that is not positive.
+/// Errors: kInvalidArgument naming the field: an unknown name (with those known), a step that is not positive, a window out
+/// of range.
 Result<std::unique_ptr<Predictor>> make_predictor(const PredictorOptions& options);
 
 }  // namespace flexpert::forecast

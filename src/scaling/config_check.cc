@@ -41,6 +41,9 @@ Result<void> check_forecast(const ForecastOptions& options) {
   if (std::find(known.begin(), known.end(), options.predictor) == known.end())
     return fail(ErrorCode::kInvalidArgument, "forecast.predictor: \"{}\" is not known; allowed: {}", options.predictor, fmt::join(known, ", "));
   FLEXPERT_TRY(check_range("forecast.quantile", options.quantile, 0.5, 0.999));
+  if (options.window == 1 || options.window > forecast::kLargestWindow)
+    return fail(ErrorCode::kInvalidArgument, "forecast.window: {} is out of range; allowed: 0, or a whole number from 2 to {}", options.window,
+                forecast::kLargestWindow);
   return check_range("forecast.default_startup_s", options.default_startup_s, 0, 86400);
 }
 

@@ -27,6 +27,7 @@ struct ForecastOptions {
   std::string predictor = "mixture";
   double quantile = 0.9;             ///< that the pool is sized for
   double default_startup_s = 60;     ///< until one was measured
+  std::uint32_t window = 0;          ///< cycles that the predictor goes by; 0: its own choice
 };
 
 struct WarmPoolOptions {

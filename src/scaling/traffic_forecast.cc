@@ -32,7 +32,7 @@ Reason forecast_reason(const TrafficForecast& at, double quantile, const Forecas
 
 Result<PoolTrafficForecast> PoolTrafficForecast::create(const ForecastOptions& options, double interval_s) {
   PoolTrafficForecast made(options, interval_s);
-  const forecast::PredictorOptions requests{options.predictor, interval_s, true};
+  const forecast::PredictorOptions requests{options.predictor, interval_s, true, options.window};
   forecast::PredictorOptions lengths = requests;
   if (lengths.name == "mixture") lengths.name = "exponential";
   FLEXPERT_ASSIGN(made.requests_, forecast::make_predictor(requests));

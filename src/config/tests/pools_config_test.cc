@@ -61,7 +61,7 @@ pools:
     priority: -4
     weight: 2.5
     stabilisation: {up_window_s: 1, down_window_s: 2, hysteresis: 0.2, min_between_reversals_s: 3, max_step_up: 4, max_step_down: 5, max_loading: 0.5}
-    forecast: {predictor: holt, quantile: 0.95, default_startup_s: 7}
+    forecast: {predictor: holt, quantile: 0.95, default_startup_s: 7, window: 50}
     warm: {min: 1, max: 2}
     vertical: {threads_min: 1, threads_max: 4, kv_blocks_min: 8, kv_blocks_max: 16, high: 0.9, low: 0.2}
     scale_to_zero_after_s: 60
@@ -91,6 +91,7 @@ pools:
   EXPECT_EQ(pool.stabilisation.max_loading, 0.5);
   EXPECT_EQ(pool.forecast.predictor, "holt");
   EXPECT_EQ(pool.forecast.default_startup_s, 7);
+  EXPECT_EQ(pool.forecast.window, 50U);
   EXPECT_EQ(pool.warm.max, 2U);
   EXPECT_EQ(pool.vertical->kv_blocks_max, 16U);
   EXPECT_EQ(pool.scale_to_zero_after_s, 60);
@@ -167,6 +168,7 @@ TEST(PoolsConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
       {pool_with("forecast: {predictor: crystal_ball}"),
        "f.yaml:3: pools[0].forecast.predictor: crystal_ball is given; allowed: constant, moving_average, exponential, holt, holt_winters, arima, "
        "prophet, kalman, seasonal_naive, mixture"},
+      {pool_with("forecast: {window: 1}"), "f.yaml:3: pools[0].forecast.window: 1 is out of range; allowed: 0, or a whole number from 2 to 1024"},
       {pool_with("policies: [{kind: magic}]"),
        "f.yaml:3: pools[0].policies[0].kind: magic is given; allowed: sla, target_tracking, kpa, thresholds, schedule, predictive, manual"},
       {pool_with("policies: [{name: x}]"),
