@@ -1,8 +1,12 @@
 #include "web_client/web_client.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "http/server.h"
+#include "net/child_process.h"
 #include "net/socket.h"
 
 namespace flexpert::web_client {
@@ -31,6 +35,13 @@ class WebClientWorld : public ::testing::Test {
     EXPECT_FALSE(got) << "called from inside send()";
     if (!until([&] { return got.has_value(); })) return fail(ErrorCode::kInternal, "no answer");
     return std::move(*got);
+  }
+
+  /// An address on which nobody listens.
+  static std::string free_address() {
+    const net::Address any = *net::Address::parse("127.0.0.1:0");
+    const auto listening = net::listen_on(any);
+    return listening ? net::bound_address(listening->get(), any)->to_string() : "";
   }
 
   SystemClock clock;
@@ -95,12 +106,7 @@ TEST_F(WebClientWorld, ASilentServerIsADeadlineExceeded) {
 }
 
 TEST_F(WebClientWorld, APortWithoutAServerIsUnavailable) {
-  const net::Address any = *net::Address::parse("127.0.0.1:0");
-  auto listening = net::listen_on(any);
-  ASSERT_TRUE(listening);
-  const std::string address = net::bound_address(listening->get(), any)->to_string();
-  *listening = net::UniqueFd();
-  const auto answer = call({.url = "http://" + address});
+  const auto answer = call({.url = "http://" + free_address()});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable) << answer.error().message;
 }
@@ -128,6 +134,39 @@ TEST_F(WebClientWorld, TlsToAServerWithoutACertificateFails) {
   const auto answer = call({.url = "https" + url.substr(4), .timeout = Seconds(5)});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable) << answer.error().message;
+}
+
+TEST_F(WebClientWorld, ACertificateThatNobodyTrustsIsRefused) {
+  constexpr const char* kOpenssl = "/usr/bin/openssl";
+  if (::access(kOpenssl, X_OK) != 0) GTEST_SKIP() << "no " << kOpenssl << " here";
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("flexpert_web_client_{}", ::getpid());
+  std::filesystem::create_directories(folder);
+  const std::string key = folder / "key.pem";
+  const std::string certificate = folder / "cert.pem";
+  bool made = false;
+  const auto spawn = [&](std::vector<std::string> argv, std::move_only_function<void(net::ExitStatus)> on_exit) {
+    net::ChildProcessOptions options;
+    options.argv = std::move(argv);
+    options.on_line = [](std::string_view) {};
+    return net::ChildProcess::spawn(loop, std::move(options), std::move(on_exit));
+  };
+  const auto maker = spawn({kOpenssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"},
+                           [&](net::ExitStatus) { made = true; });
+  ASSERT_TRUE(maker && until([&] { return made; }));
+  const std::string address = free_address();
+  const auto tls = spawn({kOpenssl, "s_server", "-accept", address, "-cert", certificate, "-key", key, "-www", "-quiet"}, [](net::ExitStatus) {});
+  ASSERT_TRUE(tls);
+  std::string message;
+  // Until it listens the connection is what fails.
+  const TimePoint give_up = clock.now() + Seconds(10);
+  while (message.find("certificate") == std::string::npos && clock.now() < give_up) {
+    const auto answer = call({.url = "https://" + address});
+    ASSERT_FALSE(answer) << "a self-signed certificate was taken";
+    message = answer.error().message;
+  }
+  EXPECT_NE(message.find("certificate"), std::string::npos) << message;
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(WebClientWorld, ACancelledRequestIsNeverAnswered) {
