@@ -132,6 +132,8 @@ void add_gateway(CLI::App& root, GatewayOptions& o) {
   add_text(app, "-c,--config", o.config, "YAML file")->required();
   add_count(app, "--listen-fd", o.listen_fd, 3, 1 << 16, "accept clients from this listening socket, which several gateways share, instead of gateway.listen");
   add_text(app, "--also-listen", o.also_listen, "HOST:PORT or unix:PATH besides, as for a replica's own /metrics");
+  add_text(app, "--controller", o.controller, "controller to follow, instead of gateway.controller");
+  add_real(app, "--drain-deadline", o.drain_deadline_s, 0.0, 86400.0, "seconds for requests to end after SIGTERM (0: shutdown_deadline_s)");
   add_log_level(app, o.log_level);
   app->footer("Example:\n  flexpert gateway -c examples/existing-engine.yaml");
 }
@@ -270,7 +272,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
       names += (names.empty() ? "" : ", ") + one->get_name();
     }
     for (const CLI::App* chosen : app.get_subcommands()) {
-      if (!chosen->get_subcommands({}).empty() && chosen->get_subcommands().empty() && argc > 2 && argv[2][0] != '-') {
+      if (chosen->get_require_subcommand_min() > 0 && chosen->get_subcommands().empty() && argc > 2 && argv[2][0] != '-') {
         std::fprintf(stderr, "flexpert: %s has no verb \"%s\" (see flexpert %s --help)\n", chosen->get_name().c_str(), argv[2], chosen->get_name().c_str());
         return {std::nullopt, 2};
       }

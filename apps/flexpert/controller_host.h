@@ -21,6 +21,8 @@ class ControllerHost {
   static Result<std::unique_ptr<ControllerHost>> start(net::EventLoop& loop, const config::FleetConfig& config, const std::string& runtime_dir,
                                                        const std::string& pack_file, const PoolHosting& pools = {});
   [[nodiscard]] controller::Controller& controller() { return *controller_; }
+  /// Returns the socket from which gateways of pools accept clients.
+  Result<net::UniqueFd> gateway_socket(const std::string& address) { return processes_.shared_socket(address); }
 
  private:
   ControllerHost(net::EventLoop& loop, platform::LocalProcessesOptions options) : processes_(loop, std::move(options)) {}

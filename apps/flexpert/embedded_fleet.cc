@@ -64,9 +64,22 @@ Result<void> EmbeddedFleet::start_controller() {
 }
 
 Result<void> EmbeddedFleet::start_gateway() {
+  // Where replicas of the gateway are scaled, the one in this process is one more of them.
+  const bool shared = config_.pools && std::any_of(config_.pools->planner.pools.begin(), config_.pools->planner.pools.end(),
+                                                   [](const scaling::PoolConfig& pool) { return pool.role == PoolRole::kGateway; });
+  net::UniqueFd socket;
+  if (shared) {
+    auto made = controller_thread_.call([&] { return controller_->gateway_socket(config_.gateway.listen); });
+    if (!made) return fail(made.error());
+    socket = std::move(*made);
+  }
   return gateway_thread_.call([&]() -> Result<void> {
     FLEXPERT_ASSIGN(gateway_, gateway::Gateway::create(gateway_thread_.loop(), config_, gateway_metrics_, clock_));
-    FLEXPERT_ASSIGN(gateway_address_, gateway_->listen());
+    if (shared) {
+      FLEXPERT_ASSIGN(gateway_address_, gateway_->listen_on(std::move(socket)));
+    } else {
+      FLEXPERT_ASSIGN(gateway_address_, gateway_->listen());
+    }
     return {};
   });
 }

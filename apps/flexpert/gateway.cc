@@ -14,7 +14,9 @@ namespace flexpert::app {
 namespace {
 
 Result<void> serve_gateway(const GatewayOptions& options) {
-  FLEXPERT_ASSIGN(const config::FleetConfig config, config::load_file(options.config));
+  FLEXPERT_ASSIGN(config::FleetConfig config, config::load_file(options.config));
+  if (!options.controller.empty()) config.gateway.controller = options.controller;
+  if (options.drain_deadline_s > 0) config.shutdown_deadline_s = options.drain_deadline_s;
   const SystemClock clock;
   telemetry::Registry metrics;
   net::EventLoop loop;

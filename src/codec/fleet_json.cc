@@ -13,7 +13,7 @@ using fleet_json::to_json;
 using fleet_json::to_json_number;
 namespace json = boost::json;
 
-constexpr std::array kRoles{InstanceRole::kModelServer, InstanceRole::kExpertServer, InstanceRole::kUpstream};
+constexpr std::array kRoles{InstanceRole::kModelServer, InstanceRole::kExpertServer, InstanceRole::kUpstream, InstanceRole::kGateway};
 constexpr std::array kStates{InstanceState::kStarting, InstanceState::kWarm,    InstanceState::kReady,
                              InstanceState::kDraining, InstanceState::kStopped, InstanceState::kFailed};
 

@@ -55,11 +55,11 @@ void read_command(SectionReader& section, ProblemList& problems, std::vector<std
   }
 }
 
-PoolLaunchConfig read_launch(SectionReader& pool, const YamlNode& pool_node, ProblemList& problems) {
+PoolLaunchConfig read_launch(SectionReader& pool, const YamlNode& pool_node, PoolRole role, ProblemList& problems) {
   PoolLaunchConfig out;
   const YamlNode* node = pool.value("launch");
   if (node == nullptr) {
-    if (pool_node.kind == YamlNode::Kind::kMapping)
+    if (pool_node.kind == YamlNode::Kind::kMapping && role != PoolRole::kGateway)
       problems.add(pool_node.line, pool.path_of("launch"), "the key is missing", "launch: with a model, a command, or backend: webhook");
     return out;
   }
@@ -84,7 +84,9 @@ PoolLaunchConfig read_launch(SectionReader& pool, const YamlNode& pool_node, Pro
                  "a path that begins with / and has no blanks");
   const bool model = section.value("model") != nullptr;
   const bool command = section.value("command") != nullptr;
-  if (out.backend == "local" && model == command)
+  if (role == PoolRole::kGateway && model)
+    problems.add(section.line_of("model"), section.path_of("model"), "a model is given, but gateways have none", "no model: replicas are `flexpert gateway`s");
+  else if (out.backend == "local" && model == command && role != PoolRole::kGateway)
     problems.add(node->line, section.path_of("model"), model ? "both model and command are given" : "neither model nor command is given",
                  "a model folder to serve, or the command of another engine");
   if (out.backend == "webhook" && command)
@@ -113,8 +115,8 @@ PoolSensorConfig read_sensors(SectionReader& pool, ProblemList& problems) {
 
 }  // namespace
 
-PoolEntry read_pool_entry(SectionReader& pool, const YamlNode& node, ProblemList& problems) {
-  return {read_launch(pool, node, problems), read_sensors(pool, problems)};
+PoolEntry read_pool_entry(SectionReader& pool, const YamlNode& node, PoolRole role, ProblemList& problems) {
+  return {read_launch(pool, node, role, problems), read_sensors(pool, problems)};
 }
 
 void read_prometheus(SectionReader& planner, ProblemList& problems, PrometheusConfig& out) {

@@ -113,7 +113,15 @@ Result<void> Controller::Impl::start_pools() {
   if (!options.make_planner) return fail(ErrorCode::kInternal, "pools are configured, and there is no planner for them");
   const std::string& file = options.config.controller.journal;
   PoolLoopOptions given;
-  given.fleet.launcher = {options.program, options.runtime_dir, options.packs, options.instances_survive};
+  std::string followed = api->address().to_string();
+  if (followed.starts_with("*:")) followed.replace(0, 1, "127.0.0.1");
+  given.fleet.launcher = {.program = options.program,
+                          .runtime_dir = options.runtime_dir,
+                          .packs = options.packs,
+                          .instances_survive = options.instances_survive,
+                          .config_file = options.config_source,
+                          .gateway_listen = options.config.gateway.listen,
+                          .controller = followed};
   given.fleet.drain_grace = options.drain_grace;
   given.journal = file.starts_with('/') ? file : fmt::format("{}/{}", options.runtime_dir, file);
   given.config_text = options.config_text;

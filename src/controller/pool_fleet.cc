@@ -57,7 +57,7 @@ void PoolFleet::adopt(const std::vector<platform::Recovered>& recovered) {
     PoolMember member;
     member.pool = pool;
     member.status.id = one.spec.id;
-    member.status.role = InstanceRole::kModelServer;
+    member.status.role = role_of(pool_config(pool));
     member.status.model = model_name_of(config_.entries[pool].launch, pool_config(pool).id);
     member.status.address = one.spec.readiness.address;
     member.status.pid = one.seen.pid;
@@ -165,7 +165,7 @@ void PoolFleet::start(std::size_t index, bool warm) {
   member.launched_at = clock_.now();
   member.since_unix_ms = clock_.unix_ms();
   member.status.id = id;
-  member.status.role = InstanceRole::kModelServer;
+  member.status.role = role_of(pool_config(index));
   member.status.model = model_name_of(entry.launch, pool_config(index).id);
   const auto launched = [&]() -> Result<void> {
     FLEXPERT_ASSIGN(platform::LaunchSpec spec, launcher_.spec_of(entry, pool_config(index), id));
@@ -190,6 +190,7 @@ void PoolFleet::start(std::size_t index, bool warm) {
 
 void PoolFleet::drain(PoolMember& member) {
   if (member.leaving()) return;
+  if (member.status.role == InstanceRole::kGateway) return stop(member);  // nobody routes to it: it drains by itself
   member.draining = true;
   member.draining_at = loop_.now();
   member.sensed_load.reset();

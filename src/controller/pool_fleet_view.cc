@@ -69,7 +69,7 @@ std::optional<double> PoolFleet::startup_s(std::size_t pool) const {
 void PoolFleet::append_to(FleetSnapshot& snapshot) const {
   for (const auto& [id, member] : members_) snapshot.instances.push_back(member.status);
   for (std::size_t i = 0; i < pools_.size(); ++i)
-    snapshot.pools.push_back({pool_config(i).id.value, model_name_of(config_.entries[i].launch, pool_config(i).id), pools_[i].target,
+    if (pool_config(i).role != PoolRole::kGateway) snapshot.pools.push_back({pool_config(i).id.value, model_name_of(config_.entries[i].launch, pool_config(i).id), pools_[i].target,
                               count(i, InstanceState::kReady)});
 }
 
@@ -132,7 +132,7 @@ void PoolFleet::take(const codec::WebhookProgress& progress) {
       member.launched_at = clock_.now();
       member.since_unix_ms = clock_.unix_ms();
       member.status.id = instance.id;
-      member.status.role = InstanceRole::kModelServer;
+      member.status.role = role_of(pool_config(pool));
       member.status.model = model_name_of(config_.entries[pool].launch, pool_config(pool).id);
     }
     if (address) member.address = std::move(*address);

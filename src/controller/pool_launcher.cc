@@ -45,6 +45,14 @@ Result<std::uint16_t> PoolLauncher::free_port() {
   return fail(ErrorCode::kResourceExhausted, "no port from {} to {} is free for an instance", kFirstPort, kFirstPort + kPorts - 1);
 }
 
+void PoolLauncher::add_gateway(platform::LaunchSpec& spec, const config::PoolLaunchConfig& launch, const std::string& address) const {
+  spec.argv = {options_.program,    "gateway", "-c", options_.config_file,         "--listen-fd", "3", "--also-listen", address, "--controller",
+               options_.controller, "--drain-deadline", fmt::to_string(launch.drain_deadline_s), "--log-level", "warn"};
+  spec.shared_listen = options_.gateway_listen;
+  spec.readiness = {address, "/health", from_seconds(launch.ready_timeout_s)};
+  spec.drain_deadline = from_seconds(launch.drain_deadline_s) + kStopDeadline;  // it finishes its requests itself
+}
+
 Result<platform::LaunchSpec> PoolLauncher::spec_of(const config::PoolEntry& entry, const scaling::PoolConfig& pool, const InstanceId& id) {
   const config::PoolLaunchConfig& launch = entry.launch;
   platform::LaunchSpec spec;
@@ -57,6 +65,10 @@ Result<platform::LaunchSpec> PoolLauncher::spec_of(const config::PoolEntry& entr
   if (!launch.command.empty() || entry.sensors.source == "prometheus") {
     FLEXPERT_ASSIGN(port, free_port());
     address = fmt::format("127.0.0.1:{}", port);
+  }
+  if (pool.role == PoolRole::kGateway && launch.command.empty()) {
+    add_gateway(spec, launch, address);
+    return spec;
   }
   if (launch.command.empty()) {
     spec.argv = {options_.program, "serve", "--model", launch.model, "--listen", address, "--threads", fmt::to_string(launch.threads),

@@ -17,9 +17,13 @@ struct PoolLauncherOptions {
   std::string runtime_dir;                   ///< absolute; for sockets
   std::map<std::string, std::string> packs;  ///< model folder -> its pack; a model that is not in it makes its own in the cache
   bool instances_survive = false;            ///< they outlive a controller that is killed
+  std::string config_file = {};              ///< what replicas of the gateway read
+  std::string gateway_listen = {};           ///< where they accept clients together
+  std::string controller = {};               ///< whom they follow
 };
 
-/// Says how an instance of a pool is run: `flexpert serve`, or another engine's command. Belongs to the loop's thread.
+/// Says how an instance of a pool is run: `flexpert serve`, another engine's command, or `flexpert gateway` for pools of that
+/// role. Belongs to the loop's thread.
 class PoolLauncher {
  public:
   explicit PoolLauncher(PoolLauncherOptions options) : options_(std::move(options)) {}
@@ -28,6 +32,7 @@ class PoolLauncher {
   Result<platform::LaunchSpec> spec_of(const config::PoolEntry& entry, const scaling::PoolConfig& pool, const InstanceId& id);
 
  private:
+  void add_gateway(platform::LaunchSpec& spec, const config::PoolLaunchConfig& launch, const std::string& address) const;
   Result<std::uint16_t> free_port();
 
   PoolLauncherOptions options_;

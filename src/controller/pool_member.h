@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "fleet/fleet_snapshot.h"
 #include "net/address.h"
+#include "scaling/pool_config.h"
 
 namespace flexpert::controller {
 
@@ -31,5 +32,10 @@ struct PoolMember {
 
   [[nodiscard]] bool leaving() const { return draining || stopping; }
 };
+
+/// Returns what instances of a pool are to gateways and people.
+inline InstanceRole role_of(const scaling::PoolConfig& pool) {
+  return pool.role == PoolRole::kGateway ? InstanceRole::kGateway : InstanceRole::kModelServer;
+}
 
 }  // namespace flexpert::controller

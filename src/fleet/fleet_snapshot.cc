@@ -7,6 +7,7 @@ const char* name_of(InstanceRole role) {
     case InstanceRole::kModelServer: return "model_server";
     case InstanceRole::kExpertServer: return "expert_server";
     case InstanceRole::kUpstream: return "upstream";
+    case InstanceRole::kGateway: return "gateway";
   }
   return "unknown";
 }

@@ -10,7 +10,7 @@
 
 namespace flexpert {
 
-enum class InstanceRole { kModelServer, kExpertServer, kUpstream };
+enum class InstanceRole { kModelServer, kExpertServer, kUpstream, kGateway };
 
 /// A life goes kStarting -> kWarm -> kReady -> kDraining -> kStopped; kFailed from anywhere, and back to kStarting
 /// on restart. Model servers skip kWarm.

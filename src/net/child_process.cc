@@ -20,6 +20,7 @@ namespace flexpert::net {
 namespace {
 
 constexpr std::size_t kLongestLine = 64 * 1024;
+constexpr int kSharedFd = 3;
 
 struct Pipe {
   UniqueFd read;
@@ -41,11 +42,20 @@ struct ChildPlan {
   int error_output; ///< becomes stderr, or -1
   int report;       ///< takes errno if the program cannot be run
   int go;           ///< gives a byte when the program may run, or -1
+  int shared;       ///< becomes number kSharedFd, or -1
   bool may_outlive_us;
   pid_t parent;
 };
 
-[[noreturn]] void run_child(const ChildPlan& plan) {
+[[noreturn]] void run_child(ChildPlan plan) {
+  if (plan.shared >= 0) {
+    // Out of the way of the number that it is to have.
+    plan.report = ::fcntl(plan.report, F_DUPFD_CLOEXEC, kSharedFd + 1);
+    plan.shared = ::fcntl(plan.shared, F_DUPFD_CLOEXEC, kSharedFd + 1);
+    if (plan.go >= 0) plan.go = ::fcntl(plan.go, F_DUPFD_CLOEXEC, kSharedFd + 1);
+    if (plan.output >= 0) plan.output = ::fcntl(plan.output, F_DUPFD_CLOEXEC, kSharedFd + 1);
+    if (plan.error_output >= 0) plan.error_output = ::fcntl(plan.error_output, F_DUPFD_CLOEXEC, kSharedFd + 1);
+  }
   const auto give_up = [&plan] {
     const int error = errno;
     [[maybe_unused]] const auto ignored = ::write(plan.report, &error, sizeof error);
@@ -77,6 +87,7 @@ struct ChildPlan {
   if (plan.output >= 0 && ::dup2(plan.output, STDOUT_FILENO) < 0) give_up();
   if (plan.error_output >= 0 && ::dup2(plan.error_output, STDERR_FILENO) < 0) give_up();
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // ours are close-on-exec already; this is for what libraries opened
+  if (plan.shared >= 0 && ::dup2(plan.shared, kSharedFd) < 0) give_up();
   ::execve(plan.program, plan.argv, plan.environment);
   give_up();
   ::_exit(127);
@@ -255,7 +266,7 @@ Result<void> LoopChild::start() {
     FLEXPERT_ASSIGN(error_output, new_pipe());
   }
   const ChildPlan plan{argv[0],           argv.data(),        variables.data(), output.write.get(), error_output.write.get(),
-                       report.write.get(), go.read.get(),      options_.may_outlive_us, ::getpid()};
+                       report.write.get(), go.read.get(),      options_.shared_fd, options_.may_outlive_us, ::getpid()};
   pid_ = ::fork();
   if (pid_ < 0) return fail(ErrorCode::kResourceExhausted, "cannot fork to run {}: {}", argv[0], std::strerror(errno));
   if (pid_ == 0) {

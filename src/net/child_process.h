@@ -22,6 +22,8 @@ struct ChildProcessOptions {
   std::string output_file{};
   /// The child lives on when we die without destroying its ChildProcess. It gets a session of its own.
   bool may_outlive_us = false;
+  /// A descriptor of ours that the child gets as its number 3, such as a listening socket; -1: none.
+  int shared_fd = -1;
   /// Runs when the child has a pid and waits to execute its program: what is written down here is written before the
   /// program runs. If it fails, or we die in it, the program never runs.
   std::move_only_function<Result<void>(int pid)> before_exec{};
@@ -39,7 +41,8 @@ struct ExitStatus {
 /// Destroying it kills the child (its whole process group) and reaps it.
 /// The kernel ties PR_SET_PDEATHSIG to the THREAD that spawned: when that thread ends the child is killed, even if the
 /// process lives on. So spawn from the main thread, or from one that lives as long as the children should.
-/// The child starts with no signal blocked or ignored, stdin from /dev/null, and no other descriptor of ours.
+/// The child starts with no signal blocked or ignored, stdin from /dev/null, and no other descriptor of ours but
+/// `shared_fd`.
 class ChildProcess {
  public:
   /// Runs the program; returns once exec() has succeeded. `on_exit` runs once, after the last line, and may destroy the

@@ -102,10 +102,10 @@ Result<void> remove_stale_socket(const Address& address) {
 
 }  // namespace
 
-Result<UniqueFd> listen_on(const Address& address, int backlog) {
+Result<UniqueFd> listen_on(const Address& address, int backlog, bool share_port) {
   if (address.needs_lookup()) {
     FLEXPERT_ASSIGN(const std::vector<Address> found, look_up(address));
-    auto listening = listen_on(found.front(), backlog);
+    auto listening = listen_on(found.front(), backlog, share_port);
     if (!listening) return fail(listening.error().with_context(address.to_string()));
     return listening;
   }
@@ -120,6 +120,7 @@ Result<UniqueFd> listen_on(const Address& address, int backlog) {
   const int on = 1;
   const int off = 0;
   if (!address.is_unix) ::setsockopt(made->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (!address.is_unix && share_port) ::setsockopt(made->get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (name.family == AF_INET6)
     ::setsockopt(made->get(), IPPROTO_IPV6, IPV6_V6ONLY, address.host_or_path == "*" ? &off : &on, sizeof on);
   if (::bind(made->get(), name.get(), name.length) != 0)

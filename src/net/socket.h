@@ -10,8 +10,9 @@ namespace flexpert::net {
 
 /// Makes a listening, non-blocking, close-on-exec socket. A stale Unix socket file that nobody answers on is
 /// replaced; one that answers is an error. TCP: SO_REUSEADDR, TCP_NODELAY on accepted sockets. A host name is looked up
-/// first, which blocks: listening belongs to start-up.
-Result<UniqueFd> listen_on(const Address& address, int backlog = 512);
+/// first, which blocks: listening belongs to start-up. With `share_port` (TCP) another socket of the same user may listen on
+/// the port as well, if it says so too: SO_REUSEPORT.
+Result<UniqueFd> listen_on(const Address& address, int backlog = 512, bool share_port = false);
 /// Returns the address that a listening socket really has (port 0 resolved).
 Result<Address> bound_address(int fd, const Address& asked);
 /// Takes over a listening socket that somebody else made: sets it non-blocking and close-on-exec, and returns its address. Errors:

@@ -33,7 +33,7 @@ std::vector<std::string> read_texts(StateReader& reader) {
 
 std::string encode(const ProcessRecord& record) {
   StateWriter writer;
-  writer.tag("process/1");
+  writer.tag("process/2");
   writer.text(record.spec.id.value);
   write_texts(writer, record.spec.argv);
   write_texts(writer, record.spec.environment);
@@ -42,6 +42,7 @@ std::string encode(const ProcessRecord& record) {
   writer.integer(record.spec.readiness.timeout.count());
   writer.integer(record.spec.restart_on_crash ? 1 : 0);
   writer.integer(record.spec.drain_deadline.count());
+  writer.text(record.spec.shared_listen);
   writer.integer(record.identity.pid);
   writer.integer(record.identity.start_ticks);
   writer.text(record.identity.boot_id);
@@ -54,7 +55,7 @@ std::string encode(const ProcessRecord& record) {
 Result<ProcessRecord> decode_process_record(const std::string& text) {
   StateReader reader(text);
   ProcessRecord record;
-  reader.tag("process/1");
+  reader.tag("process/2");
   record.spec.id.value = reader.text();
   record.spec.argv = read_texts(reader);
   record.spec.environment = read_texts(reader);
@@ -63,6 +64,7 @@ Result<ProcessRecord> decode_process_record(const std::string& text) {
   record.spec.readiness.timeout = Duration(reader.integer());
   record.spec.restart_on_crash = reader.integer() != 0;
   record.spec.drain_deadline = Duration(reader.integer());
+  record.spec.shared_listen = reader.text();
   record.spec.may_outlive_us = true;
   record.identity.pid = static_cast<int>(reader.integer());
   record.identity.start_ticks = reader.integer();

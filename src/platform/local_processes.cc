@@ -1,12 +1,17 @@
 #include "platform/local_processes.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <deque>
 #include <fstream>
 
 #include "base/log.h"
 #include "net/child_process.h"
+#include "net/socket.h"
 #include "platform/readiness.h"
 
 namespace flexpert::platform {
@@ -41,6 +46,11 @@ class LocalProcesses::Instance {
       };
     } else {
       options.on_line = [this](std::string_view line) { keep(line); };
+    }
+    net::UniqueFd shared;
+    if (!spec_.shared_listen.empty()) {
+      FLEXPERT_ASSIGN(shared, owner_.shared_socket(spec_.shared_listen));
+      options.shared_fd = shared.get();
     }
     last_line_.clear();
     failure_.clear();
@@ -221,6 +231,19 @@ LocalProcesses::LocalProcesses(net::EventLoop& loop, LocalProcessesOptions optio
 LocalProcesses::~LocalProcesses() { on_change_ = nullptr; }
 
 void LocalProcesses::set_on_change(OnChange callback) { on_change_ = std::move(callback); }
+
+Result<net::UniqueFd> LocalProcesses::shared_socket(const std::string& address) {
+  net::UniqueFd& kept = shared_sockets_[address];
+  if (!kept) {
+    FLEXPERT_ASSIGN(const net::Address parsed, net::Address::parse(address));
+    if (parsed.is_unix) return fail(ErrorCode::kInvalidArgument, "several processes can listen together on HOST:PORT only: {}", address);
+    // Shared, because instances that outlived a predecessor of ours still hold its socket.
+    FLEXPERT_ASSIGN(kept, net::listen_on(parsed, 512, true));
+  }
+  net::UniqueFd copy(::fcntl(kept.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) return fail(ErrorCode::kResourceExhausted, "no descriptor for the socket on {}: {}", address, std::strerror(errno));
+  return copy;
+}
 
 Result<void> LocalProcesses::launch(LaunchSpec spec) {
   const std::string& name = spec.id.value;

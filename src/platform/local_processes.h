@@ -7,6 +7,7 @@
 
 #include "http/client.h"
 #include "net/event_loop.h"
+#include "net/unique_fd.h"
 #include "platform/adopted_records.h"
 #include "platform/orchestrator.h"
 
@@ -37,6 +38,9 @@ class LocalProcesses final : public Orchestrator {
   Result<void> stop(const InstanceId& id) override;
   [[nodiscard]] std::vector<Observed> observe() const override;
   [[nodiscard]] std::vector<Recovered> recover() override;
+  /// Returns the socket that instances with this `shared_listen` accept from, for another listener in this process. It is made
+  /// at the first use and kept. Errors: an address that is taken, or a Unix path.
+  Result<net::UniqueFd> shared_socket(const std::string& address);
   /// Returns the newest lines of an instance's stdout and stderr, oldest first; none for an unknown id.
   [[nodiscard]] std::vector<std::string> last_lines(const InstanceId& id) const;
 
@@ -48,6 +52,7 @@ class LocalProcesses final : public Orchestrator {
   ProcessRecords records_;
   http::Client client_;
   OnChange on_change_;
+  std::map<std::string, net::UniqueFd> shared_sockets_;
   std::map<InstanceId, std::unique_ptr<Instance>> instances_;
 };
 

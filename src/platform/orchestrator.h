@@ -29,6 +29,8 @@ struct LaunchSpec {
   /// It lives on if we die without stopping it, and recover() of our successor takes it over. Where the backend cannot do
   /// that, it dies with us.
   bool may_outlive_us = false;
+  /// "HOST:PORT" of a listening socket that it gets as descriptor 3, one socket for all instances that name it; empty: none.
+  std::string shared_listen = {};
 };
 
 /// What an orchestrator knows of one instance.
