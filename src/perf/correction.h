@@ -9,7 +9,7 @@ struct CorrectionOptions {
   bool enabled = true;
   double low = 0.1;         ///< clamp
   double high = 10;
-  double smoothing = 0.2;   ///< weight of the newest ratio, (0, 1]; 1 is the classic planner's
+  double smoothing = 0.1;   ///< weight of the newest ratio, (0, 1]; 1 is the classic planner's
 };
 
 /// Observed over expected latency, clamped and smoothed: how far a profile is off right now.

@@ -12,6 +12,9 @@ namespace {
 
 /// The work of one request in a role.
 struct RequestWork {
+  double prompt_tokens = 0;
+  double prompt_reads = 0;    ///< contexts of its chunks, summed
+  double context = 0;         ///< of one sequence in a decode step
   double steps_alone = 0;     ///< that its prompt takes when it has them for itself
   double steps_shared = 0;    ///< its share of them when prompts fill the steps
   double prefill_s = 0;       ///< of its prompt, without the steps' fixed time
@@ -28,11 +31,14 @@ RequestWork work_of(const StepCoefficients& step, const EngineLimits& limits, Wo
     work.steps_alone = std::ceil(isl / chunk);
     work.steps_shared = isl / chunk;
     const double context_read = isl <= chunk ? isl : isl * (isl / chunk + 1) / 2;
+    work.prompt_tokens = isl;
+    work.prompt_reads = context_read;
     work.prefill_s = step.per_new_token * isl + step.per_kv_token * context_read;
   }
   if (role != EngineRole::kPrefill) {
     // Over all steps: a long answer is in more of them.
     const double context = isl + osl * (1 + load.osl_spread) / 2;
+    work.context = context;
     work.decode_tokens = role == EngineRole::kDecode ? osl : osl - 1;
     work.per_token_s = step.per_sequence + step.per_kv_token * context;
     // Contexts differ more than counts do: a cache that is full on average is over-full half of the time.
@@ -60,6 +66,7 @@ struct Latency {
   }
   /// Adds a wait that happens with probability `share` and is then exponential.
   void add_wait(double share, double wait, double p) { add(share * wait, share > 1 - p ? wait * std::log(share / (1 - p)) : 0); }
+  double own = 0;  ///< of the mean: no wait
   [[nodiscard]] double quantile() const { return mean + std::sqrt(excess_squared); }
 };
 
@@ -91,6 +98,7 @@ Latency first_token(const RequestWork& work, const SharingQueue& decoding, doubl
   latency.add_wait(decoding.full(), full_step * work.decode_tokens / work.most_together / std::max(1e-9, 1 - decoding.load_when_full()), p);
   if (role == EngineRole::kDecode) {
     latency.add(step, step);
+    latency.own = step;
     latency.add(busy * step / 2, busy * step * p);
     return latency;
   }
@@ -106,6 +114,7 @@ Latency first_token(const RequestWork& work, const SharingQueue& decoding, doubl
   latency.add(busy * in_progress / 2, busy * in_progress * p);
   // Its step ends with those of the prompts that came after it and fit.
   const double others = std::min(rate * latency.mean, std::max(0.0, 1 / work.steps_shared - 1)) * work.prefill_s / 2;
+  latency.own = apart;
   latency.add(apart + others, apart + others + spread * std::max(0.0, -std::log1p(-p) - 1));
   return latency;
 }
@@ -115,6 +124,18 @@ Latency first_token(const RequestWork& work, const SharingQueue& decoding, doubl
 double EngineModel::step_s(double new_tokens, double decode_batch, double kv_tokens_read) const {
   return coefficients_.fixed + coefficients_.per_new_token * new_tokens + coefficients_.per_sequence * decode_batch +
          coefficients_.per_kv_token * kv_tokens_read;
+}
+
+StepSample EngineModel::mean_step(double requests_per_s, Workload workload, EngineRole role, double itl_s) const {
+  const RequestWork work = work_of(coefficients_, limits_, workload, role);
+  const double share = requests_per_s * itl_s, batch = std::clamp(share * work.decode_tokens, 1.0, std::max(1.0, limits_.max_batch));
+  return {share * work.prompt_tokens, batch, batch * work.context + share * work.prompt_reads, itl_s};
+}
+
+StepSample EngineModel::prompt_step(Workload workload, EngineRole role, double decode_batch, double& steps) const {
+  const RequestWork work = work_of(coefficients_, limits_, workload, role);
+  steps = std::max(1.0, work.steps_alone);
+  return {work.prompt_tokens / steps, decode_batch, decode_batch * work.context + work.prompt_reads / steps, 0};
 }
 
 double EngineModel::saturation(Workload workload, EngineRole role) const {
@@ -151,6 +172,7 @@ LoadPoint EngineModel::at(double requests_per_s, Workload workload, EngineRole r
   const Latency apart = first_token(work, decoding, rate, fixed, workload, role, p, false);
   const Latency shared = first_token(work, decoding, rate, fixed, workload, role, p, true);
   point.mean_ttft_s = std::min(apart.mean, shared.mean);
+  point.mean_wait_s = point.mean_ttft_s - apart.own;
   point.ttft_s = std::max(point.mean_ttft_s, std::min(apart.quantile(), shared.quantile()));
   return point;
 }

@@ -46,6 +46,7 @@ struct LoadPoint {
   bool stable = false;      ///< the queue does not grow without end
   double mean_ttft_s = 0;
   double mean_itl_s = 0;
+  double mean_wait_s = 0;   ///< of mean_ttft_s: before a request's own steps
 };
 
 /// The roles that an instance can have; prefill-only and decode-only instances take one part of a request.
@@ -62,6 +63,12 @@ class EngineModel {
   [[nodiscard]] double step_s(double new_tokens, double decode_batch, double kv_tokens_read) const;
   /// Predicts one instance at `requests_per_s`.
   [[nodiscard]] LoadPoint at(double requests_per_s, Workload workload, EngineRole role, double percentile) const;
+  /// Returns the mean step of one instance that serves so many requests/s and takes `itl_s` for it: what the model would have to
+  /// explain. Throughput times step time gives its parts (Little's law).
+  [[nodiscard]] StepSample mean_step(double requests_per_s, Workload workload, EngineRole role, double itl_s) const;
+  /// Returns the step of a prompt that starts now, or the mean of its steps if it needs several, beside `decode_batch` sequences.
+  /// `seconds` is left 0; `steps` says how many they are.
+  [[nodiscard]] StepSample prompt_step(Workload workload, EngineRole role, double decode_batch, double& steps) const;
   /// Returns the requests/s at which an instance saturates: its queue grows without end. 0 if a request does not fit.
   [[nodiscard]] double saturation(Workload workload, EngineRole role) const;
   /// Returns the most requests/s that hold the targets, with headroom for queueing (percentiles, not means); 0 if even

@@ -9,7 +9,8 @@ namespace {
 constexpr std::size_t kMostResiduals = 32;
 constexpr std::size_t kEnoughResiduals = 8;
 constexpr double kLargestValue = 1e12;
-constexpr double kQuiet = 0.5;  // of saturation: a prompt rarely waits for others
+constexpr double kQuiet = 0.8;     // of saturation: waits are still short
+constexpr double kLeastOwn = 0.2;  // of a TTFT, whatever is taken for waiting
 using Vector = std::array<double, 4>;
 
 Vector as_vector(const StepCoefficients& c) { return {c.fixed, c.per_new_token, c.per_sequence, c.per_kv_token}; }
@@ -74,26 +75,25 @@ bool OnlineEngineModel::observe(const StepSample& step) {
 }
 
 bool OnlineEngineModel::observe(const IntervalMeans& interval, EngineRole role) {
-  const bool shape = is_amount(interval.requests_per_s) && is_amount(interval.isl) && is_amount(interval.osl) && is_amount(interval.instances);
-  if (!shape || interval.instances < 1 || interval.requests_per_s <= 0 || interval.isl < 1) return false;
-  const double rate = interval.requests_per_s / interval.instances, context = interval.isl + interval.osl / 2;
+  const bool valid = is_amount(interval.requests_per_s) && is_amount(interval.isl) && is_amount(interval.osl) && is_amount(interval.instances);
+  if (!valid || interval.instances < 1 || interval.requests_per_s <= 0 || interval.isl < 1) return false;
+  const double rate = interval.requests_per_s / interval.instances;
+  const Workload load{interval.isl, interval.osl};
+  const EngineModel shape_of(now_.value_or(StepCoefficients{}), limits_);
   largest_rate_ = std::max(largest_rate_, rate);
   bool used = false;
   if (role != EngineRole::kPrefill && interval.itl_s && is_amount(*interval.itl_s) && interval.osl > 1) {
-    // In flight are also those that wait or have their prompt computed; by Little's law those that decode.
-    double batch = rate * (interval.osl - 1) * *interval.itl_s;
-    if (interval.in_flight && is_amount(*interval.in_flight)) batch = std::min(batch, *interval.in_flight / interval.instances);
-    batch = std::clamp(batch, 1.0, limits_.max_batch);
-    const double fresh = role == EngineRole::kAggregated ? rate * interval.isl * *interval.itl_s : 0;
-    used = observe(StepSample{fresh, batch, batch * context + fresh, *interval.itl_s});
+    used = observe(shape_of.mean_step(rate, load, role, *interval.itl_s));
   }
+  if (role == EngineRole::kDecode || !interval.ttft_s || !is_amount(*interval.ttft_s)) return used;
+  // What the model takes for waiting is not a prompt's own time. Where much waits that says little about the prompt.
   const auto known = model();
-  const bool quiet = !known || rate < kQuiet * known->saturation({interval.isl, interval.osl}, role);
-  if (role != EngineRole::kDecode && interval.ttft_s && is_amount(*interval.ttft_s) && quiet) {
-    const double steps = std::ceil(interval.isl / std::max(1.0, limits_.chunk_tokens));
-    const double batch = role == EngineRole::kAggregated && known ? known->at(rate, {interval.isl, interval.osl}, role, 0.5).batch : 0;
-    used |= observe(StepSample{interval.isl / steps, batch, batch * context + interval.isl * (steps + 1) / 2 / steps, *interval.ttft_s / steps});
-  }
+  const LoadPoint expected = known ? known->at(rate, load, role, 0.5) : LoadPoint{};
+  if (known && !(expected.utilisation < kQuiet)) return used;
+  double steps = 1;
+  StepSample prompt = shape_of.prompt_step(load, role, expected.batch, steps);
+  prompt.seconds = std::max(*interval.ttft_s - expected.mean_wait_s, kLeastOwn * *interval.ttft_s) / steps;
+  used |= observe(prompt);
   return used;
 }
 

@@ -31,6 +31,22 @@ TEST(OnlineEngineModel, LearnsFromNothing) {
   EXPECT_LT(online.typical_error(), 0.02);
 }
 
+TEST(OnlineEngineModel, LearnsTheCapacityFromIntervalsOfVaryingLoad) {
+  const EngineModel real({0.010, 48e-6, 0.13e-3, 60e-9}, kLimits);
+  OnlineEngineModel online(kLimits, std::nullopt);
+  Rng rng(6);
+  const auto noisy = [&](double value) { return value * (0.9 + 0.2 * rng.uniform()); };
+  const Workload load{500, 200};
+  for (int i = 0; i < 600; ++i) {
+    const double rate = 2 + 8 * rng.uniform();
+    const LoadPoint point = real.at(rate, load, EngineRole::kAggregated, 0.95);
+    online.observe(IntervalMeans{3 * rate, noisy(500), noisy(200), noisy(point.mean_ttft_s), noisy(point.mean_itl_s), std::nullopt, 3}, EngineRole::kAggregated);
+  }
+  const LatencyTargets targets{0.5, 0.03, 0.95};
+  const double learned = online.model()->capacity(load, targets, EngineRole::kAggregated);
+  EXPECT_NEAR(learned / real.capacity(load, targets, EngineRole::kAggregated), 1, 0.1);
+}
+
 TEST(OnlineEngineModel, FollowsAnEngineThatBecomesSlower) {
   OnlineEngineModel online(kLimits, kTruth);
   Rng rng(2);
