@@ -158,7 +158,7 @@ TEST(FleetConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
        "f.yaml:2: gatway: unknown key, the nearest known one is \"gateway\"; allowed: access, controller, gateway, model, planner, pools, "
        "runtime_dir, shutdown_deadline_s, upstreams"},
       {"model: {path: m}\ngateway:\n  listen: 127.0.0.1:9000\n  lisen: x\n",
-       "f.yaml:4: gateway.lisen: unknown key, the nearest known one is \"listen\"; allowed: controller, health_interval_s, listen, "
+       "f.yaml:4: gateway.lisen: unknown key, the nearest known one is \"listen\"; allowed: controller, health_interval_s, hold_s, listen, "
        "max_body_bytes, upstream_timeout_s"},
       {"model: {path: m}\ngateway: {listen: 9000}\n",
        "f.yaml:2: gateway.listen: 9000 is given; allowed: HOST:PORT, [IPV6]:PORT, *:PORT or unix:PATH (at most 107 bytes)"},
