@@ -21,6 +21,38 @@ Reason reason_of(const char* code, const char* relation, double bound, double ut
            {"window_full", window.full ? 1.0 : 0.0}}};
 }
 
+/// What the expected load of one expert asks for.
+struct Foresight {
+  bool over = false;    ///< more replicas than now
+  bool under = false;   ///< half of them
+  std::uint32_t enough = 0;
+  double utilisation = 0;
+};
+
+Foresight foresee(const ExpertPrediction* prediction, std::size_t slot, std::uint32_t replicas, double measured, const ExpertUtilisationOptions& options) {
+  if (prediction == nullptr || slot >= prediction->rows_per_s.size() || replicas == 0) return {};
+  const double expected = prediction->rows_per_s[slot];
+  Foresight out;
+  out.utilisation = utilisation_of(expected, replicas, options.replica_capacity_rows_per_s);
+  out.over = out.utilisation > prediction->high;
+  out.under = out.utilisation < prediction->low && measured < prediction->low;
+  const double enough = std::ceil(expected / (options.replica_capacity_rows_per_s * prediction->high));
+  out.enough = static_cast<std::uint32_t>(std::clamp(enough, 1.0, static_cast<double>(options.max_replicas)));
+  return out;
+}
+
+Reason predicted_reason(const ExpertPrediction& prediction, const Foresight& foresight, double measured, std::uint32_t from, std::uint32_t to) {
+  return {"predicted",
+          fmt::format("utilisation {:.2f} now, {:.2f} expected in {:.0f} s (low {:.2f}, high {:.2f}): {} to {} replicas", measured,
+                      foresight.utilisation, prediction.horizon_s, prediction.low, prediction.high, from, to),
+          {{"utilisation", measured},
+           {"expected_utilisation", foresight.utilisation},
+           {"horizon_s", prediction.horizon_s},
+           {"low", prediction.low},
+           {"high", prediction.high},
+           {"replicas", from}}};
+}
+
 }  // namespace
 
 Result<void> validate(const ExpertUtilisationOptions& options) {
@@ -79,7 +111,7 @@ std::optional<LoadWindow> observe_loads(ExpertUtilisationState& state, const Exp
 
 UtilisationDecision decide_replicas(const ExpertUtilisationState& state, const ExpertUtilisationOptions& options,
                                     const ExpertGeometry& geometry, const LoadWindow& window, std::span<const std::uint32_t> replicas,
-                                    TimePoint now) {
+                                    TimePoint now, const ExpertPrediction* prediction) {
   UtilisationDecision out;
   const std::size_t slots = std::min(geometry.size(), replicas.size());
   out.replicas.resize(slots);
@@ -93,15 +125,23 @@ UtilisationDecision decide_replicas(const ExpertUtilisationState& state, const E
     out.utilisation[i] = utilisation;
     if (current != wanted || i >= state.rows_per_s.size()) continue;  // the bounds alone ask for it; nothing was measured
 
-    const bool over = utilisation > options.high;
-    const bool under = utilisation < options.low;
+    const Foresight foresight = foresee(prediction, i, current, utilisation, options);
+    const bool measured_over = utilisation > options.high;
+    const bool over = measured_over || foresight.over;
+    const bool under = !over && (utilisation < options.low || foresight.under);
     if (!over && !under) continue;
     const ExpertSlot slot = geometry.slot(i);
-    const Reason reason = reason_of(over ? "utilisation_high" : "utilisation_low", over ? "over" : "under",
-                                    over ? options.high : options.low, utilisation, rows_per_s, current, options, window);
-    const std::uint32_t next =
+    Reason reason = reason_of(over ? "utilisation_high" : "utilisation_low", over ? "over" : "under",
+                              over ? options.high : options.low, utilisation, rows_per_s, current, options, window);
+    std::uint32_t next =
         over ? std::min(options.max_replicas, current > options.max_replicas / 2 ? options.max_replicas : current * 2)
              : std::max(options.min_replicas, current - current / 2);
+    if (foresight.over) {
+      next = measured_over ? std::max(next, foresight.enough) : std::max(current, foresight.enough);
+      if (!measured_over) reason = predicted_reason(*prediction, foresight, utilisation, current, next);
+    } else if (under && !(utilisation < options.low)) {
+      reason = predicted_reason(*prediction, foresight, utilisation, current, next);
+    }
     const auto hold = [&](const char* code, const std::string& why) {
       Reason held = reason;
       held.code = code;
@@ -111,6 +151,11 @@ UtilisationDecision decide_replicas(const ExpertUtilisationState& state, const E
     if (next == current) {
       if (over) hold("at_max", fmt::format("; held: {} replicas are the most allowed", options.max_replicas));
       continue;  // one at the minimum is simply idle, which is no news
+    }
+    if (under && foresight.utilisation > (prediction != nullptr ? prediction->high / 2 : 1)) {
+      reason = predicted_reason(*prediction, foresight, utilisation, current, current);
+      hold("predicted", "; held: load is expected");
+      continue;
     }
     if (over && !window.full) {
       hold("few_tokens", fmt::format("; held: fewer than {} tokens were routed", options.window_tokens));

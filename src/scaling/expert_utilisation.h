@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "fleet/decision.h"
+#include "scaling/expert_forecast.h"
 #include "scaling/load_accumulator.h"
 
 /// How many replicas each expert should have, by its utilisation = rows/s / replicas / replica_capacity_rows_per_s.
@@ -44,7 +45,7 @@ struct LoadWindow {
   bool full = false;  ///< since the newest full window at least window_tokens came in
 };
 
-/// Why an expert that is out of bounds keeps its replicas: "cooldown", "at_max" or "few_tokens".
+/// Why an expert that is out of bounds keeps its replicas: "cooldown", "at_max", "few_tokens" or "predicted".
 struct Hold {
   ExpertSlot slot;
   Reason reason;
@@ -63,10 +64,12 @@ std::optional<LoadWindow> observe_loads(ExpertUtilisationState& state, const Exp
 
 /// Decides from the smoothed loads. `replicas` are those in force; a slot with 0 replicas or no load stays as it is
 /// unless the minimum asks for more. Bounds always hold in the result. Does not change the state: the caller calls
-/// note_change() for every change that it really makes.
+/// note_change() for every change that it really makes. With a prediction, an expert whose load is expected over its `high`
+/// gets as many replicas as hold it now, one whose measured and expected load are under its `low` gives half of its replicas
+/// up (reason "predicted" both ways), and one that idles before load comes keeps what it has.
 UtilisationDecision decide_replicas(const ExpertUtilisationState& state, const ExpertUtilisationOptions& options,
                                     const ExpertGeometry& geometry, const LoadWindow& window, std::span<const std::uint32_t> replicas,
-                                    TimePoint now);
+                                    TimePoint now, const ExpertPrediction* prediction = nullptr);
 
 /// Starts the cool-down of one expert.
 void note_change(ExpertUtilisationState& state, std::size_t slot_index, TimePoint now);

@@ -7,6 +7,9 @@
 #include <gtest/gtest.h>
 
 namespace flexpert::scenarios {
+
+void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
+
 namespace {
 
 std::string golden(const std::string& name) {
