@@ -83,7 +83,14 @@ bool OnlineEngineModel::observe(const IntervalMeans& interval, EngineRole role) 
   largest_rate_ = std::max(largest_rate_, rate);
   bool used = false;
   if (role != EngineRole::kPrefill && interval.itl_s && is_amount(*interval.itl_s) && interval.osl > 1) {
-    used = observe(shape_of.mean_step(rate, load, role, *interval.itl_s));
+    StepSample step = shape_of.mean_step(rate, load, role, *interval.itl_s);
+    if (interval.in_flight && *interval.in_flight > 0 && *interval.in_flight < step.decode_batch * interval.instances) {
+      // No more can have decoded than were there.
+      const double there = std::max(1.0, *interval.in_flight / interval.instances);
+      step.kv_tokens_read *= there / step.decode_batch;
+      step.decode_batch = there;
+    }
+    used = observe(step);
   }
   if (role == EngineRole::kDecode || !interval.ttft_s || !is_amount(*interval.ttft_s)) return used;
   // What the model takes for waiting is not a prompt's own time. Where much waits that says little about the prompt.
