@@ -219,7 +219,7 @@ class EngineThread final : public Engine {
       stats_.steps = steps_;
       stats = stats_;
     }
-    metrics_.set_levels(stats);
+    metrics_.set_levels(stats, scheduler_.tokens_to_come());
   }
 
   void show_busiest() {
@@ -314,7 +314,7 @@ class EngineThread final : public Engine {
         text = std::move(news.show);
         if (!news.stopped) text += sequence.stop.flush();
       }
-      metrics_.count_finish(one.reason);
+      metrics_.count_finish(one.reason, clock_.now() - sequence.submitted);
       const GenerationUsage usage{.prompt_tokens = static_cast<std::uint32_t>(sequence.request.prompt.size()),
                                   .completion_tokens = sequence.generated};
       sequence.sink->on_finish(one.reason, std::move(text), usage, one.error);

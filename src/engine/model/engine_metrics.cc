@@ -22,9 +22,11 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const EngineOptions&
       kv_blocks_used_(registry.gauge("flexpert_engine_kv_blocks_used", "KV cache blocks reserved by running requests.")),
       kv_blocks_(registry.gauge("flexpert_engine_kv_blocks", "KV cache blocks.")),
       threads_(registry.gauge("flexpert_engine_threads", "Compute threads.")),
+      remaining_tokens_(registry.gauge("flexpert_engine_remaining_tokens", "Tokens that waiting and running requests may still generate.")),
       ttft_(registry.histogram("flexpert_engine_ttft_seconds", "Time from submission to the first token.", telemetry::latency_bounds_s())),
       itl_(registry.histogram("flexpert_engine_itl_seconds", "Time between two tokens of a request.", telemetry::latency_bounds_s())),
       step_(registry.histogram("flexpert_engine_step_seconds", "Time of one step of the engine.", telemetry::latency_bounds_s())),
+      duration_(registry.histogram("flexpert_engine_request_duration_seconds", "Time from submission to the last token.", telemetry::latency_bounds_s())),
       prompt_tokens_(registry.counter("flexpert_engine_prompt_tokens_total", "Prompt tokens computed.")),
       generated_tokens_(registry.counter("flexpert_engine_generated_tokens_total", "Tokens generated.")),
       steps_(registry.counter("flexpert_engine_steps_total", "Steps run.")) {
@@ -33,7 +35,8 @@ EngineMetrics::EngineMetrics(telemetry::Registry& registry, const EngineOptions&
     finished_.push_back(registry.counter("flexpert_engine_requests_total", "Requests finished, by reason.", {{"reason", reason}}));
 }
 
-void EngineMetrics::set_levels(const EngineStats& stats) {
+void EngineMetrics::set_levels(const EngineStats& stats, std::uint64_t tokens_to_come) {
+  remaining_tokens_.set(static_cast<double>(tokens_to_come));
   queue_depth_.set(stats.queued);
   running_.set(stats.running);
   kv_blocks_used_.set(stats.kv_blocks_used);
@@ -52,7 +55,10 @@ void EngineMetrics::count_step(std::uint64_t prompt_tokens, Duration took) {
 
 void EngineMetrics::count_first_token(Duration since_submit) { ttft_.observe(to_seconds(since_submit)); }
 void EngineMetrics::count_next_token(Duration since_last) { itl_.observe(to_seconds(since_last)); }
-void EngineMetrics::count_finish(FinishReason reason) { finished_[static_cast<std::size_t>(reason)].add(); }
+void EngineMetrics::count_finish(FinishReason reason, Duration since_submit) {
+  finished_[static_cast<std::size_t>(reason)].add();
+  duration_.observe(to_seconds(since_submit));
+}
 
 void EngineMetrics::show_busiest(const std::vector<std::uint64_t>& rows, ExpertGeometry geometry) {
   std::vector<std::size_t> order(rows.size());

@@ -10,6 +10,13 @@ std::uint32_t Scheduler::blocks_for(const Sequence& sequence) const {
   return cache_->blocks_for(static_cast<std::uint32_t>(sequence.request.prompt.size()) + sequence.request.max_tokens);
 }
 
+std::uint64_t Scheduler::tokens_to_come() const {
+  std::uint64_t tokens = 0;
+  for (const auto& sequence : waiting_) tokens += sequence->request.max_tokens;
+  for (const auto& sequence : running_) tokens += sequence->request.max_tokens - std::min(sequence->generated, sequence->request.max_tokens);
+  return tokens;
+}
+
 std::uint32_t Scheduler::most_blocks_waited_for() const {
   std::uint32_t most = 0;
   for (const auto& sequence : waiting_) most = std::max(most, blocks_for(*sequence));

@@ -23,6 +23,7 @@ struct Sequence {
         rng(request.sampling.seed),
         decoder(tokenizer),
         stop(request.stop),
+        submitted(now),
         last_news(now) {}
 
   /// Tokens that the model has not seen yet; 1 while decoding.
@@ -37,6 +38,7 @@ struct Sequence {
   Rng rng;
   StreamDecoder decoder;
   StopText stop;
+  TimePoint submitted;
   TimePoint last_news;  ///< when it was submitted, then when its last token came
 };
 
@@ -66,6 +68,9 @@ class Scheduler {
   /// Takes out a running sequence.
   std::unique_ptr<Sequence> take(const Sequence* sequence);
   std::vector<std::unique_ptr<Sequence>> take_all();
+
+  /// Returns the tokens that all sequences may still generate.
+  [[nodiscard]] std::uint64_t tokens_to_come() const;
 
   [[nodiscard]] bool idle() const { return waiting_.empty() && running_.empty(); }
   [[nodiscard]] std::uint32_t waiting() const { return static_cast<std::uint32_t>(waiting_.size()); }

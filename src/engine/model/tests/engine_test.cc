@@ -184,7 +184,8 @@ TEST_F(EngineTest, CountsWhatItDid) {
   for (const std::string line : {"flexpert_engine_generated_tokens_total 7", "flexpert_engine_prompt_tokens_total 17",
                                  "flexpert_engine_ttft_seconds_count 1", "flexpert_engine_itl_seconds_count 6",
                                  "flexpert_engine_running 0", "flexpert_engine_queue_depth 0", "flexpert_engine_kv_blocks_used 0",
-                                 "flexpert_engine_kv_blocks 512", "flexpert_engine_paced 0"})
+                                 "flexpert_engine_kv_blocks 512", "flexpert_engine_paced 0", "flexpert_engine_remaining_tokens 0",
+                                 "flexpert_engine_request_duration_seconds_count 1"})
     EXPECT_NE(text.find(line + "\n"), std::string::npos) << line << " is not in\n" << text;
   std::size_t busiest = 0;
   for (std::size_t at = text.find("flexpert_engine_busiest_expert_rows{"); at != std::string::npos;
