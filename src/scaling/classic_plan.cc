@@ -9,11 +9,10 @@
 namespace flexpert::scaling {
 namespace {
 
-/// Rounds up to whole instances within bounds. Rounding errors of the division do not cost an instance more than the
-/// reference gives: it is the same expression in the same order.
+/// Rounds up to whole instances within bounds; what is no number or negative is no instance.
 std::uint32_t instances(double wanted, std::uint32_t least, std::uint32_t most) {
-  const double bounded = std::clamp(std::ceil(wanted), 0.0, static_cast<double>(UINT32_MAX));
-  return std::clamp(static_cast<std::uint32_t>(bounded), std::min(least, most), most);
+  const double whole = wanted > 0 ? std::min(std::ceil(wanted), static_cast<double>(UINT32_MAX)) : 0;
+  return std::clamp(static_cast<std::uint32_t>(whole), std::min(least, most), most);
 }
 
 bool is_amount(double value) { return std::isfinite(value) && value >= 0; }

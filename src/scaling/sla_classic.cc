@@ -63,7 +63,9 @@ class ClassicPolicy final : public Policy {
   }
 
  private:
-  [[nodiscard]] static std::uint32_t whole(double instances) { return static_cast<std::uint32_t>(std::clamp(std::ceil(instances), 1.0, 1e6)); }
+  [[nodiscard]] static std::uint32_t whole(double instances) {
+    return instances > 1 ? static_cast<std::uint32_t>(std::min(std::ceil(instances), 1e6)) : 1;
+  }
 
   void observe(const perf::IntervalMeans& seen, double interval_s) {
     const ClassicObservation observation{.requests = seen.requests_per_s * interval_s,
@@ -89,7 +91,7 @@ class ClassicPolicy final : public Policy {
     double wanted = 0;
     if (role_ != perf::EngineRole::kDecode) wanted += classic_prefill_exact(*options_.profile, next, prefill_.factor(), options, reasons);
     if (role_ != perf::EngineRole::kPrefill) wanted += classic_decode_exact(*options_.profile, next, decode_.factor(), options, reasons);
-    return wanted;
+    return std::isfinite(wanted) ? std::max(0.0, wanted) : 1e6;
   }
 
   SlaOptions options_;

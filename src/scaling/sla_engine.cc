@@ -118,7 +118,7 @@ class EnginePolicy final : public Policy {
 
   [[nodiscard]] static double instances_for(double requests_per_s, const Carried& one) { return requests_per_s / one.used; }
   [[nodiscard]] static std::uint32_t whole(double instances) {
-    return static_cast<std::uint32_t>(std::clamp(std::ceil(instances - 1e-9), 1.0, 1e6));
+    return instances > 1 ? static_cast<std::uint32_t>(std::min(std::ceil(instances - 1e-9), 1e6)) : 1;
   }
 
   void size(const perf::EngineModel& model, const SlaDemand& demand, const PolicyInput& input, Proposal& result) const {
