@@ -120,6 +120,7 @@ std::string encode(const GatewayReport& report) {
   out["uptime_s"] = report.uptime_s;
   out["connections"] = report.connections;
   out["cpu_s"] = report.cpu_s;
+  out["leaving"] = report.leaving;
   json::array& models = out["models"].emplace_array();
   for (const GatewayModelLoad& load : report.models) models.emplace_back(model_object(load));
   json::array& servers = out["servers"].emplace_array();
@@ -137,6 +138,7 @@ Result<GatewayReport> decode_gateway_report(std::string_view text) {
   out.uptime_s = amount(reader, "uptime_s");
   out.connections = reader.integer<std::uint32_t>("connections");
   out.cpu_s = amount(reader, "cpu_s");
+  if (reader.has("leaving")) out.leaving = reader.boolean("leaving");
   bound(reader, "models", kMaxModels);
   bound(reader, "servers", kMaxServers);
   if (!reader.ok()) return fail(reader.error());

@@ -58,6 +58,7 @@ struct GatewayReport {
   double uptime_s = 0;           ///< that the counters cover
   std::uint32_t connections = 0; ///< of clients, open now
   double cpu_s = 0;              ///< CPU time of the process since it started; only grows
+  bool leaving = false;          ///< it drains: silence from now on is its end, not a fault
   std::vector<GatewayModelLoad> models;
   std::vector<GatewayServerLoad> servers;
 

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kMostGateways = 1000;
 /// Reports come every second: so long without one is worth a condition.
 constexpr Duration kSilence = Seconds(5);
+/// A gateway that leaves is gone after so long without a report.
+constexpr Duration kLeft = Seconds(3);
 
 enum Count : std::size_t { kOffered, kFinished, kFailed, kIslSum, kIslCount, kIslEstimated, kOslSum, kOslCount, kTtftSum, kTtftCount,
                            kItlSum, kItlCount, kDurationSum, kDurationCount, kInFlightSeconds, kCounts };
@@ -64,6 +66,7 @@ std::vector<std::string> GatewayReports::take(const codec::GatewayReport& report
   gateway.boot = report.boot;
   gateway.sequence = report.sequence;
   gateway.heard = now;
+  gateway.leaving = report.leaving;
   gateway.connections = report.connections;
   gateway.servers = report.servers;
   // What a gateway counted before we first heard of it is ours only if it has just begun.
@@ -93,7 +96,15 @@ std::vector<std::string> GatewayReports::take(const codec::GatewayReport& report
   return demanded;
 }
 
-bool GatewayReports::counts(const Gateway& gateway, TimePoint now) const { return now - gateway.heard <= forget_after_; }
+bool GatewayReports::left(const Gateway& gateway, TimePoint now) { return gateway.leaving && now - gateway.heard > kLeft; }
+
+bool GatewayReports::all_left(const std::vector<std::pair<const std::string*, const Gateway*>>& gateways, TimePoint now) {
+  return std::all_of(gateways.begin(), gateways.end(), [&](const auto& one) { return left(*one.second, now); });
+}
+
+bool GatewayReports::counts(const Gateway& gateway, TimePoint now) const {
+  return now - gateway.heard <= (left(gateway, now) ? interval_ : forget_after_);
+}
 
 bool GatewayReports::any(TimePoint now) const {
   return std::any_of(gateways_.begin(), gateways_.end(), [&](const auto& item) { return counts(item.second, now); });
@@ -111,10 +122,13 @@ std::vector<std::pair<const std::string*, const GatewayReports::Gateway*>> Gatew
   for (const auto& [name, gateway] : gateways_)
     if (counts(gateway, now)) out.emplace_back(&name, &gateway);
   if (out.empty()) {
+    // The last one to leave took demand with it, as far as anybody knows: its word grows old like any other's.
     const auto last = std::max_element(gateways_.begin(), gateways_.end(), [](const auto& a, const auto& b) { return a.second.heard < b.second.heard; });
     out.emplace_back(&last->first, &last->second);
   }
-  for (const auto& [name, gateway] : out) oldest = std::min(oldest, gateway->heard);
+  const bool nobody_stays = all_left(out, now);
+  for (const auto& [name, gateway] : out)
+    if (nobody_stays || !left(*gateway, now)) oldest = std::min(oldest, gateway->heard);
   if (now - oldest > kSilence)
     reading.conditions.push_back({"gateway_report_stale", fmt::format("a gateway has not reported for {:.0f} s", to_seconds(now - oldest)),
                                   {{"age_s", to_seconds(now - oldest)}}});
@@ -122,25 +136,27 @@ std::vector<std::pair<const std::string*, const GatewayReports::Gateway*>> Gatew
 }
 
 /// Adds up what gateways counted of the same model, or of all.
-void GatewayReports::sum_up(const std::vector<const Model*>& models, TimePoint oldest, SourceReading& reading) {
+void GatewayReports::sum_up(const std::vector<Part>& parts, TimePoint oldest, TimePoint now, SourceReading& reading) const {
   double rate[3] = {};
   double in_flight_mean = 0;
   double growth[kCounts] = {};
   std::uint64_t in_flight = 0;
   std::uint64_t held = 0;
   bool covered = false;
-  for (const Model* model : models) {
-    in_flight += model->in_flight;
-    held += model->held;
+  for (const auto& [model, gone] : parts) {
+    in_flight += gone ? 0 : model->in_flight;
+    held += gone ? 0 : model->held;
     const auto last = model->window.last();
-    // As of its newest report: silence afterwards is age, not absence of load.
-    const auto from = last ? model->window.covered_from(*last) : std::nullopt;
+    if (!last) continue;
+    // As of its newest report: silence afterwards is age, not absence of load. Not so where it said that it goes.
+    const TimePoint as_of = gone ? now : *last;
+    const auto from = model->window.covered_from(as_of);
     if (!from || *from >= *last) continue;
     covered = true;
-    const double seconds = to_seconds(*last - *from);
-    for (std::size_t i = 0; i < kCounts; ++i) growth[i] += model->window.increase(i, *last).value_or(0);
-    for (std::size_t i = 0; i < 3; ++i) rate[i] += model->window.increase(i, *last).value_or(0) / seconds;
-    in_flight_mean += model->window.increase(kInFlightSeconds, *last).value_or(0) / seconds;
+    const double seconds = gone ? to_seconds(interval_) : to_seconds(*last - *from);
+    for (std::size_t i = 0; i < kCounts; ++i) growth[i] += model->window.increase(i, as_of).value_or(0);
+    for (std::size_t i = 0; i < 3; ++i) rate[i] += model->window.increase(i, as_of).value_or(0) / seconds;
+    in_flight_mean += model->window.increase(kInFlightSeconds, as_of).value_or(0) / seconds;
   }
   const auto put_pool = [&](std::string_view name, double value) { put(reading.pool, name, {value, oldest}, "the gateways", reading.conditions); };
   put_pool(metric::kQueued, static_cast<double>(held));
@@ -165,10 +181,12 @@ SourceReading GatewayReports::read(const std::string& model, TimePoint now) cons
   TimePoint oldest;
   const auto gateways = counted(now, reading, oldest);
   if (gateways.empty()) return reading;
-  std::vector<const Model*> models;
+  std::vector<Part> models;
   std::map<InstanceId, std::pair<double, double>> servers;
   for (const auto& [name, gateway] : gateways) {
-    if (const auto found = gateway->models.find(model); found != gateway->models.end()) models.push_back(&found->second);
+    const bool gone = left(*gateway, now) && !all_left(gateways, now);
+    if (const auto found = gateway->models.find(model); found != gateway->models.end()) models.push_back({&found->second, gone});
+    if (gone) continue;
     for (const codec::GatewayServerLoad& server : gateway->servers) {
       servers[InstanceId{server.id}].first += server.in_flight;
       servers[InstanceId{server.id}].second += server.remaining_tokens;
@@ -179,7 +197,7 @@ SourceReading GatewayReports::read(const std::string& model, TimePoint now) cons
     for (const std::string_view name : {metric::kRequests, metric::kInFlight, metric::kQueued})
       put(reading.pool, name, {0, oldest}, model, reading.conditions);
   } else {
-    sum_up(models, oldest, reading);
+    sum_up(models, oldest, now, reading);
   }
   for (const auto& [id, load] : servers) {
     put(reading.instances[id], metric::kInFlight, {load.first, oldest}, id.value, reading.conditions);
@@ -191,17 +209,18 @@ SourceReading GatewayReports::read(const std::string& model, TimePoint now) cons
 SourceReading GatewayReports::read_gateways(TimePoint now) const {
   SourceReading reading;
   TimePoint oldest;
-  std::vector<const Model*> models;
+  std::vector<Part> models;
   double connections = 0;
   double cpu = 0;
   std::size_t with_cpu = 0;
-  for (const auto& [name, gateway] : counted(now, reading, oldest)) {
+  const auto gateways = counted(now, reading, oldest);
+  for (const auto& [name, gateway] : gateways) {
+    const bool gone = left(*gateway, now) && !all_left(gateways, now);
+    for (const auto& [model_name, model] : gateway->models) models.push_back({&model, gone});
+    if (gone) continue;
     TimedMap& own = reading.instances[InstanceId{*name}];
     double in_flight = 0;
-    for (const auto& [model_name, model] : gateway->models) {
-      models.push_back(&model);
-      in_flight += model.in_flight + model.held;
-    }
+    for (const auto& [model_name, model] : gateway->models) in_flight += model.in_flight + model.held;
     connections += gateway->connections;
     put(own, metric::kInFlight, {in_flight, gateway->heard}, *name, reading.conditions);
     put(own, "connections", {static_cast<double>(gateway->connections), gateway->heard}, *name, reading.conditions);
@@ -214,7 +233,7 @@ SourceReading GatewayReports::read_gateways(TimePoint now) const {
     ++with_cpu;
   }
   if (reading.instances.empty()) return reading;
-  sum_up(models, oldest, reading);
+  sum_up(models, oldest, now, reading);
   put(reading.pool, "connections", {connections, oldest}, "the gateways", reading.conditions);
   if (with_cpu > 0) put(reading.pool, metric::kCpu, {cpu / static_cast<double>(with_cpu), oldest}, "the gateways", reading.conditions);
   return reading;

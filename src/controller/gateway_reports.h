@@ -15,7 +15,7 @@
 namespace flexpert::controller {
 
 /// What all gateways report, put together: several are summed, one that stops reporting makes everything old and is then
-/// forgotten. No clock, no I/O.
+/// forgotten; one that said it leaves only passes out of the interval. No clock, no I/O.
 class GatewayReports {
  public:
   /// `interval`: that rates and means are taken over. A gateway that was silent for `forget_after` is gone.
@@ -46,14 +46,23 @@ class GatewayReports {
     std::uint64_t sequence = 0;
     TimePoint heard;
     MetricWindow own;  ///< CPU seconds
+    bool leaving = false;
     std::uint32_t connections = 0;
     std::map<std::string, Model> models;
     std::vector<codec::GatewayServerLoad> servers;
   };
 
+  /// A model as one gateway knows it. `left`: the gateway is gone, what it counted passes by until now.
+  struct Part {
+    const Model* model = nullptr;
+    bool left = false;
+  };
+
   [[nodiscard]] bool counts(const Gateway& gateway, TimePoint now) const;
+  [[nodiscard]] static bool left(const Gateway& gateway, TimePoint now);
+  [[nodiscard]] static bool all_left(const std::vector<std::pair<const std::string*, const Gateway*>>& gateways, TimePoint now);
   [[nodiscard]] std::vector<std::pair<const std::string*, const Gateway*>> counted(TimePoint now, SourceReading& reading, TimePoint& oldest) const;
-  static void sum_up(const std::vector<const Model*>& models, TimePoint oldest, SourceReading& reading);
+  void sum_up(const std::vector<Part>& parts, TimePoint oldest, TimePoint now, SourceReading& reading) const;
 
   Duration interval_;
   Duration forget_after_;

@@ -210,7 +210,11 @@ Result<net::Address> Gateway::listen() {
 void Gateway::drain(Duration deadline, std::move_only_function<void()> done) {
   impl_->draining = true;
   if (impl_->follower) impl_->follower->expect_end();
-  if (impl_->reports) impl_->reports->expect_end();
+  impl_->load.leave();
+  if (impl_->reports) {
+    impl_->reports->expect_end();
+    impl_->reports->hurry();
+  }
   // Other gateways go on: clients with a kept connection are to find their way there without a failure.
   impl_->server.drain(deadline, std::move(done), impl_->shares_socket ? kDrainLinger : Duration::zero());
 }

@@ -70,6 +70,7 @@ codec::GatewayReport LoadReport::report(std::size_t connections) {
   out.uptime_s = to_seconds(now - began_);
   out.connections = static_cast<std::uint32_t>(connections);
   out.cpu_s = process_cpu_s();
+  out.leaving = leaving_;
   for (auto& [name, model] : models_) {
     settle(model, now);
     out.models.push_back(model.counts);

@@ -32,6 +32,8 @@ class LoadReport {
   /// Bytes of the requests that are held.
   [[nodiscard]] std::uint64_t held_bytes() const { return held_bytes_; }
   void rename(std::string name) { name_ = std::move(name); }
+  /// From now on reports say that this gateway drains.
+  void leave() { leaving_ = true; }
 
  private:
   friend class RequestLoad;
@@ -53,6 +55,7 @@ class LoadReport {
   TimePoint began_;
   std::uint64_t boot_;
   std::uint64_t sequence_ = 0;
+  bool leaving_ = false;
   std::uint64_t held_bytes_ = 0;
   std::function<void()> on_demand_;
   std::map<std::string, Model> models_;  // its nodes stay where they are: requests point into them

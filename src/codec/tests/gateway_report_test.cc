@@ -13,6 +13,7 @@ GatewayReport sample() {
   report.uptime_s = 12.5;
   report.connections = 3;
   report.cpu_s = 0.25;
+  report.leaving = true;
   GatewayModelLoad load;
   load.model = "m \"1\"";
   load.offered = 10;

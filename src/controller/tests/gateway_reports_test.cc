@@ -94,6 +94,29 @@ TEST_F(GatewayReportsTest, ASilentGatewayMakesTheSumOldAndIsForgotten) {
   EXPECT_EQ(reading.pool.find(metric::kRequests)->second.at, at(24));
 }
 
+TEST_F(GatewayReportsTest, OneThatSaidItLeavesPassesOutOfTheIntervalAndMakesNothingOld) {
+  for (int i = 0; i <= 5; ++i) {
+    const auto n = static_cast<std::uint64_t>(i);
+    reports.take(report("a", 1 + n, 100 + i, 10 * n), at(i));
+    codec::GatewayReport leaving = report("b", 1 + n, 100 + i, 10 * n, 1);
+    leaving.leaving = i == 5;
+    reports.take(leaving, at(i));
+  }
+  EXPECT_NEAR(value(reports.read("m", at(5)), metric::kRequests), 20, 1e-9);
+  // What b served goes to a from now on.
+  for (int i = 6; i <= 16; ++i) {
+    const auto n = static_cast<std::uint64_t>(i);
+    reports.take(report("a", 1 + n, 100 + i, 50 + 20 * (n - 5)), at(i));
+    const SourceReading reading = reports.read("m", at(i));
+    EXPECT_EQ(reading.pool.find(metric::kRequests)->second.at >= at(5), true) << i;
+    if (i < 10) continue;
+    EXPECT_NEAR(value(reading, metric::kRequests), 20, 1e-9) << i;
+    EXPECT_EQ(reading.pool.find(metric::kRequests)->second.at, at(i));
+    EXPECT_EQ(value(reading, metric::kQueued), 0);
+    EXPECT_TRUE(reading.conditions.empty());
+  }
+}
+
 TEST_F(GatewayReportsTest, WhenAllAreSilentTheLastWordStaysAndGrowsOld) {
   reports.take(report("a", 1, 100, 0), at(0));
   reports.take(report("a", 2, 101, 10), at(1));
@@ -101,6 +124,17 @@ TEST_F(GatewayReportsTest, WhenAllAreSilentTheLastWordStaysAndGrowsOld) {
   EXPECT_NEAR(value(reading, metric::kRequests), 10, 1e-9);
   EXPECT_EQ(reading.pool.find(metric::kRequests)->second.at, at(1));
   EXPECT_FALSE(reports.any(at(61)));
+}
+
+TEST_F(GatewayReportsTest, TheLastOneToLeaveIsNoZero) {
+  reports.take(report("a", 1, 100, 0), at(0));
+  codec::GatewayReport last = report("a", 2, 101, 10);
+  last.leaving = true;
+  reports.take(last, at(1));
+  for (const double now : {5.0, 9.0, 30.0}) {
+    EXPECT_NEAR(value(reports.read("m", at(now)), metric::kRequests), 10, 1e-9);
+    EXPECT_EQ(reports.read("m", at(now)).pool.find(metric::kRequests)->second.at, at(1));
+  }
 }
 
 TEST_F(GatewayReportsTest, DemandIsToldOnceUntilItIsOver) {

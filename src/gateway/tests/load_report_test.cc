@@ -157,6 +157,16 @@ TEST_F(LoadReportTest, ReportsGoOnOverAControllersRestart) {
   EXPECT_GE(metric("flexpert_gateway_controller_connected"), 0);
 }
 
+TEST_F(LoadReportTest, AGatewayThatDrainsSaysSoAtOnce) {
+  timings.report_period = Seconds(3600);
+  start(config, timings);
+  ASSERT_TRUE(until([&] { return reports.size() == 1; }));
+  EXPECT_FALSE(reports.back().leaving);
+  gateway->drain(Seconds(5), [] {});
+  ASSERT_TRUE(until([&] { return reports.size() == 2; }));
+  EXPECT_TRUE(reports.back().leaving);
+}
+
 TEST_F(LoadReportTest, TheGatewaysOwnMetricsTellConnectionsAndCpu) {
   start(config, timings);
   const auto seen = call("GET", "/metrics");
