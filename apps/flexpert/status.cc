@@ -7,6 +7,7 @@
 #include "flexpert/commands.h"
 #include "flexpert/exit_codes.h"
 #include "flexpert/fleet_api.h"
+#include "flexpert/pool_status.h"
 #include "flexpert/runtime_folder.h"
 #include "report/fleet_tables.h"
 #include "report/terminal.h"
@@ -31,12 +32,11 @@ Result<std::string> controller_address(const StatusOptions& options) {
   return fleets.front().controller;
 }
 
-void print_fleet(const FleetStatus& status, const std::vector<Decision>& decisions) {
-  const report::Terminal terminal = report::Terminal::of(STDOUT_FILENO);
-  const std::size_t width = terminal.interactive ? terminal.width : 1000;
+void print_fleet(const FleetStatus& status, const std::vector<Decision>& decisions, const report::Terminal& terminal, std::size_t width) {
   const FleetSnapshot& fleet = status.snapshot;
-  fmt::print("model {}{}{}\n\n", fleet.model, report::is_paced(fleet) ? ", paced" : "", status.dry_run ? ", dry-run" : "");
+  if (!fleet.model.empty()) fmt::print("model {}{}{}\n\n", fleet.model, report::is_paced(fleet) ? ", paced" : "", status.dry_run ? ", dry-run" : "");
   fmt::print("{}\n", report::instance_table(fleet).text(width, terminal.colours));
+  if (fleet.model.empty()) return;  // pools only: their plans follow
   if (fleet.experts.empty()) {
     fmt::print("No window of expert loads is full yet.\n\n");
   } else {
@@ -63,7 +63,13 @@ Result<void> show(const StatusOptions& options) {
   FLEXPERT_ASSIGN(const FleetStatus status, parse_status(body));
   FLEXPERT_ASSIGN(const std::string journal, fetch_body(address, "/api/v1/decisions?limit=5"));
   FLEXPERT_ASSIGN(const std::vector<Decision> decisions, parse_decisions(journal));
-  print_fleet(status, decisions);
+  const report::Terminal terminal = report::Terminal::of(STDOUT_FILENO);
+  const std::size_t width = terminal.interactive ? terminal.width : 1000;
+  FLEXPERT_ASSIGN(const std::string pools, pool_status_text(body, width, terminal.colours));
+  FLEXPERT_ASSIGN(const std::string plans, pool_plans_text(journal, width));
+  if (!pools.empty()) fmt::print("{}\n", pools);
+  print_fleet(status, decisions, terminal, width);
+  if (!plans.empty()) fmt::print("Last plans, newest first\n{}", plans);
   return {};
 }
 

@@ -48,6 +48,11 @@ Result<void> PoolLoop::start(platform::Orchestrator& orchestrator, JsonCaller& c
   if (config_.entries.size() != config_.planner.pools.size())
     return fail(ErrorCode::kInternal, "pools: {} entries for {} pools", config_.entries.size(), config_.planner.pools.size());
   FLEXPERT_ASSIGN(planner_, options_.make_planner(config_.planner));
+  if (!config_.shadows.empty()) {
+    std::vector<scaling::ShadowOptions> shadows;
+    for (const config::ShadowConfig& shadow : config_.shadows) shadows.push_back({shadow.name, shadow.policies});
+    FLEXPERT_ASSIGN(shadows_, scaling::ShadowPlanner::create(config_.planner, shadows));
+  }
   FLEXPERT_ASSIGN(journal_, store::PlanJournal::open(options_.journal));
   FLEXPERT_ASSIGN(sensors_, PoolSensors::create(loop_, clock_, config_));
   FLEXPERT_ASSIGN(webhook_, make_webhook(loop_, clock_, config_));
@@ -70,6 +75,11 @@ Result<void> PoolLoop::restore() {
   if (!planner_state.empty())
     if (const auto restored = planner_->restore(planner_state); !restored)
       log::warn("controller: the planner starts afresh: {}", restored.error().message);
+  if (shadows_) {
+    FLEXPERT_ASSIGN(const std::string shadow_state, journal_->state("shadows"));
+    if (!shadow_state.empty())
+      if (const auto restored = shadows_->restore(shadow_state); !restored) log::warn("controller: the shadows start afresh: {}", restored.error().message);
+  }
   if (!own.empty()) {
     StateReader reader(own);
     reader.tag("pool-loop/1");
@@ -99,7 +109,9 @@ store::PlanJournal::State PoolLoop::state() const {
   writer.integer(webhook_ ? static_cast<std::int64_t>(webhook_->delivery().wanted_revision) : 0);
   limits_.save(writer);
   fleet_->save(writer);
-  return {{"planner", planner_->save()}, {"pools", writer.take()}};
+  store::PlanJournal::State state{{"planner", planner_->save()}, {"pools", writer.take()}};
+  if (shadows_) state.emplace_back("shadows", shadows_->save());
+  return state;
 }
 
 void PoolLoop::save_state(std::vector<store::PlanRow> rows) {
@@ -148,8 +160,9 @@ void PoolLoop::cycle() {
   snapshot_ = look();
   plan_ = planner_->plan(snapshot_);
   if (options_.dry_run) planner_->note_not_acted();
+  if (shadows_) shadows_->observe(snapshot_, *plan_);
   note(snapshot_, *plan_);
-  metrics_.take(snapshot_, *plan_, to_seconds(clock_.now() - began));
+  metrics_.take(snapshot_, *plan_, shadows_ ? shadows_->standings() : std::vector<scaling::ShadowStanding>{}, to_seconds(clock_.now() - began));
   if (options_.dry_run) return;
   fleet_->carry_out(*plan_);
   if (acts(*plan_)) save_state({});  // who was told to go is known to a successor, too

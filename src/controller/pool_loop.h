@@ -16,6 +16,7 @@
 #include "controller/pool_sensors.h"
 #include "http/message.h"
 #include "scaling/pool_planner.h"
+#include "scaling/shadow_planner.h"
 #include "store/plan_journal.h"
 
 namespace flexpert::controller {
@@ -70,6 +71,7 @@ class PoolLoop {
   void cycle_soon();
   [[nodiscard]] PoolsSnapshot look();
   void note(const PoolsSnapshot& snapshot, const ScalePlan& plan);
+  [[nodiscard]] std::string shadows_json() const;
   [[nodiscard]] store::PlanJournal::State state() const;
   void save_state(std::vector<store::PlanRow> rows);
   [[nodiscard]] store::PlanRow start_row(const std::string& kind, const std::string& planner_state) const;
@@ -82,6 +84,7 @@ class PoolLoop {
   PoolMetrics metrics_;
   std::unique_ptr<store::PlanJournal> journal_;
   std::unique_ptr<scaling::PoolPlanner> planner_;
+  std::unique_ptr<scaling::ShadowPlanner> shadows_;  ///< only if there are any
   std::unique_ptr<platform::WebhookOrchestrator> webhook_;
   std::unique_ptr<PoolFleet> fleet_;
   std::unique_ptr<PoolSensors> sensors_;

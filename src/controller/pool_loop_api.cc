@@ -89,7 +89,32 @@ std::string PoolLoop::status_json() const {
     out += i < snapshot_.pools.size() ? traffic_json(snapshot_.pools[i].traffic) : "{}";
     out += '}';
   }
-  return out + "]}";
+  return out + "],\"shadows\":" + shadows_json() + "}";
+}
+
+std::string PoolLoop::shadows_json() const {
+  const auto score = [](const scaling::ShadowScore& one) {
+    return fmt::format("{{\"seconds\":{},\"gpu_s\":{},\"shortfall_s\":{},\"changes\":{},\"reversals\":{}}}", one.seconds, one.gpu_s, one.shortfall_s,
+                       one.changes, one.reversals);
+  };
+  std::string out = "[";
+  if (!shadows_) return "[]";
+  for (const scaling::ShadowStanding& shadow : shadows_->standings()) {
+    out += out.size() > 1 ? ",{\"name\":" : "{\"name\":";
+    codec::append_json_string(out, shadow.name);
+    out += ",\"pools\":[";
+    for (std::size_t i = 0; i < shadow.pools.size(); ++i) {
+      const scaling::ShadowPoolStanding& pool = shadow.pools[i];
+      out += i > 0 ? ",{\"pool\":" : "{\"pool\":";
+      codec::append_json_string(out, pool.pool.value);
+      out += fmt::format(",\"count\":{},\"ready\":{},\"score\":{},\"live\":{},\"reasons\":[", pool.count, pool.ready, score(pool.score), score(pool.live));
+      bool first = true;
+      append_reasons(out, pool.reasons, first);
+      out += "]}";
+    }
+    out += "]}";
+  }
+  return out + "]";
 }
 
 http::Response PoolLoop::newest_plans(std::size_t limit) {

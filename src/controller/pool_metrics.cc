@@ -12,7 +12,7 @@ PoolMetrics::PoolMetrics(telemetry::Registry& registry)
       seconds_(registry.histogram("flexpert_planner_cycle_seconds", "Time of one cycle: sensors read, planned, journalled",
                                   {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5})) {}
 
-void PoolMetrics::take(const PoolsSnapshot& snapshot, const ScalePlan& plan, double seconds) {
+void PoolMetrics::take(const PoolsSnapshot& snapshot, const ScalePlan& plan, const std::vector<scaling::ShadowStanding>& shadows, double seconds) {
   cycles_.add();
   seconds_.observe(seconds);
   registry_.gauge("flexpert_planner_gpus_held", "GPUs of all instances, draining ones included").set(plan.gpus_held);
@@ -47,6 +47,16 @@ void PoolMetrics::take(const PoolsSnapshot& snapshot, const ScalePlan& plan, dou
     for (const PoolAction& action : pool.actions)
       registry_.counter("flexpert_planner_actions_total", "Actions decided, by kind", {{"pool", name}, {"kind", name_of(action.kind)}})
           .add(action.kind == PoolActionKind::kStart ? action.count : 1);
+  }
+  for (const scaling::ShadowStanding& shadow : shadows) {
+    for (const scaling::ShadowPoolStanding& pool : shadow.pools) {
+      const telemetry::Labels labels{{"shadow", shadow.name}, {"pool", pool.pool.value}};
+      show("flexpert_planner_shadow_wanted", "Instances that a shadow would run", labels, pool.count);
+      show("flexpert_planner_shadow_gpu_seconds", "GPU-seconds that a shadow would have used", labels, pool.score.gpu_s);
+      show("flexpert_planner_shadow_gpu_seconds_of_live", "GPU-seconds that the live planner used over the same cycles", labels, pool.live.gpu_s);
+      show("flexpert_planner_shadow_shortfall_seconds", "Missing instances, times the time, of a shadow", labels, pool.score.shortfall_s);
+      show("flexpert_planner_shadow_shortfall_seconds_of_live", "Missing instances, times the time, of the live planner", labels, pool.live.shortfall_s);
+    }
   }
   for (const PoolObservation& pool : snapshot.pools)
     if (pool.startup_s) show("flexpert_planner_startup_seconds", "From start to ready, 90th percentile of the newest starts", {{"pool", pool.pool.value}}, *pool.startup_s);

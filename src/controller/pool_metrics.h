@@ -4,9 +4,11 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "fleet/pool_snapshot.h"
 #include "fleet/scale_plan.h"
+#include "scaling/shadow_planner.h"
 #include "telemetry/metrics.h"
 
 namespace flexpert::controller {
@@ -15,8 +17,8 @@ namespace flexpert::controller {
 class PoolMetrics {
  public:
   explicit PoolMetrics(telemetry::Registry& registry);
-  /// Takes one cycle and how long it took.
-  void take(const PoolsSnapshot& snapshot, const ScalePlan& plan, double seconds);
+  /// Takes one cycle, how the shadows stand after it, and how long it took.
+  void take(const PoolsSnapshot& snapshot, const ScalePlan& plan, const std::vector<scaling::ShadowStanding>& shadows, double seconds);
   void journal_failed() const { journal_failures_.add(); }
   void early_cycle() const { early_.add(); }
 
