@@ -53,7 +53,8 @@ std::vector<Way> all_ways(const std::vector<BudgetClaim>& claims) {
     ways = std::move(longer);
   }
   for (Way& way : ways) std::sort(way.ratios.begin(), way.ratios.end());
-  std::sort(ways.begin(), ways.end(), [](const Way& a, const Way& b) { return a.ratios != b.ratios ? a.ratios > b.ratios : a.granted > b.granted; });
+  std::sort(ways.begin(), ways.end(),
+            [](const Way& a, const Way& b) { return a.ratios != b.ratios ? a.ratios > b.ratios : a.granted > b.granted; });
   return ways;
 }
 
@@ -69,7 +70,8 @@ void scan_claims(const std::vector<BudgetClaim>& claims, Scan& scan) {
     bool within = true;
     for (std::size_t i = 0; i < claims.size(); ++i) {
       gpus += split.granted[i] * claims[i].gpus_per_instance;
-      within = within && split.granted[i] <= std::max(claims[i].wanted, claims[i].min) && (minima > budget || split.granted[i] >= claims[i].min);
+      within =
+          within && split.granted[i] <= std::max(claims[i].wanted, claims[i].min) && (minima > budget || split.granted[i] >= claims[i].min);
     }
     if (gpus > budget || gpus != split.gpus || !within || split.minima_fit != (minima <= budget)) ++scan.violations;
     if (minima > budget) continue;
@@ -105,8 +107,8 @@ std::uint64_t unfair_priorities(std::uint64_t rounds) {
   for (std::uint64_t round = 0; round < rounds; ++round) {
     std::vector<BudgetClaim> claims(3);
     for (BudgetClaim& claim : claims)
-      claim = {static_cast<std::uint32_t>(rng.below(9)), static_cast<std::uint32_t>(rng.below(3)), 1 + static_cast<std::uint32_t>(rng.below(4)),
-               static_cast<int>(rng.below(2)), 1};
+      claim = {static_cast<std::uint32_t>(rng.below(9)), static_cast<std::uint32_t>(rng.below(3)),
+               1 + static_cast<std::uint32_t>(rng.below(4)), static_cast<int>(rng.below(2)), 1};
     const auto budget = static_cast<std::uint32_t>(rng.below(kLargestBudget + 1));
     const BudgetSplit split = scaling::split_budget(claims, budget);
     if (!split.minima_fit) continue;
@@ -215,8 +217,9 @@ Result<void> measure(bench::Figures& figures) {
 }  // namespace
 
 int main() {
-  bench::Figures figures("budget-scan", "two and three pools, budgets to 32 GPUs, 1-4 GPUs an instance, minima 0-3, against every split there is; "
-                                        "10,000 changes of random fleets' counts while instances start, drain, hang and crash at random");
+  bench::Figures figures("budget-scan",
+                         "two and three pools, budgets to 32 GPUs, 1-4 GPUs an instance, minima 0-3, against every split there is; "
+                         "10,000 changes of random fleets' counts while instances start, drain, hang and crash at random");
   const auto done = measure(figures);
   if (!done) fmt::print(stderr, "budget-scan: {}\n", done.error().message);
   return figures.verdict(done.has_value());

@@ -147,7 +147,8 @@ void measure_budget(bench::Figures& figures) {
   Rng rng(4);
   std::vector<scaling::BudgetClaim> claims(kPools);
   for (auto& claim : claims)
-    claim = {1 + static_cast<std::uint32_t>(rng.below(60)), 1, 1 + static_cast<std::uint32_t>(rng.below(8)), static_cast<int>(rng.below(3)), 1 + rng.uniform()};
+    claim = {1 + static_cast<std::uint32_t>(rng.below(60)), 1, 1 + static_cast<std::uint32_t>(rng.below(8)), static_cast<int>(rng.below(3)),
+             1 + rng.uniform()};
   figures.note("split_of_1000_pools", least_ms([&] { static_cast<void>(scaling::split_budget(claims, 60'000)); }), "ms");
 }
 
@@ -182,8 +183,9 @@ Result<void> measure(bench::Figures& figures) {
 }  // namespace
 
 int main() {
-  bench::Figures figures("planner-speed", "CPU time of one thread, minimum of 100 runs; 1,000 pools (SLA and GPU target tracking each, half of them "
-                                          "prefill and decode pairs, 1-8 GPUs an instance, one budget) after 600 cycles of history");
+  bench::Figures figures("planner-speed",
+                         "CPU time of one thread, minimum of 100 runs; 1,000 pools (SLA and GPU target tracking each, half of them "
+                         "prefill and decode pairs, 1-8 GPUs an instance, one budget) after 600 cycles of history");
   const auto done = measure(figures);
   if (!done) fmt::print(stderr, "planner-speed: {}\n", done.error().message);
   return figures.verdict(done.has_value());

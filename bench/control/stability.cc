@@ -119,8 +119,11 @@ Result<void> measure(bench::Figures& figures) {
 }  // namespace
 
 int main() {
-  bench::Figures figures("stability", "sixteen simulated days, each of constant load with +-10 % of noise, from 3 to 96 requests/s, a cycle every 15 s, start-up "
-                                      "in about 60 s, beginning with an instance for every 15 requests/s and again for every 6; the whole planner with its default options");
+  bench::Figures figures(
+      "stability",
+      "sixteen simulated days, each of constant load with +-10 % of noise, from 3 to 96 requests/s, a cycle every 15 s, start-up "
+      "in about 60 s, beginning with an instance for every 15 requests/s and again for every 6; the whole planner with its default "
+      "options");
   const auto done = measure(figures);
   if (!done) fmt::print(stderr, "stability: {}\n", done.error().message);
   return figures.verdict(done.has_value());

@@ -50,7 +50,8 @@ std::pair<std::int64_t, std::int64_t> clamp_pair(ClampSide prefill, ClampSide de
     return {p, std::max(decode.min, (band.max - p * prefill.gpus_per_instance) / decode.gpus_per_instance)};
   }
 
-  const std::int64_t share = total <= 0 ? divide_up(band.min, 2 * prefill.gpus_per_instance) : scaled_up(prefill.instances, band.min, total);
+  const std::int64_t share =
+      total <= 0 ? divide_up(band.min, 2 * prefill.gpus_per_instance) : scaled_up(prefill.instances, band.min, total);
   const std::int64_t p = std::max(prefill.min, share);
   const std::int64_t d = std::max(decode.min, divide_up(band.min - p * prefill.gpus_per_instance, decode.gpus_per_instance));
   const std::int64_t grown = p * prefill.gpus_per_instance + d * decode.gpus_per_instance;

@@ -19,9 +19,11 @@ Result<void> validate(const ExpertForecastOptions& options) {
   FLEXPERT_TRY(positive("horizon_s", options.horizon_s));
   FLEXPERT_TRY(positive("level_s", options.level_s));
   FLEXPERT_TRY(positive("trend_s", options.trend_s));
-  if (!(options.high > 0) || !(options.high <= 1)) return fail(ErrorCode::kInvalidArgument, "expert forecast: high must be over 0 and at most 1, not {}", options.high);
+  if (!(options.high > 0) || !(options.high <= 1))
+    return fail(ErrorCode::kInvalidArgument, "expert forecast: high must be over 0 and at most 1, not {}", options.high);
   if (!(options.low >= 0) || !(options.low < options.high / 2))
-    return fail(ErrorCode::kInvalidArgument, "expert forecast: low must be at least 0 and under half of high, or a halving would trigger a growth: low {}, high {}",
+    return fail(ErrorCode::kInvalidArgument,
+                "expert forecast: low must be at least 0 and under half of high, or a halving would trigger a growth: low {}, high {}",
                 options.low, options.high);
   return {};
 }
@@ -69,7 +71,8 @@ void ExpertForecast::restore(StateReader& reader) {
   trend_ = reader.numbers();
   const bool finite = std::ranges::all_of(level_, [](double v) { return std::isfinite(v) && v >= 0; }) &&
                       std::ranges::all_of(trend_, [](double v) { return std::isfinite(v); });
-  if (windows_ < 0 || windows_ > kFirstWindows || level_.size() != trend_.size() || !finite) reader.reject("levels and trends of as many experts");
+  if (windows_ < 0 || windows_ > kFirstWindows || level_.size() != trend_.size() || !finite)
+    reader.reject("levels and trends of as many experts");
   if (reader.ok()) return;
   windows_ = 0;
   level_.clear();

@@ -28,8 +28,8 @@ class ExpertForecast {
  public:
   explicit ExpertForecast(ExpertForecastOptions options) : options_(options) {}
 
-  /// Takes the rates of a closed window (those that ExpertUtilisationState smooths will do). Another number of experts starts afresh; rates that are negative or
-  /// not finite and lengths that are not positive are ignored.
+  /// Takes the rates of a closed window (those that ExpertUtilisationState smooths will do). Another number of experts starts afresh; rates
+  /// that are negative or not finite and lengths that are not positive are ignored.
   void observe(std::span<const double> rows_per_s, double seconds);
   /// Returns the rows/s expected at the horizon; empty before five windows. Never negative, never over three times the
   /// level: a trend does not go on for ever.

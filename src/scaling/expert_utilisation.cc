@@ -29,7 +29,8 @@ struct Foresight {
   double utilisation = 0;
 };
 
-Foresight foresee(const ExpertPrediction* prediction, std::size_t slot, std::uint32_t replicas, double measured, const ExpertUtilisationOptions& options) {
+Foresight foresee(const ExpertPrediction* prediction, std::size_t slot, std::uint32_t replicas, double measured,
+                  const ExpertUtilisationOptions& options) {
   if (prediction == nullptr || slot >= prediction->rows_per_s.size() || replicas == 0) return {};
   const double expected = prediction->rows_per_s[slot];
   Foresight out;
@@ -41,7 +42,8 @@ Foresight foresee(const ExpertPrediction* prediction, std::size_t slot, std::uin
   return out;
 }
 
-Reason predicted_reason(const ExpertPrediction& prediction, const Foresight& foresight, double measured, std::uint32_t from, std::uint32_t to) {
+Reason predicted_reason(const ExpertPrediction& prediction, const Foresight& foresight, double measured, std::uint32_t from,
+                        std::uint32_t to) {
   return {"predicted",
           fmt::format("utilisation {:.2f} now, {:.2f} expected in {:.0f} s (low {:.2f}, high {:.2f}): {} to {} replicas", measured,
                       foresight.utilisation, prediction.horizon_s, prediction.low, prediction.high, from, to),

@@ -100,10 +100,10 @@ Census take_census(const PoolObservation& pool, std::int64_t unix_ms, const Cens
   census.starting = census.probes - roster.warm_bound;
   if (roster.failures > 0) {
     const double wait_s = static_cast<double>(std::max<std::int64_t>(0, roster.backoff_until_unix_ms - unix_ms)) / 1000;
-    census.conditions.push_back({"start_backoff",
-                                 fmt::format("{} start-ups in a row did not become ready; the next try in {:.0f} s, one at a time", roster.failures,
-                                             wait_s),
-                                 {{"failures", roster.failures}, {"wait_s", wait_s}}});
+    census.conditions.push_back(
+        {"start_backoff",
+         fmt::format("{} start-ups in a row did not become ready; the next try in {:.0f} s, one at a time", roster.failures, wait_s),
+         {{"failures", roster.failures}, {"wait_s", wait_s}}});
   }
   return census;
 }

@@ -7,7 +7,8 @@ namespace flexpert::scaling {
 int easy_prefill_step(std::span<const PrefillPressure> engines, EasyModeTarget target) {
   const bool throughput = target == EasyModeTarget::kThroughput;
   const double up = throughput ? 1.0 : 0.1;
-  if (std::ranges::any_of(engines, [&](const auto& e) { return e.context_length > 0 && e.queued_tokens / e.context_length >= up; })) return 1;
+  if (std::ranges::any_of(engines, [&](const auto& e) { return e.context_length > 0 && e.queued_tokens / e.context_length >= up; }))
+    return 1;
   const bool idle = std::ranges::all_of(engines, [&](const auto& e) {
     if (!(e.context_length > 0)) return false;
     const double pressure = e.queued_tokens / e.context_length;

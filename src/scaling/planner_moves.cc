@@ -22,9 +22,12 @@ PoolAction acted_on(PoolActionKind kind, const InstanceId& id, Reason reason) {
 
 Reason least_work(const PoolInstance& instance, std::uint32_t from, std::uint32_t to) {
   return {"scale_down",
-          fmt::format("{} to {}: {} has the least to do ({} requests, {:.0f} tokens)", from, to, instance.id, instance.in_flight + instance.queued,
-                      instance.remaining_tokens),
-          {{"from", from}, {"to", to}, {"requests", static_cast<double>(instance.in_flight) + instance.queued}, {"remaining_tokens", instance.remaining_tokens}}};
+          fmt::format("{} to {}: {} has the least to do ({} requests, {:.0f} tokens)", from, to, instance.id,
+                      instance.in_flight + instance.queued, instance.remaining_tokens),
+          {{"from", from},
+           {"to", to},
+           {"requests", static_cast<double>(instance.in_flight) + instance.queued},
+           {"remaining_tokens", instance.remaining_tokens}}};
 }
 
 /// Gives up `excess` serving instances; at most `starting` of those that start, which spares the warm-bound ones.
@@ -48,8 +51,8 @@ std::uint32_t give_up_serving(const PoolObservation& pool, const PoolWish& wish,
 }
 
 /// Gives up warm instances and those on the way, the latter first.
-std::uint32_t give_up_warm(const PoolObservation& pool, const PoolWish& wish, std::uint32_t excess, std::uint32_t have, std::int64_t unix_ms,
-                           PlannerPoolState& state, PoolPlan& plan) {
+std::uint32_t give_up_warm(const PoolObservation& pool, const PoolWish& wish, std::uint32_t excess, std::uint32_t have,
+                           std::int64_t unix_ms, PlannerPoolState& state, PoolPlan& plan) {
   std::uint32_t gone = 0;
   for (const std::size_t i : victims_in_order(pool.instances)) {
     if (gone == excess) break;
@@ -86,19 +89,21 @@ std::uint32_t activate(const PoolObservation& pool, const PoolWish& wish, std::u
 
 }  // namespace
 
-PoolMoves first_moves(const PoolConfig& config, const PoolObservation& pool, const PoolWish& wish, std::uint32_t granted, std::uint32_t warm,
-                      std::int64_t unix_ms, double interval_s, PlannerPoolState& state, PoolPlan& plan) {
+PoolMoves first_moves(const PoolConfig& config, const PoolObservation& pool, const PoolWish& wish, std::uint32_t granted,
+                      std::uint32_t warm, std::int64_t unix_ms, double interval_s, PlannerPoolState& state, PoolPlan& plan) {
   const Census& census = wish.census;
   for (const InstanceId& id : census.overdue) {
-    plan.actions.push_back(acted_on(PoolActionKind::kCancel, id,
-                                    {"never_ready", fmt::format("not ready within {:.0f} s", config.never_ready_s), {{"never_ready_s", config.never_ready_s}}}));
+    plan.actions.push_back(acted_on(
+        PoolActionKind::kCancel, id,
+        {"never_ready", fmt::format("not ready within {:.0f} s", config.never_ready_s), {{"never_ready_s", config.never_ready_s}}}));
   }
   std::uint32_t serving = census.current();
   std::uint32_t warm_have = census.warm + census.warm_bound;
   std::uint32_t released = census.draining;
   if (granted < serving) {
     const auto unseen = static_cast<std::uint32_t>(state.roster.unseen.size());
-    const std::uint32_t gone = give_up_serving(pool, wish, serving - granted, census.starting - std::min(census.starting, unseen), unix_ms, state, plan);
+    const std::uint32_t gone =
+        give_up_serving(pool, wish, serving - granted, census.starting - std::min(census.starting, unseen), unix_ms, state, plan);
     serving -= gone;
     released += gone;
   } else if (granted > serving) {
@@ -135,7 +140,14 @@ PoolMoves first_moves(const PoolConfig& config, const PoolObservation& pool, con
   plan.target = serving;
   plan.warm = warm;
   PoolMoves moves;
-  moves.staged = {config.gpus_per_instance, config.priority, census.held, serving, granted, starts_allowed(state.roster, census, unix_ms), warm_have, warm};
+  moves.staged = {config.gpus_per_instance,
+                  config.priority,
+                  census.held,
+                  serving,
+                  granted,
+                  starts_allowed(state.roster, census, unix_ms),
+                  warm_have,
+                  warm};
   moves.released = released;
   return moves;
 }
@@ -156,10 +168,11 @@ void add_starts(const PoolMoves& moves, const StagedStarts& starts, std::uint64_
   order(starts.warm, true, scaled("warm_pool", moves.staged.warm, moves.staged.warm + starts.warm));
   plan.target += starts.serving;
   if (starts.waiting > 0) {
-    plan.reasons.push_back({"waiting_for_gpus",
-                            fmt::format("{} more wait for GPUs: {} are free, {} each are needed, others are being released", starts.waiting, free,
-                                        moves.staged.gpus_per_instance),
-                            {{"waiting", starts.waiting}, {"free_gpus", static_cast<double>(free)}, {"gpus_per_instance", moves.staged.gpus_per_instance}}});
+    plan.reasons.push_back(
+        {"waiting_for_gpus",
+         fmt::format("{} more wait for GPUs: {} are free, {} each are needed, others are being released", starts.waiting, free,
+                     moves.staged.gpus_per_instance),
+         {{"waiting", starts.waiting}, {"free_gpus", static_cast<double>(free)}, {"gpus_per_instance", moves.staged.gpus_per_instance}}});
   }
 }
 

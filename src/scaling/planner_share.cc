@@ -37,7 +37,8 @@ void cut_by_maxima(std::span<const PoolAsk> asks, std::vector<BudgetClaim>& clai
 }
 
 /// Lowers the claims of pools whose other phase is cut by the budget; says whether there are any.
-bool cut_by_budget(std::span<const PoolAsk> asks, const std::vector<std::uint32_t>& granted, std::vector<BudgetClaim>& claims, FleetShare& out) {
+bool cut_by_budget(std::span<const PoolAsk> asks, const std::vector<std::uint32_t>& granted, std::vector<BudgetClaim>& claims,
+                   FleetShare& out) {
   std::vector<PhasePool> phases;
   phases.reserve(asks.size());
   for (std::size_t i = 0; i < asks.size(); ++i) phases.push_back(phase_of(asks[i], claims[i].wanted, granted[i]));
@@ -63,7 +64,8 @@ FleetShare share_gpus(std::span<const PoolAsk> asks, std::optional<std::uint32_t
     const PoolConfig& config = *asks[i].config;
     const std::uint32_t wanted = std::min(asks[i].wish->wanted, asks[i].reachable);
     if (wanted < asks[i].wish->wanted)
-      out.pools[i].reasons.push_back(counted("failing_limited", fmt::format("start-ups fail, so it claims {} and leaves the rest to others", wanted),
+      out.pools[i].reasons.push_back(counted("failing_limited",
+                                             fmt::format("start-ups fail, so it claims {} and leaves the rest to others", wanted),
                                              asks[i].wish->wanted, wanted));
     claims.push_back({wanted, std::min({asks[i].wish->limits.min, wanted, asks[i].reachable}), config.gpus_per_instance, config.priority,
                       config.weight});
@@ -78,8 +80,9 @@ FleetShare share_gpus(std::span<const PoolAsk> asks, std::optional<std::uint32_t
     if (cut_by_budget(asks, split.granted, claims, out)) split = split_budget(claims, *gpu_budget);
     for (std::size_t i = 0; i < asks.size(); ++i) {
       if (split.granted[i] >= claims[i].wanted) continue;
-      out.pools[i].reasons.push_back(counted("budget_limited", fmt::format("{} of {}: all pools together have {} GPUs", split.granted[i],
-                                                                           before[i].wanted, *gpu_budget), before[i].wanted, split.granted[i]));
+      out.pools[i].reasons.push_back(counted(
+          "budget_limited", fmt::format("{} of {}: all pools together have {} GPUs", split.granted[i], before[i].wanted, *gpu_budget),
+          before[i].wanted, split.granted[i]));
     }
   }
   out.minima_fit = split.minima_fit;

@@ -42,7 +42,8 @@ Demand demand_of(const PoolConfig& config, const PoolObservation& pool, std::int
 bool goes_by_traffic(const PoolConfig& config, bool traffic_was_seen) {
   return std::ranges::any_of(config.policies, [&](const PolicyConfig& policy) {
     if (std::holds_alternative<ScheduleOptions>(policy.options) || std::holds_alternative<ManualOptions>(policy.options)) return false;
-    const bool own_metrics = std::holds_alternative<TargetTrackingOptions>(policy.options) || std::holds_alternative<ThresholdOptions>(policy.options);
+    const bool own_metrics =
+        std::holds_alternative<TargetTrackingOptions>(policy.options) || std::holds_alternative<ThresholdOptions>(policy.options);
     return !own_metrics || traffic_was_seen;
   });
 }
@@ -75,8 +76,8 @@ struct ZeroRule {
   std::optional<Reason> reason;
 };
 
-ZeroRule around_zero(const PoolConfig& config, const PoolLimits& limits, const Demand& demand, std::uint32_t current, const Combined& combined,
-                     bool may_shrink) {
+ZeroRule around_zero(const PoolConfig& config, const PoolLimits& limits, const Demand& demand, std::uint32_t current,
+                     const Combined& combined, bool may_shrink) {
   ZeroRule rule{combined.wanted, false, std::nullopt};
   if (limits.min > 0) return rule;
   if (demand.some) {
@@ -90,8 +91,10 @@ ZeroRule around_zero(const PoolConfig& config, const PoolLimits& limits, const D
   if (!idle) {
     if (rule.wanted == 0 && current > 0) {
       rule.wanted = 1;
-      rule.reason = Reason{"idle_wait", fmt::format("idle for {:.0f} s, the last instance goes after {:.0f} s", demand.idle_s, config.scale_to_zero_after_s),
-                           {{"idle_s", demand.idle_s}, {"scale_to_zero_after_s", config.scale_to_zero_after_s}}};
+      rule.reason =
+          Reason{"idle_wait",
+                 fmt::format("idle for {:.0f} s, the last instance goes after {:.0f} s", demand.idle_s, config.scale_to_zero_after_s),
+                 {{"idle_s", demand.idle_s}, {"scale_to_zero_after_s", config.scale_to_zero_after_s}}};
     }
     return rule;
   }
@@ -107,7 +110,8 @@ ZeroRule around_zero(const PoolConfig& config, const PoolLimits& limits, const D
 std::uint32_t still_wanted(const WindowMaximum& growth, PoolWish& wish, std::uint32_t current) {
   const auto pending = std::min(static_cast<std::uint32_t>(growth.largest()), wish.limits.max);
   if (pending <= wish.wanted || pending <= current) return wish.wanted;
-  wish.reasons.push_back(counted("growth_pending", fmt::format("{} were wanted a moment ago and are on their way", pending), wish.wanted, pending));
+  wish.reasons.push_back(
+      counted("growth_pending", fmt::format("{} were wanted a moment ago and are on their way", pending), wish.wanted, pending));
   return pending;
 }
 
@@ -121,8 +125,9 @@ PoolWish wish_of(const PoolConfig& config, double interval_s, const PoolObservat
   PoolWish wish;
   wish.limits = pool.limits;
   if (wish.limits.min > wish.limits.max) {
-    wish.conditions.push_back(counted("limits_contradict", fmt::format("the minimum {} is over the maximum {}, which counts", wish.limits.min,
-                                                                      wish.limits.max), wish.limits.min, wish.limits.max));
+    wish.conditions.push_back(counted("limits_contradict",
+                                      fmt::format("the minimum {} is over the maximum {}, which counts", wish.limits.min, wish.limits.max),
+                                      wish.limits.min, wish.limits.max));
     wish.limits.min = wish.limits.max;
   }
   wish.census = take_census(pool, unix_ms, {interval_s, config.never_ready_s}, state.roster);
@@ -140,8 +145,8 @@ PoolWish wish_of(const PoolConfig& config, double interval_s, const PoolObservat
   if (combined.decided_by.empty() && demand.waits && wish.census.starting == 0 && combined.wanted == current) {
     combined.wanted = current + 1;
     combined.keep = std::max(combined.keep, combined.wanted);
-    combined.reasons.push_back(counted("queue_unexplained", "requests wait and no policy knows how many instances they need: one more", current,
-                                       combined.wanted));
+    combined.reasons.push_back(
+        counted("queue_unexplained", "requests wait and no policy knows how many instances they need: one more", current, combined.wanted));
   }
   append(wish.reasons, std::move(combined.reasons));
   append(wish.reasons, std::vector<Reason>(wish.outlook.reasons));
@@ -165,7 +170,8 @@ PoolWish wish_of(const PoolConfig& config, double interval_s, const PoolObservat
     stable.may_shrink = true;
     stable.immediate = true;
     wish.asked = std::clamp(*wish.limits.manual, wish.limits.min, wish.limits.max);
-    wish.reasons.insert(wish.reasons.begin(), counted("manual", fmt::format("a person asked for {}", *wish.limits.manual), current, *wish.limits.manual));
+    wish.reasons.insert(wish.reasons.begin(),
+                        counted("manual", fmt::format("a person asked for {}", *wish.limits.manual), current, *wish.limits.manual));
   }
   Stabilised stabilised = stabilise(stable, config.stabilisation, state.stabilisation);
   wish.wanted = stabilised.wanted;

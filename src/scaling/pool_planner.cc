@@ -53,7 +53,8 @@ std::vector<StagedPoolPlanner::Seen> StagedPoolPlanner::see(const PoolsSnapshot&
       continue;
     }
     taken[found->second] = true;
-    seen.push_back({&pool, found->second, wish_of(config_.pools[found->second], config_.interval_s, pool, now_unix_ms_, states_[found->second])});
+    seen.push_back(
+        {&pool, found->second, wish_of(config_.pools[found->second], config_.interval_s, pool, now_unix_ms_, states_[found->second])});
   }
   return seen;
 }
@@ -95,7 +96,9 @@ ScalePlan StagedPoolPlanner::plan(const PoolsSnapshot& snapshot) {
     asks.push_back({&config_.pools[each.index], &each.wish, reachable});
   }
   FleetShare share = share_gpus(asks, budget);
-  if (!share.minima_fit) plan.conditions.push_back({"minima_over_budget", "not even the pools' minima fit into the GPU budget", {{"gpu_budget", budget.value_or(0)}}});
+  if (!share.minima_fit)
+    plan.conditions.push_back(
+        {"minima_over_budget", "not even the pools' minima fit into the GPU budget", {{"gpu_budget", budget.value_or(0)}}});
 
   std::vector<PoolMoves> moves(seen.size());
   std::vector<StagedPool> staged(seen.size());
@@ -105,8 +108,8 @@ ScalePlan StagedPoolPlanner::plan(const PoolsSnapshot& snapshot) {
     pool_plan.reasons = std::move(seen[i].wish.reasons);
     pool_plan.conditions = std::move(seen[i].wish.conditions);
     std::ranges::move(share.pools[i].reasons, std::back_inserter(pool_plan.reasons));
-    moves[i] = first_moves(config_.pools[seen[i].index], *seen[i].pool, seen[i].wish, share.pools[i].granted, share.pools[i].warm, now_unix_ms_,
-                           config_.interval_s, states_[seen[i].index], pool_plan);
+    moves[i] = first_moves(config_.pools[seen[i].index], *seen[i].pool, seen[i].wish, share.pools[i].granted, share.pools[i].warm,
+                           now_unix_ms_, config_.interval_s, states_[seen[i].index], pool_plan);
     staged[i] = moves[i].staged;
   }
 
@@ -121,7 +124,8 @@ ScalePlan StagedPoolPlanner::plan(const PoolsSnapshot& snapshot) {
     states_[seen[i].index].held += starts[i].serving + starts[i].warm;
   }
   if (budget && held > *budget)
-    plan.conditions.push_back({"over_budget", fmt::format("{} GPUs are held, the budget is {}: nothing starts before they are released", held, *budget),
+    plan.conditions.push_back({"over_budget",
+                               fmt::format("{} GPUs are held, the budget is {}: nothing starts before they are released", held, *budget),
                                {{"held", static_cast<double>(held)}, {"gpu_budget", *budget}}});
   plan.gpus_held = static_cast<std::uint32_t>(held + hidden);
   plan.gpus_after = static_cast<std::uint32_t>(after + hidden);

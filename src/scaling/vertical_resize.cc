@@ -40,8 +40,8 @@ std::optional<std::uint32_t> resized(const PoolInstance& instance, const Vertica
   to = std::clamp(to, static_cast<double>(bounds.min), static_cast<double>(bounds.max));
   if (to == std::floor(*size)) return std::nullopt;
   reasons.push_back({std::string(code),
-                     fmt::format("{} {:.0f} to {:.0f}: {} is {:.2f}, the bounds are {} to {}", size_name, *size, to, use_name, use.value_or(0),
-                                 bounds.min, bounds.max),
+                     fmt::format("{} {:.0f} to {:.0f}: {} is {:.2f}, the bounds are {} to {}", size_name, *size, to, use_name,
+                                 use.value_or(0), bounds.min, bounds.max),
                      {{"use", use.value_or(0)}, {"from", *size}, {"to", to}, {"high", options.high}, {"low", options.low}}});
   return static_cast<std::uint32_t>(to);
 }
@@ -53,7 +53,8 @@ std::optional<PoolAction> propose_resize(const PoolInstance& instance, const Ver
   action.kind = PoolActionKind::kResize;
   action.instance = instance.id;
   action.threads = resized(instance, options, max_age_s, "cpu", "threads", {options.threads_min, options.threads_max}, action.reasons);
-  action.kv_blocks = resized(instance, options, max_age_s, "kv", "kv_blocks", {options.kv_blocks_min, options.kv_blocks_max}, action.reasons);
+  action.kv_blocks =
+      resized(instance, options, max_age_s, "kv", "kv_blocks", {options.kv_blocks_min, options.kv_blocks_max}, action.reasons);
   if (!action.threads && !action.kv_blocks) return std::nullopt;
   return action;
 }

@@ -44,7 +44,8 @@ struct RandomFleet {
     std::vector<PoolConfig> configs;
     std::uint32_t minima = 0;
     for (std::size_t i = 0; i < simulated.size(); ++i) {
-      PoolConfig config = manual_pool(std::array{"a", "b", "c"}[i], 1 + static_cast<std::uint32_t>(draws.below(4)), static_cast<std::uint32_t>(draws.below(3)), 12);
+      PoolConfig config = manual_pool(std::array{"a", "b", "c"}[i], 1 + static_cast<std::uint32_t>(draws.below(4)),
+                                      static_cast<std::uint32_t>(draws.below(3)), 12);
       config.priority = static_cast<int>(draws.below(2));
       config.warm = {0, static_cast<std::uint32_t>(draws.below(3))};
       config.warm.min = config.warm.max / 2;
@@ -112,6 +113,25 @@ TEST(PlannerProperties, SavedAndRestoredItPlansTheSame) {
   }
 }
 
+TEST(PlannerProperties, DamagedStateIsRefusedOrReadAndNeverCrashes) {
+  RandomFleet random(3);
+  for (int cycle = 0; cycle < 40; ++cycle) random.fleet->apply(random.planner->plan(random.next()));
+  const std::string whole = random.planner->save();
+  auto twin = planner_for(random.planner->config().pools, random.budget);
+  const std::string fresh = twin->save();
+  EXPECT_FALSE(twin->restore(""));
+  EXPECT_FALSE(twin->restore(whole.substr(0, whole.size() / 2)));
+  EXPECT_EQ(twin->save(), fresh) << "as new after an error";
+  for (int round = 0; round < 200; ++round) {
+    std::string damaged = whole;
+    damaged[random.draws.below(damaged.size())] = "0-9. \nxe"[random.draws.below(9)];
+    if (!twin->restore(damaged)) {
+      ASSERT_EQ(twin->save(), fresh);
+    }
+    static_cast<void>(twin->plan(random.next()));
+  }
+}
+
 TEST(PlannerProperties, ASettledFleetUnderTheSameLoadIsLeftAlone) {
   auto planner = planner_for({threshold_pool("a", 1, 8)}, 8);
   SimulatedFleet fleet({{.config = threshold_pool("a", 1, 8), .instances = 2, .engine = std::nullopt}}, 8, 15, 1);
@@ -163,7 +183,9 @@ TEST(PlannerProperties, APoolThatFailsLeavesItsGpusToOthers) {
   failing.never_ready_s = 60;
   const PoolConfig healthy = manual_pool("healthy", 1, 0, 8);
   auto planner = planner_for({failing, healthy}, 8);
-  SimulatedFleet fleet({{.config = failing, .instances = 0, .never_ready = 1, .engine = std::nullopt}, {.config = healthy, .instances = 0, .engine = std::nullopt}}, 8, 15, 3);
+  SimulatedFleet fleet({{.config = failing, .instances = 0, .never_ready = 1, .engine = std::nullopt},
+                        {.config = healthy, .instances = 0, .engine = std::nullopt}},
+                       8, 15, 3);
   fleet.set_limits(0, {0, 8, 8});
   fleet.set_limits(1, {0, 8, 8});
   for (int cycle = 0; cycle < 40; ++cycle) fleet.apply(planner->plan(fleet.observe({1, 1})));

@@ -53,9 +53,13 @@ double noisy(double load, std::size_t pool, int cycle) {
 Scenario step() {
   PoolConfig config = pool_named("sla", {1, 12, std::nullopt});
   add_sla(config);
-  return {"step", "Load jumps from 20 to 120 requests/s after half an hour and back after two hours. Expected: growth in a few steps that "
-                  "double what is ready at most, no overshoot of more than one, back within two minutes once the guards allow it, one reversal.",
-          {simulated(config, 2, true)}, 12, 4 * 240, [](std::size_t pool, int cycle) { return noisy(cycle < 120 || cycle >= 480 ? 20 : 120, pool, cycle); }};
+  return {"step",
+          "Load jumps from 20 to 120 requests/s after half an hour and back after two hours. Expected: growth in a few steps that "
+          "double what is ready at most, no overshoot of more than one, back within two minutes once the guards allow it, one reversal.",
+          {simulated(config, 2, true)},
+          12,
+          4 * 240,
+          [](std::size_t pool, int cycle) { return noisy(cycle < 120 || cycle >= 480 ? 20 : 120, pool, cycle); }};
 }
 
 Scenario ramp() {
@@ -85,18 +89,26 @@ Scenario spike() {
   PoolConfig config = pool_named("warm", {1, 12, std::nullopt});
   add_utilisation(config);
   config.warm = {1, 2};
-  return {"spike", "A minute and a half of eightfold load, once an hour. Expected: warm instances take it up at once, starts follow, and "
-                   "everything goes again within the hour, later where spikes repeat.",
-          {simulated(config, 2, false)}, 12, 3 * 240, [](std::size_t pool, int cycle) { return noisy(cycle % 240 >= 120 && cycle % 240 < 126 ? 80 : 10, pool, cycle); }};
+  return {"spike",
+          "A minute and a half of eightfold load, once an hour. Expected: warm instances take it up at once, starts follow, and "
+          "everything goes again within the hour, later where spikes repeat.",
+          {simulated(config, 2, false)},
+          12,
+          3 * 240,
+          [](std::size_t pool, int cycle) { return noisy(cycle % 240 >= 120 && cycle % 240 < 126 ? 80 : 10, pool, cycle); }};
 }
 
 Scenario zero() {
   PoolConfig config = pool_named("sleeper", {0, 4, std::nullopt});
   add_utilisation(config);
   config.scale_to_zero_after_s = 600;
-  return {"zero", "Traffic stops for hours, comes back for twenty minutes, and stops. Expected: the last instance goes after ten idle minutes, "
-                  "one comes with the first request, and none flaps while requests are rare.",
-          {simulated(config, 1, false)}, 4, 4 * 240, [](std::size_t pool, int cycle) {
+  return {"zero",
+          "Traffic stops for hours, comes back for twenty minutes, and stops. Expected: the last instance goes after ten idle minutes, "
+          "one comes with the first request, and none flaps while requests are rare.",
+          {simulated(config, 1, false)},
+          4,
+          4 * 240,
+          [](std::size_t pool, int cycle) {
             if (cycle < 60) return noisy(5, pool, cycle);
             if (cycle >= 400 && cycle < 480) return noisy(6, pool, cycle);
             if (cycle >= 700 && cycle < 860) return cycle % 20 == 0 ? 0.2 : 0.0;
@@ -111,9 +123,13 @@ Scenario scarce() {
     add_predictive(*config, 10);
     config->gpus_per_instance = config == &first ? 2 : 1;
   }
-  return {"scarce", "Two pools of one budget, the peak of one in the trough of the other, and together they want more than there is. Expected: "
-                    "GPUs move with the load, a growing pool waits until the other has drained, and the budget holds in every cycle.",
-          {simulated(first, 2, false), simulated(second, 2, false)}, 14, 4 * 240, [](std::size_t pool, int cycle) {
+  return {"scarce",
+          "Two pools of one budget, the peak of one in the trough of the other, and together they want more than there is. Expected: "
+          "GPUs move with the load, a growing pool waits until the other has drained, and the budget holds in every cycle.",
+          {simulated(first, 2, false), simulated(second, 2, false)},
+          14,
+          4 * 240,
+          [](std::size_t pool, int cycle) {
             const double phase = 2 * std::numbers::pi * cycle / 480.0 + (pool == 0 ? 0 : std::numbers::pi);
             return noisy(40 - 35 * std::cos(phase), pool, cycle);
           }};
@@ -127,11 +143,13 @@ Scenario phases() {
   for (PoolConfig* config : {&prefill, &decode}) config->deployment = "model";
   add_predictive(prefill, 10);
   add_predictive(decode, 5);
-  return {"phases", "Load climbs to 48 requests/s, for which prefill would need six instances and may have three. Expected: decode, which would "
-                    "need twelve, stays at six, twice what prefill has, and no GPU is held for nothing.",
-          {simulated(prefill, 1, false), simulated(decode, 2, false)}, 16, 2 * 240, [](std::size_t pool, int cycle) {
-            return noisy(8 + 40 * std::min(1.0, cycle / 240.0), pool, cycle);
-          }};
+  return {"phases",
+          "Load climbs to 48 requests/s, for which prefill would need six instances and may have three. Expected: decode, which would "
+          "need twelve, stays at six, twice what prefill has, and no GPU is held for nothing.",
+          {simulated(prefill, 1, false), simulated(decode, 2, false)},
+          16,
+          2 * 240,
+          [](std::size_t pool, int cycle) { return noisy(8 + 40 * std::min(1.0, cycle / 240.0), pool, cycle); }};
 }
 
 Scenario outage() {
@@ -141,9 +159,13 @@ Scenario outage() {
   SimulatedPool pool = simulated(config, 2, false);
   pool.never_ready = 0.6;
   pool.crash = 0.0005;
-  return {"outage", "Load doubles while most new instances never become ready. Expected: each is cancelled after two minutes, tries go on one at "
-                    "a time with growing pauses, and what is ready is never given up.",
-          {pool}, 8, 2 * 240, [](std::size_t which, int cycle) { return noisy(cycle < 60 ? 12 : 30, which, cycle); }};
+  return {"outage",
+          "Load doubles while most new instances never become ready. Expected: each is cancelled after two minutes, tries go on one at "
+          "a time with growing pauses, and what is ready is never given up.",
+          {pool},
+          8,
+          2 * 240,
+          [](std::size_t which, int cycle) { return noisy(cycle < 60 ? 12 : 30, which, cycle); }};
 }
 
 const char* short_name(PoolActionKind kind) {
@@ -193,7 +215,8 @@ Result<std::string> play(const Scenario& scenario) {
   for (const SimulatedPool& pool : scenario.pools) config.pools.push_back(pool.config);
   FLEXPERT_ASSIGN(auto planner, scaling::PoolPlanner::create(config));
   SimulatedFleet fleet(scenario.pools, scenario.gpu_budget, kScenarioIntervalS, 1);
-  std::string text = fmt::format("# {}\n# hh:mm:ss pool load/s | ready starting warm draining | wanted granted target | actions | why\n", scenario.story);
+  std::string text =
+      fmt::format("# {}\n# hh:mm:ss pool load/s | ready starting warm draining | wanted granted target | actions | why\n", scenario.story);
   std::uint64_t most = 0;
   for (int cycle = 0; cycle < scenario.cycles; ++cycle) {
     std::vector<double> loads;
@@ -203,18 +226,20 @@ Result<std::string> play(const Scenario& scenario) {
     for (std::size_t i = 0; i < plan.pools.size(); ++i) {
       const PoolPlan& pool = plan.pools[i];
       if (pool.actions.empty()) continue;
-      text += fmt::format("{:02}:{:02}:{:02} {} {:.1f} | {} {} {} {} | {} {} {} |{} | {}\n", at / 3600, at / 60 % 60, at % 60, pool.pool, loads[i],
-                          fleet.count(i, InstanceState::kReady), fleet.count(i, InstanceState::kStarting), fleet.count(i, InstanceState::kWarm),
-                          fleet.count(i, InstanceState::kDraining), pool.wanted, pool.granted, pool.target, actions_of(pool), codes_of(pool));
+      text += fmt::format("{:02}:{:02}:{:02} {} {:.1f} | {} {} {} {} | {} {} {} |{} | {}\n", at / 3600, at / 60 % 60, at % 60, pool.pool,
+                          loads[i], fleet.count(i, InstanceState::kReady), fleet.count(i, InstanceState::kStarting),
+                          fleet.count(i, InstanceState::kWarm), fleet.count(i, InstanceState::kDraining), pool.wanted, pool.granted,
+                          pool.target, actions_of(pool), codes_of(pool));
     }
     fleet.apply(plan);
     most = std::max(most, fleet.gpus_held());
-    if (scenario.gpu_budget && fleet.gpus_held() > *scenario.gpu_budget) return fail(ErrorCode::kInternal, "{}: over the budget in cycle {}", scenario.name, cycle);
+    if (scenario.gpu_budget && fleet.gpus_held() > *scenario.gpu_budget)
+      return fail(ErrorCode::kInternal, "{}: over the budget in cycle {}", scenario.name, cycle);
   }
   for (std::size_t i = 0; i < scenario.pools.size(); ++i) {
     const PoolRecord& record = fleet.record(i);
-    text += fmt::format("# {}: {} changes, {} reversals, {:.0f} s with too little capacity, {:.1f} GPU hours\n", scenario.pools[i].config.id, record.changes,
-                        record.reversals, record.shortfall_s, record.gpu_s / 3600);
+    text += fmt::format("# {}: {} changes, {} reversals, {:.0f} s with too little capacity, {:.1f} GPU hours\n",
+                        scenario.pools[i].config.id, record.changes, record.reversals, record.shortfall_s, record.gpu_s / 3600);
   }
   text += fmt::format("# at most {} GPUs of {}\n", most, scenario.gpu_budget.value_or(0));
   return text;

@@ -24,7 +24,8 @@ class Scenarios : public testing::TestWithParam<Scenario> {};
 TEST_P(Scenarios, GoAsTheyWereRead) {
   const auto text = play(GetParam());
   ASSERT_TRUE(text) << text.error().message;
-  EXPECT_EQ(*text, golden(GetParam().name)) << "if this change is meant: build/default/bin/flexpert_scenarios tests/scenarios/golden, and read the difference";
+  EXPECT_EQ(*text, golden(GetParam().name))
+      << "if this change is meant: build/default/bin/flexpert_scenarios tests/scenarios/golden, and read the difference";
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, Scenarios, testing::ValuesIn(all_scenarios()), [](const auto& test) { return test.param.name; });

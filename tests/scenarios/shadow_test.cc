@@ -31,7 +31,9 @@ std::vector<scaling::ShadowOptions> shadow_options() {
 
 /// Plays eight hours of a load that rises and falls twice.
 struct Played {
-  Played() : planner(std::move(*scaling::PoolPlanner::create(live_config()))), shadows(std::move(*ShadowPlanner::create(live_config(), shadow_options()))) {}
+  Played()
+      : planner(std::move(*scaling::PoolPlanner::create(live_config()))),
+        shadows(std::move(*ShadowPlanner::create(live_config(), shadow_options()))) {}
   void run(int from, int to, ShadowPlanner* twin = nullptr) {
     for (int cycle = from; cycle < to; ++cycle) {
       const double load = cycle / 480 % 2 == 0 ? 10 : 60;

@@ -27,7 +27,8 @@ double capacity_of(const SimulatedPool& options) {
 
 }  // namespace
 
-SimulatedFleet::SimulatedFleet(std::vector<SimulatedPool> pools, std::optional<std::uint32_t> gpu_budget, double interval_s, std::uint64_t seed)
+SimulatedFleet::SimulatedFleet(std::vector<SimulatedPool> pools, std::optional<std::uint32_t> gpu_budget, double interval_s,
+                               std::uint64_t seed)
     : budget_(gpu_budget), interval_s_(interval_s), rng_(seed) {
   for (SimulatedPool& options : pools) {
     Pool pool;
@@ -61,7 +62,8 @@ SimulatedFleet::Life SimulatedFleet::start(Pool& pool, bool warm) {
 }
 
 std::uint32_t SimulatedFleet::ready_of(const Pool& pool) {
-  return static_cast<std::uint32_t>(std::ranges::count_if(pool.lives, [](const Life& life) { return life.seen.state == InstanceState::kReady; }));
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(pool.lives, [](const Life& life) { return life.seen.state == InstanceState::kReady; }));
 }
 
 std::uint32_t SimulatedFleet::count(std::size_t pool, InstanceState state) const {
@@ -75,7 +77,8 @@ std::uint64_t SimulatedFleet::gpus_held() const {
 }
 
 void SimulatedFleet::age(Pool& pool) {
-  std::erase_if(pool.lives, [&](const Life& life) { return life.seen.state == InstanceState::kDraining && life.settles_unix_ms <= unix_ms_; });
+  std::erase_if(pool.lives,
+                [&](const Life& life) { return life.seen.state == InstanceState::kDraining && life.settles_unix_ms <= unix_ms_; });
   for (Life& life : pool.lives) {
     InstanceState& state = life.seen.state;
     if ((state == InstanceState::kStarting || state == InstanceState::kFailed) && !life.never && life.settles_unix_ms <= unix_ms_) {
@@ -104,8 +107,8 @@ void SimulatedFleet::serve(Pool& pool, double offered) {
   double ttft_s = options.service_s / 20 / std::max(0.05, 1 - use) + waits;
   double itl_s = options.service_s / options.osl * (1 + use);
   if (options.engine && ready > 0) {
-    const perf::LoadPoint point =
-        options.engine->at(std::min(served / ready, 0.98 * options.capacity_rps), {options.isl, options.osl}, perf::EngineRole::kAggregated, 0.5);
+    const perf::LoadPoint point = options.engine->at(std::min(served / ready, 0.98 * options.capacity_rps), {options.isl, options.osl},
+                                                     perf::EngineRole::kAggregated, 0.5);
     ttft_s = point.ttft_s + waits;
     itl_s = point.itl_s;
   }

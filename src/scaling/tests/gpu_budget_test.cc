@@ -81,7 +81,8 @@ TEST(GpuBudget, MinimaThatDoNotFitAreGrantedByPriority) {
 TEST(GpuBudget, UnequalInstanceSizesAreSearchedExactly) {
   // The lowest first would take the first claim's only step and leave one GPU idle; the fair split is found instead.
   const std::vector<BudgetClaim> claims{{2, 0, 4, 0, 1}, {3, 0, 3, 0, 1}, {5, 0, 1, 0, 1}};
-  for (std::uint32_t budget = 0; budget <= 22; ++budget) EXPECT_EQ(split_budget(claims, budget).granted, brute_force(claims, budget)) << budget;
+  for (std::uint32_t budget = 0; budget <= 22; ++budget)
+    EXPECT_EQ(split_budget(claims, budget).granted, brute_force(claims, budget)) << budget;
 }
 
 TEST(GpuBudget, EqualsBruteForceOnRandomClaims) {

@@ -37,7 +37,9 @@ TEST(Victims, WhatServesLeastGoesFirst) {
 
 TEST(Victims, AmongReadyOnesTheLeastWorkThenTheYoungestThenTheId) {
   EXPECT_EQ(order({instance("a", InstanceState::kReady, 5, 3, 900), instance("b", InstanceState::kReady, 5, 9, 100)}), "ba");
-  EXPECT_EQ(order({instance("a", InstanceState::kReady, 5), instance("b", InstanceState::kReady, 7), instance("c", InstanceState::kReady, 7)}), "bca");
+  EXPECT_EQ(
+      order({instance("a", InstanceState::kReady, 5), instance("b", InstanceState::kReady, 7), instance("c", InstanceState::kReady, 7)}),
+      "bca");
 }
 
 TEST(Victims, RequestsWithoutATokenCountAreNotTakenForNothing) {
@@ -64,7 +66,8 @@ TEST(Staging, PrioritiesThenTheSmallestShareComeFirst) {
 }
 
 TEST(PhaseRatio, TheOtherSideKeepsTheShareThatTheCappedOneGot) {
-  const std::vector<PhasePool> pools{{"m", PoolRole::kPrefill, 6, 3, 1, 3}, {"m", PoolRole::kDecode, 12, 12, 1, 8}, {"", PoolRole::kDecode, 9, 9, 1, 9}};
+  const std::vector<PhasePool> pools{
+      {"m", PoolRole::kPrefill, 6, 3, 1, 3}, {"m", PoolRole::kDecode, 12, 12, 1, 8}, {"", PoolRole::kDecode, 9, 9, 1, 9}};
   const auto caps = keep_phase_ratio(pools);
   EXPECT_EQ(caps[0].allowed, 3U);
   EXPECT_EQ(caps[1].allowed, 6U);
@@ -74,7 +77,9 @@ TEST(PhaseRatio, TheOtherSideKeepsTheShareThatTheCappedOneGot) {
 
 TEST(PhaseRatio, NeverUnderTheMinimumAndWithRoomForRounding) {
   const auto cap = [](std::uint32_t asked, std::uint32_t min, std::uint32_t current) {
-    return keep_phase_ratio(std::vector<PhasePool>{{"m", PoolRole::kPrefill, 4, 3, 1, 3}, {"m", PoolRole::kDecode, asked, asked, min, current}})[1].allowed;
+    return keep_phase_ratio(
+               std::vector<PhasePool>{{"m", PoolRole::kPrefill, 4, 3, 1, 3}, {"m", PoolRole::kDecode, asked, asked, min, current}})[1]
+        .allowed;
   };
   EXPECT_EQ(cap(8, 7, 8), 7U);
   EXPECT_EQ(cap(9, 1, 9), 7U) << "6.75: keeps seven";
@@ -131,7 +136,11 @@ TEST(Census, ACrashLoopWithShortSpellsOfReadinessIsGivenUp) {
   PoolObservation pool;
   bool given_up = false;
   for (std::int64_t t = 0; t < 400 && !given_up; t += 15) {
-    pool.instances = {instance("a", t / 15 % 4 == 3 ? InstanceState::kReady : t / 15 % 2 == 0 ? InstanceState::kFailed : InstanceState::kStarting, 1000 * t + 1)};
+    pool.instances = {instance("a",
+                               t / 15 % 4 == 3   ? InstanceState::kReady
+                               : t / 15 % 2 == 0 ? InstanceState::kFailed
+                                                 : InstanceState::kStarting,
+                               1000 * t + 1)};
     const Census census = take_census(pool, 1000 * t + 1000, {15, 300}, roster);
     if (!census.overdue.empty()) {
       given_up = true;
