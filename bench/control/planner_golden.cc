@@ -58,7 +58,8 @@ void check_prefill(const boost::json::object& golden, const perf::ClassicProfile
     const auto& one = entry.as_object();
     const double isl = number(one, "isl");
     tally.take(off(profile.ttft_s(isl), number(one, "ttft_s")), kPrefillTolerance, fmt::format("TTFT at ISL {}", isl));
-    tally.take(off(profile.prefill_throughput_per_gpu(isl), number(one, "thpt_per_gpu")), kPrefillTolerance, fmt::format("prefill throughput at ISL {}", isl));
+    tally.take(off(profile.prefill_throughput_per_gpu(isl), number(one, "thpt_per_gpu")), kPrefillTolerance,
+               fmt::format("prefill throughput at ISL {}", isl));
   }
   figures.note("prefill lookups", tally.cases, "cases");
   figures.hold("prefill, worst relative error", tally.worst, "", "<= 1e-9", tally.worst <= kPrefillTolerance && tally.cases > 0);
@@ -69,7 +70,8 @@ void check_decode(const boost::json::object& golden, const perf::ClassicProfile&
   for (const auto& entry : golden.at("decode_itl").as_array()) {
     const auto& one = entry.as_object();
     const double concurrency = number(one, "concurrency"), context = number(one, "context");
-    tally.take(off(profile.itl_s(concurrency, context), number(one, "itl_s")), kDecodeTolerance, fmt::format("ITL at {} x {}", concurrency, context));
+    tally.take(off(profile.itl_s(concurrency, context), number(one, "itl_s")), kDecodeTolerance,
+               fmt::format("ITL at {} x {}", concurrency, context));
   }
   for (const auto& entry : golden.at("decode_best").as_array()) {
     const auto& one = entry.as_object();
@@ -101,7 +103,8 @@ void check_plans(const boost::json::object& golden, const perf::ClassicProfile& 
     options.min_prefill = options.min_decode = count("min_endpoint");
     options.gpu_budget = count("budget");
     const scaling::ClassicPlan plan =
-        classic_plan(profile, {number(one, "num_req"), number(one, "isl"), number(one, "osl")}, {number(one, "p_corr"), number(one, "d_corr")}, options);
+        classic_plan(profile, {number(one, "num_req"), number(one, "isl"), number(one, "osl")},
+                     {number(one, "p_corr"), number(one, "d_corr")}, options);
     const std::string name = boost::json::serialize(entry);
     const bool same_before = plan.wanted_prefill == count("raw_p") && plan.wanted_decode == count("raw_d");
     before_budget.take(same_before ? 0 : 1, 0, name);
@@ -110,8 +113,9 @@ void check_plans(const boost::json::object& golden, const perf::ClassicProfile& 
     if (one.at("over_budget").as_bool()) {
       ++overshoots;
       const std::string line =
-          fmt::format("the reference exceeds {} GPUs with {} x {} + {} x {}; ours: {} and {}{}", *options.gpu_budget, count("num_p"), options.gpus_per_prefill,
-                      count("num_d"), options.gpus_per_decode, plan.prefill, plan.decode, plan.minima_fit ? "" : " (the minima do not fit)");
+          fmt::format("the reference exceeds {} GPUs with {} x {} + {} x {}; ours: {} and {}{}", *options.gpu_budget, count("num_p"),
+                      options.gpus_per_prefill, count("num_d"), options.gpus_per_decode, plan.prefill, plan.decode,
+                      plan.minima_fit ? "" : " (the minima do not fit)");
       over[line].push_back(plans_seen);
     } else {
       after_budget.take(plan.prefill == count("num_p") && plan.decode == count("num_d") ? 0 : 1, 0, name);
@@ -149,7 +153,8 @@ Result<void> measure(const std::string& folder, Figures& figures) {
 }  // namespace flexpert::bench
 
 int main(int argc, char** argv) {
-  return flexpert::bench::run_folder_measurement(argc, argv, "planner-golden",
-                                                 "lookups and plans of the classic SLA planner against the reference's formulas with scipy, on one profile",
-                                                 flexpert::bench::measure);
+  return flexpert::bench::run_folder_measurement(
+      argc, argv, "planner-golden",
+      "lookups and plans of the classic SLA planner against the reference's formulas with scipy, on one profile",
+      flexpert::bench::measure);
 }

@@ -44,7 +44,8 @@ class Part {
       result = std::vector<double>(begin, begin + static_cast<std::ptrdiff_t>(width));
     }
     for (std::size_t i = 0; i < result.size(); ++i) {
-      if (!std::isfinite(result[i])) return fail(ErrorCode::kInvalidArgument, "{} npz: {}[{}]: must be a finite number, not {}", name_, key, i, result[i]);
+      if (!std::isfinite(result[i])) return fail(ErrorCode::kInvalidArgument, "{} npz: {}[{}]: must be a finite number, not {}", name_,
+                                                 key, i, result[i]);
     }
     return result;
   }
@@ -54,12 +55,14 @@ class Part {
 
   Result<NumberArray> array(std::string_view key) const {
     const ZipEntry* entry = archive_.find(fmt::format("{}.npy", key));
-    if (entry == nullptr) return fail(ErrorCode::kInvalidArgument, "{} npz: {}: the file has no such array; is it a profile of Dynamo?", name_, key);
+    if (entry == nullptr) return fail(ErrorCode::kInvalidArgument, "{} npz: {}: the file has no such array; is it a profile of Dynamo?",
+                                      name_, key);
     auto bytes = archive_.read(*entry);
     if (!bytes) return fail(bytes.error().with_context(fmt::format("{} npz: {}", name_, key)));
     auto result = parse_npy(*bytes, fmt::format("{} npz: {}", name_, key));
     if (result && (result->shape.empty() || result->shape.size() > 2 || result->values.empty())) {
-      return fail(ErrorCode::kInvalidArgument, "{} npz: {}: must have one or two axes and values, not the shape {}", name_, key, shape_text(result->shape));
+      return fail(ErrorCode::kInvalidArgument, "{} npz: {}: must have one or two axes and values, not the shape {}", name_, key,
+                  shape_text(result->shape));
     }
     return result;
   }
@@ -69,21 +72,24 @@ class Part {
     if (archive_.find(fmt::format("{}.npy", key)) == nullptr) return std::optional<std::vector<double>>();
     FLEXPERT_ASSIGN(NumberArray all, array(key));
     if (all.values.size() != count) {
-      return fail(ErrorCode::kInvalidArgument, "{} npz: {}: must have one value for each of {} configurations, not the shape {}", name_, key, count,
+      return fail(ErrorCode::kInvalidArgument, "{} npz: {}: must have one value for each of {} configurations, not the shape {}", name_,
+                  key, count,
                   shape_text(all.shape));
     }
     return std::optional(std::move(all.values));
   }
 
   Result<void> choose(std::size_t count, const ProfileConfiguration& wanted) {
-    if (count > kMostConfigurations) return fail(ErrorCode::kInvalidArgument, "{} npz: at most {} configurations, there are {}", name_, kMostConfigurations, count);
+    if (count > kMostConfigurations) return fail(ErrorCode::kInvalidArgument, "{} npz: at most {} configurations, there are {}", name_,
+                                                 kMostConfigurations, count);
     configurations_ = count;
     const std::pair<std::string_view, std::optional<std::uint32_t>> keys[] = {{"tp", wanted.tp}, {"dp", wanted.dp}, {"pp", wanted.pp}};
     std::vector<bool> matches(count, true);
     std::vector<std::string> shown(count);
     for (const auto& [key, value] : keys) {
       FLEXPERT_ASSIGN(const auto sizes, per_configuration(key, count));
-      if (!sizes && value) return fail(ErrorCode::kNotFound, "{} npz: {}: the file does not say it of its configurations; do not ask for it", name_, key);
+      if (!sizes && value) return fail(ErrorCode::kNotFound,
+                                       "{} npz: {}: the file does not say it of its configurations; do not ask for it", name_, key);
       for (std::size_t i = 0; sizes && i < count; ++i) {
         if (value && (*sizes)[i] != *value) matches[i] = false;
         shown[i] += fmt::format("{}{} {}", shown[i].empty() ? "" : ", ", key, (*sizes)[i]);
@@ -96,7 +102,8 @@ class Part {
       if (i < 32) all += fmt::format("{}({})", i == 0 ? "" : ", ", shown[i].empty() ? fmt::format("number {}", i) : shown[i]);
     }
     if (found == 1) return {};
-    return fail(ErrorCode::kNotFound, "{} npz: {} configurations match; choose one by tp, dp and pp, there are: {}", name_, found == 0 ? "no" : "several", all);
+    return fail(ErrorCode::kNotFound, "{} npz: {} configurations match; choose one by tp, dp and pp, there are: {}", name_,
+                found == 0 ? "no" : "several", all);
   }
 
   ZipArchive archive_;
@@ -105,9 +112,11 @@ class Part {
   std::size_t chosen_ = 0;
 };
 
-Result<void> same_length(std::string_view part, std::string_view key, const std::vector<double>& values, std::string_view first_key, std::size_t length) {
+Result<void> same_length(std::string_view part, std::string_view key, const std::vector<double>& values, std::string_view first_key,
+                         std::size_t length) {
   if (values.size() == length) return {};
-  return fail(ErrorCode::kInvalidArgument, "{} npz: {}: must have as many values as {}, {}; it has {}", part, key, first_key, length, values.size());
+  return fail(ErrorCode::kInvalidArgument, "{} npz: {}: must have as many values as {}, {}; it has {}", part, key, first_key, length,
+              values.size());
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ struct ProfileConfiguration {
 /// must match exactly one in each file. Nothing is checked about the values but that they are finite: perf::ClassicProfile
 /// checks what they mean. Errors: kInvalidArgument and kDataLoss naming file part, key and index; kNotFound listing the
 /// configurations when none or several match.
-Result<ClassicSamples> parse_dynamo_profile(std::string_view prefill_npz, std::string_view decode_npz, const ProfileConfiguration& prefill = {},
+Result<ClassicSamples> parse_dynamo_profile(std::string_view prefill_npz, std::string_view decode_npz,
+                                            const ProfileConfiguration& prefill = {},
                                             const ProfileConfiguration& decode = {});
 
 }  // namespace flexpert::codec

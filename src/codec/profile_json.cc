@@ -51,21 +51,24 @@ constexpr std::array<StepField, 4> kSteps = {{{"new_tokens", &StepSample::new_to
                                               {"kv_tokens_read", &StepSample::kv_tokens_read},
                                               {"seconds", &StepSample::seconds}}};
 
-std::string joined(std::string_view path, std::string_view key) { return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key); }
+std::string joined(std::string_view path, std::string_view key) { return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+  }
 
 /// An object of the file with its place in it.
 class Section {
  public:
   static Result<Section> of(element at, std::string_view path) {
     object found;
-    if (at.get(found) != simdjson::SUCCESS) return fail(ErrorCode::kInvalidArgument, "{}: must be an object", path.empty() ? "profile" : path);
+    if (at.get(found) != simdjson::SUCCESS) return fail(ErrorCode::kInvalidArgument, "{}: must be an object", path.empty() ? "profile"
+                                                        : path);
     return Section(found, path);
   }
 
   Result<void> only(std::initializer_list<std::string_view> keys) const {
     for (const auto field : object_) {
       if (std::ranges::find(keys, field.key) != keys.end()) continue;
-      return fail(ErrorCode::kInvalidArgument, "{}: there is no such key; allowed: {}", joined(path_, json_numbers::shown(field.key)), fmt::join(keys, ", "));
+      return fail(ErrorCode::kInvalidArgument, "{}: there is no such key; allowed: {}", joined(path_, json_numbers::shown(field.key)),
+                  fmt::join(keys, ", "));
     }
     return {};
   }
@@ -88,7 +91,8 @@ class Section {
   Result<double> number(std::string_view key) const {
     FLEXPERT_ASSIGN(const auto found, find(key));
     double value = 0;
-    if (!found || found->get(value) != simdjson::SUCCESS) return fail(ErrorCode::kInvalidArgument, "{}: must be there, and a number", joined(path_, key));
+    if (!found || found->get(value) != simdjson::SUCCESS) return fail(ErrorCode::kInvalidArgument, "{}: must be there, and a number",
+                                                                      joined(path_, key));
     FLEXPERT_TRY(check(value, joined(path_, key)));
     return value;
   }
@@ -99,7 +103,8 @@ class Section {
     if (!found) return fail(ErrorCode::kInvalidArgument, "{}: is missing; it must be an array of numbers", place);
     FLEXPERT_ASSIGN(NumberArray array, json_numbers::number_array(*found, place));
     if (array.shape.size() != 1) return fail(ErrorCode::kInvalidArgument, "{}: must be an array of numbers", place);
-    if (array.values.size() > most) return fail(ErrorCode::kResourceExhausted, "{}: at most {} numbers, there are {}", place, most, array.values.size());
+    if (array.values.size() > most) return fail(ErrorCode::kResourceExhausted, "{}: at most {} numbers, there are {}", place, most,
+                                                array.values.size());
     for (std::size_t i = 0; i < array.values.size(); ++i) FLEXPERT_TRY(check(array.values[i], fmt::format("{}[{}]", place, i)));
     return std::move(array.values);
   }
@@ -142,7 +147,8 @@ Result<std::optional<ClassicSamples>> read_samples(const Section& root) {
   FLEXPERT_ASSIGN(const auto prefill, root.section("prefill"));
   FLEXPERT_ASSIGN(const auto decode, root.section("decode"));
   if (!prefill && !decode) return std::optional<ClassicSamples>();
-  if (!prefill || !decode) return fail(ErrorCode::kInvalidArgument, "{}: is missing; prefill and decode go together", prefill ? "decode" : "prefill");
+  if (!prefill || !decode) return fail(ErrorCode::kInvalidArgument, "{}: is missing; prefill and decode go together", prefill ? "decode"
+                                       : "prefill");
   ClassicSamples samples;
   FLEXPERT_TRY(prefill->only({"isl", "ttft_ms", "tokens_per_s_per_gpu"}));
   FLEXPERT_TRY(decode->only({"kv_usage", "context_length", "itl_ms", "tokens_per_s_per_gpu", "max_kv_tokens"}));
@@ -159,7 +165,8 @@ Result<std::vector<StepSample>> read_steps(const Section& section) {
     FLEXPERT_ASSIGN(const std::vector<double> column, section.numbers(key, kMostSteps));
     if (&key == &kSteps.front().key) steps.resize(column.size());
     if (column.size() != steps.size()) {
-      return fail(ErrorCode::kInvalidArgument, "steps.{}: must have as many values as steps.new_tokens, {}; it has {}", key, steps.size(), column.size());
+      return fail(ErrorCode::kInvalidArgument, "steps.{}: must have as many values as steps.new_tokens, {}; it has {}", key, steps.size(),
+                  column.size());
     }
     for (std::size_t i = 0; i < column.size(); ++i) steps[i].*value = column[i];
   }
@@ -178,13 +185,15 @@ void write_numbers(std::string& out, std::string_view key, const std::vector<dou
 }  // namespace
 
 Result<EngineProfile> parse_profile_json(std::string_view text) {
-  if (text.size() > kMostBytes) return fail(ErrorCode::kResourceExhausted, "profile: at most {} bytes, there are {}", kMostBytes, text.size());
+  if (text.size() > kMostBytes) return fail(ErrorCode::kResourceExhausted, "profile: at most {} bytes, there are {}", kMostBytes,
+                                            text.size());
   simdjson::dom::parser parser;
   FLEXPERT_ASSIGN(const element parsed, json_numbers::parse(parser, text, "profile"));
   FLEXPERT_ASSIGN(const Section root, Section::of(parsed, ""));
   FLEXPERT_TRY(root.only({"format", "model", "engine", "gpus_per_instance", "limits", "prefill", "decode", "steps"}));
   FLEXPERT_ASSIGN(const std::string format, root.text("format"));
-  if (format != kFormat) return fail(ErrorCode::kInvalidArgument, "format: must be \"{}\", is \"{}\"", kFormat, json_numbers::shown(format));
+  if (format != kFormat) return fail(ErrorCode::kInvalidArgument, "format: must be \"{}\", is \"{}\"", kFormat,
+                                     json_numbers::shown(format));
   EngineProfile profile;
   FLEXPERT_ASSIGN(profile.model, root.text("model"));
   FLEXPERT_ASSIGN(profile.engine, root.text("engine"));

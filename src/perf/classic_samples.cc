@@ -22,10 +22,13 @@ struct Column {
 Result<void> check_column(const Column& column, std::size_t length, std::size_t least) {
   const auto& [name, values, most, may_be_zero] = column;
   if (values.size() != length) {
-    return fail(ErrorCode::kInvalidArgument, "{}: all arrays of a part are equally long; it has {} values, the first one {}", name, values.size(), length);
+    return fail(ErrorCode::kInvalidArgument, "{}: all arrays of a part are equally long; it has {} values, the first one {}", name,
+                values.size(), length);
   }
-  if (values.size() < least) return fail(ErrorCode::kInvalidArgument, "{}: at least {} points are needed, there are {}", name, least, values.size());
-  if (values.size() > kMostPoints) return fail(ErrorCode::kInvalidArgument, "{}: at most {} points, there are {}", name, kMostPoints, values.size());
+  if (values.size() < least) return fail(ErrorCode::kInvalidArgument, "{}: at least {} points are needed, there are {}", name, least,
+                                         values.size());
+  if (values.size() > kMostPoints) return fail(ErrorCode::kInvalidArgument, "{}: at most {} points, there are {}", name, kMostPoints,
+                                               values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) return fail(ErrorCode::kInvalidArgument, "{}[{}]: must be a finite number, not {}", name, i, values[i]);
     if (values[i] < 0 || (values[i] == 0 && !may_be_zero)) {
@@ -48,11 +51,13 @@ Result<void> check_time_unit(std::string_view name, std::string_view work, std::
   constexpr double kLeast = 1.0 / 300, kMost = 30;
   const double share = median(std::move(shares));
   if (share < kLeast) {
-    return fail(ErrorCode::kInvalidArgument, "{}: must be in milliseconds; {} gives {:.3g} times the throughput of a GPU that is stated: are these seconds?",
+    return fail(ErrorCode::kInvalidArgument,
+                "{}: must be in milliseconds; {} gives {:.3g} times the throughput of a GPU that is stated: are these seconds?",
                 name, work, 1 / share);
   }
   if (share > kMost) {
-    return fail(ErrorCode::kInvalidArgument, "{}: must be in milliseconds; {} gives {:.3g} of the throughput of a GPU that is stated: are these microseconds?",
+    return fail(ErrorCode::kInvalidArgument,
+                "{}: must be in milliseconds; {} gives {:.3g} of the throughput of a GPU that is stated: are these microseconds?",
                 name, work, 1 / share);
   }
   return {};
@@ -80,7 +85,8 @@ Result<void> validate(const ClassicSamples& samples) {
   FLEXPERT_TRY(check_column({"prefill_thpt_per_gpu", samples.prefill_throughput_per_gpu}, prefill, 4));
   for (std::size_t i = 1; i < prefill; ++i) {
     if (!(samples.prefill_isl[i] > samples.prefill_isl[i - 1])) {
-      return fail(ErrorCode::kInvalidArgument, "prefill_isl[{}]: lengths must ascend; {} follows {}", i, samples.prefill_isl[i], samples.prefill_isl[i - 1]);
+      return fail(ErrorCode::kInvalidArgument, "prefill_isl[{}]: lengths must ascend; {} follows {}", i, samples.prefill_isl[i],
+                  samples.prefill_isl[i - 1]);
     }
   }
   const bool percent = decode > 0 && std::ranges::max(samples.decode_kv_usage) > 1.5;
@@ -93,7 +99,8 @@ Result<void> validate(const ClassicSamples& samples) {
   FLEXPERT_TRY(check_column({"z_itl", samples.decode_itl_ms}, decode, 3));
   FLEXPERT_TRY(check_column({"z_thpt_per_gpu", samples.decode_throughput_per_gpu}, decode, 3));
   if (!(samples.max_kv_tokens > 0) || !(samples.max_kv_tokens <= kLargest)) {
-    return fail(ErrorCode::kInvalidArgument, "max_kv_tokens: must be the tokens that an instance's KV cache holds, more than 0, not {}", samples.max_kv_tokens);
+    return fail(ErrorCode::kInvalidArgument, "max_kv_tokens: must be the tokens that an instance's KV cache holds, more than 0, not {}",
+                samples.max_kv_tokens);
   }
   return check_units(samples);
 }

@@ -114,7 +114,8 @@ double CloughTocher::at(const Triangle& triangle, const std::array<double, 3>& w
       const std::array<double, 3> centroid = triangulation_.barycentric(triangle, {(a.x + b.x + c.x) / 3, (a.y + b.y + c.y) / 3});
       lean = (2 * centroid[j] + centroid[i] - 1) / (2 - 3 * centroid[j] - 3 * centroid[i]);
     }
-    middle[k] = (lean * (value[j] - value[i] + 3 * (along[i][j] - along[j][i])) + 2 * along[i][j] - value[i] - along[j][i] + inward[i] + inward[j]) / 2;
+    middle[k] = (lean * (value[j] - value[i] + 3 * (along[i][j] - along[j][i])) + 2 * along[i][j] - value[i] - along[j][i] + inward[i] +
+                 inward[j]) / 2;
   }
   for (std::size_t i = 0; i < 3; ++i) ring[i] = (inward[i] + middle[(i + 1) % 3] + middle[(i + 2) % 3]) / 3;
   const double centre = (ring[0] + ring[1] + ring[2]) / 3;
@@ -123,7 +124,8 @@ double CloughTocher::at(const Triangle& triangle, const std::array<double, 3>& w
   const std::size_t i = (k + 1) % 3, j = (k + 2) % 3;
   const double u = where[i] - where[k], v = where[j] - where[k], w = 3 * where[k];
   return u * u * u * value[i] + v * v * v * value[j] + w * w * w * centre +
-         3 * (u * u * v * along[i][j] + u * v * v * along[j][i] + u * u * w * inward[i] + v * v * w * inward[j] + u * w * w * ring[i] + v * w * w * ring[j]) +
+         3 * (u * u * v * along[i][j] + u * v * v * along[j][i] + u * u * w * inward[i] + v * v * w * inward[j] + u * w * w * ring[i] +
+              v * w * w * ring[j]) +
          6 * u * v * w * middle[k];
 }
 

@@ -80,7 +80,8 @@ Result<std::vector<Triangle>> delaunay(const std::vector<PlanePoint>& points) {
   std::map<unsigned, std::uint32_t> index_of;  // by the facet's id
   for (const facetT* facet = qh.facet_list; facet != nullptr && facet->next != nullptr; facet = facet->next) {
     if (!is_lower(*facet)) continue;
-    if (!facet->simplicial) return fail(ErrorCode::kInvalidArgument, "the points cannot be triangulated: Qhull left a facet of more than three corners");
+    if (!facet->simplicial) return fail(ErrorCode::kInvalidArgument,
+                                        "the points cannot be triangulated: Qhull left a facet of more than three corners");
     index_of.emplace(facet->id, static_cast<std::uint32_t>(index_of.size()));
   }
   std::vector<Triangle> triangles;

@@ -22,7 +22,8 @@ std::vector<StepSample> step_samples(const ClassicSamples& samples, EngineRole r
     steps.push_back({isl / count, 0, isl * (count + 1) / 2 / count, samples.prefill_ttft_ms[i] / 1000 / count});
   }
   for (std::size_t i = 0; role != EngineRole::kPrefill && i < samples.decode_itl_ms.size(); ++i) {
-    const double context = samples.decode_context_length[i], batch = std::max(1.0, samples.decode_kv_usage[i] * samples.max_kv_tokens / context);
+    const double context = samples.decode_context_length[i], batch = std::max(1.0,
+                                                                              samples.decode_kv_usage[i] * samples.max_kv_tokens / context);
     steps.push_back({0, batch, batch * context, samples.decode_itl_ms[i] / 1000});
   }
   return steps;

@@ -42,7 +42,8 @@ RequestWork work_of(const StepCoefficients& step, const EngineLimits& limits, Wo
     work.decode_tokens = role == EngineRole::kDecode ? osl : osl - 1;
     work.per_token_s = step.per_sequence + step.per_kv_token * context;
     // Contexts differ more than counts do: a cache that is full on average is over-full half of the time.
-    const double by_cache = limits.kv_tokens / context, slack = std::min(0.5 * by_cache, 0.8 * std::sqrt(by_cache * std::min(1.0, load.osl_spread)));
+    const double by_cache = limits.kv_tokens / context, slack = std::min(0.5 * by_cache, 0.8 * std::sqrt(by_cache * std::min(1.0,
+        load.osl_spread)));
     work.most_together = isl + osl > limits.kv_tokens ? 0 : std::floor(std::max(1.0, std::min(limits.max_batch, by_cache - slack)));
   } else {
     work.most_together = isl > limits.kv_tokens ? 0 : 1;
@@ -89,7 +90,8 @@ Latency token_time(const RequestWork& work, const SharingQueue& decoding, double
 }
 
 /// Time to the first token: the decode step in progress, the prompts before, room in the batch, its own steps.
-Latency first_token(const RequestWork& work, const SharingQueue& decoding, double rate, double fixed, const Workload& load, EngineRole role, double p,
+Latency first_token(const RequestWork& work, const SharingQueue& decoding, double rate, double fixed, const Workload& load,
+                    EngineRole role, double p,
                     bool shared_steps) {
   const double step = fixed + work.per_token_s * decoding.mean_served(), slower = 1 / (1 - rate * work.prefill_s);
   const double full_step = (fixed + work.per_token_s * work.most_together) * slower;

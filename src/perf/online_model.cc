@@ -46,11 +46,11 @@ OnlineEngineModel::OnlineEngineModel(EngineLimits limits, std::optional<StepCoef
     : limits_(limits), options_(options), prior_(prior), prior_given_(prior.has_value()), now_(prior) {}
 
 bool OnlineEngineModel::observe(const StepSample& step) {
-  if (!is_amount(step.new_tokens) || !is_amount(step.decode_batch) || !is_amount(step.kv_tokens_read) || !(step.seconds > 1e-7) || !(step.seconds < 1e5)) {
-    return false;
-  }
+  if (!is_amount(step.new_tokens) || !is_amount(step.decode_batch) || !is_amount(step.kv_tokens_read)) return false;
+  if (!(step.seconds > 1e-7) || !(step.seconds < 1e5)) return false;
   if (step.new_tokens + step.decode_batch <= 0) return false;
-  const Vector row = {1 / step.seconds, step.new_tokens / step.seconds, step.decode_batch / step.seconds, step.kv_tokens_read / step.seconds};
+  const Vector row = {1 / step.seconds, step.new_tokens / step.seconds, step.decode_batch / step.seconds,
+                      step.kv_tokens_read / step.seconds};
   if (!prior_) {
     // Half fixed time; the other half for the sequences and what they read, or for the prompt in a step without sequences.
     const bool decodes = step.decode_batch > 0;
@@ -75,7 +75,8 @@ bool OnlineEngineModel::observe(const StepSample& step) {
 }
 
 bool OnlineEngineModel::observe(const IntervalMeans& interval, EngineRole role) {
-  const bool valid = is_amount(interval.requests_per_s) && is_amount(interval.isl) && is_amount(interval.osl) && is_amount(interval.instances);
+  const bool valid = is_amount(interval.requests_per_s) && is_amount(interval.isl) && is_amount(interval.osl) &&
+      is_amount(interval.instances);
   if (!valid || interval.instances < 1 || interval.requests_per_s <= 0 || interval.isl < 1) return false;
   const double rate = interval.requests_per_s / interval.instances;
   const Workload load{interval.isl, interval.osl};

@@ -30,7 +30,8 @@ std::optional<Eigen::Vector4d> solve(const Columns& columns, const Eigen::Vector
 }  // namespace
 
 Result<StepCoefficients> fit_steps(std::span<const StepSample> samples) {
-  if (samples.size() < 4) return fail(ErrorCode::kInvalidArgument, "samples: at least 4 steps are needed to fit a step's time, there are {}", samples.size());
+  if (samples.size() < 4) return fail(ErrorCode::kInvalidArgument,
+                                      "samples: at least 4 steps are needed to fit a step's time, there are {}", samples.size());
   const auto rows = static_cast<Eigen::Index>(samples.size());
   Columns columns(rows, 4);
   const Eigen::VectorXd right = Eigen::VectorXd::Ones(rows);
@@ -39,7 +40,8 @@ Result<StepCoefficients> fit_steps(std::span<const StepSample> samples) {
     const std::array<std::pair<const char*, double>, 4> fields = {
         {{"new_tokens", s.new_tokens}, {"decode_batch", s.decode_batch}, {"kv_tokens_read", s.kv_tokens_read}, {"seconds", s.seconds}}};
     for (const auto& [name, value] : fields) {
-      if (!std::isfinite(value) || value < 0) return fail(ErrorCode::kInvalidArgument, "samples[{}].{}: must be finite and at least 0, not {}", i, name, value);
+      if (!std::isfinite(value) || value < 0) return fail(ErrorCode::kInvalidArgument,
+                                                          "samples[{}].{}: must be finite and at least 0, not {}", i, name, value);
     }
     if (s.seconds == 0) return fail(ErrorCode::kInvalidArgument, "samples[{}].seconds: must be more than 0", i);
     columns.row(i) << 1 / s.seconds, s.new_tokens / s.seconds, s.decode_batch / s.seconds, s.kv_tokens_read / s.seconds;

@@ -70,7 +70,8 @@ double classic_prefill_exact(const perf::ClassicProfile& profile, const ClassicT
   const double throughput = profile.prefill_throughput_per_gpu(next.isl);
   const double wanted = load / throughput / options.gpus_per_prefill;
   reasons.push_back({"classic_prefill",
-                     fmt::format("{:.4g} prompt tokens/s (correction {:.3g}) at {:.4g} a GPU, {} GPUs each: {:.3g} instances", load, correction, throughput,
+                     fmt::format("{:.4g} prompt tokens/s (correction {:.3g}) at {:.4g} a GPU, {} GPUs each: {:.3g} instances", load,
+                                 correction, throughput,
                                  options.gpus_per_prefill, wanted),
                      {{"requests", next.requests},
                       {"isl", next.isl},
@@ -89,7 +90,9 @@ double classic_decode_exact(const perf::ClassicProfile& profile, const ClassicTr
   const double load = next.requests * next.osl / options.interval_s;
   const double wanted = load / best.throughput_per_gpu / options.gpus_per_decode;
   reasons.push_back({"classic_decode",
-                     fmt::format("{:.4g} tokens/s under an ITL of {:.4g} s (correction {:.3g}) at {:.4g} a GPU, {} GPUs each: {:.3g} instances{}", load,
+                     fmt::format("{:.4g} tokens/s under an ITL of {:.4g} s (correction {:.3g}) at {:.4g} a GPU, {} GPUs each: "
+                                 "{:.3g} instances{}",
+                                 load,
                                  target, correction, best.throughput_per_gpu, options.gpus_per_decode, wanted,
                                  best.holds_target ? "" : "; even one sequence is slower than the target"),
                      {{"requests", next.requests},

@@ -74,7 +74,8 @@ double classic_prefill_exact(const perf::ClassicProfile& profile, const ClassicT
 double classic_decode_exact(const perf::ClassicProfile& profile, const ClassicTraffic& next, double correction,
                              const ClassicPlanOptions& options, std::vector<Reason>& reasons);
 
-/// Plans both roles, rounded up and within minimum and maximum, then the GPU budget: prefill keeps its share of it, decode gets all that is left, as in the reference.
+/// Plans both roles, rounded up and within minimum and maximum, then the GPU budget: prefill keeps its share of it, decode gets all that
+/// is left, as in the reference.
 /// Where the reference rounds the rest up and so exceeds the budget, this rounds down; where the minima do not fit, decode and
 /// then prefill go below them, since a budget is never exceeded. GPUs per instance are at least 1.
 ClassicPlan classic_plan(const perf::ClassicProfile& profile, const ClassicTraffic& next, const ClassicCorrection& correction,

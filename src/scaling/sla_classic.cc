@@ -39,7 +39,8 @@ class ClassicPolicy final : public Policy {
       return result;
     }
     std::vector<Reason> ignored;
-    const double later = instances(demand->horizon, input.interval_s, result.reasons), soon = instances(demand->next, input.interval_s, ignored);
+    const double later = instances(demand->horizon, input.interval_s, result.reasons), soon = instances(demand->next, input.interval_s,
+        ignored);
     const std::uint32_t floor = std::min(whole(soon), input.current);
     result.replicas = std::max(whole(later), floor);
     result.exact = std::max(later, std::min(soon, static_cast<double>(input.current)));
@@ -104,7 +105,8 @@ class ClassicPolicy final : public Policy {
 
 }  // namespace
 
-std::unique_ptr<Policy> make_sla_classic_policy(const SlaOptions& options, PoolRole role, std::uint32_t gpus_per_instance, double max_metric_age_s) {
+std::unique_ptr<Policy> make_sla_classic_policy(const SlaOptions& options, PoolRole role, std::uint32_t gpus_per_instance,
+                                                double max_metric_age_s) {
   return std::make_unique<ClassicPolicy>(options, role, gpus_per_instance, max_metric_age_s);
 }
 

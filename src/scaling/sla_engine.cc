@@ -128,7 +128,8 @@ class EnginePolicy final : public Policy {
     if (later.saturation <= 0 || soon.saturation <= 0) {
       result.may_shrink = false;
       result.conditions.push_back({"request_too_large",
-                                   fmt::format("requests of {:.0f} and {:.0f} tokens do not fit an instance's KV cache of {:.0f}", demand.horizon.isl,
+                                   fmt::format("requests of {:.0f} and {:.0f} tokens do not fit an instance's KV cache of {:.0f}",
+                                               demand.horizon.isl,
                                                demand.horizon.osl, model.limits().kv_tokens),
                                    {{"isl", demand.horizon.isl}, {"osl", demand.horizon.osl}, {"kv_tokens", model.limits().kv_tokens}}});
       return;
@@ -150,19 +151,23 @@ class EnginePolicy final : public Policy {
                        {"itl_factor", itl_.factor()},
                        {"instances", at_horizon}};
     result.reasons.push_back({"sla_forecast",
-                              fmt::format("{:.4g} requests/s in {:.0f} s (ISL {:.0f}, OSL {:.0f}) at {:.4g} an instance ({:.4g} within the targets, factors "
+                              fmt::format("{:.4g} requests/s in {:.0f} s (ISL {:.0f}, OSL {:.0f}) at {:.4g} an instance "
+                                          "({:.4g} within the targets, factors "
                                           "{:.3g} and {:.3g}): {:.3g} instances",
-                                          demand.horizon.requests_per_s_upper, demand.horizon.horizon_s, demand.horizon.isl, demand.horizon.osl, later.used,
+                                          demand.horizon.requests_per_s_upper, demand.horizon.horizon_s, demand.horizon.isl,
+                                              demand.horizon.osl, later.used,
                                           later.within_targets, ttft_.factor(), itl_.factor(), at_horizon),
                               std::move(numbers)});
     if (floor > whole(at_horizon)) {
       result.reasons.push_back({"sla_next_interval",
-                                fmt::format("the next interval needs {:.3g} instances for {:.4g} requests/s", at_next, demand.next.requests_per_s_upper),
+                                fmt::format("the next interval needs {:.3g} instances for {:.4g} requests/s", at_next,
+                                            demand.next.requests_per_s_upper),
                                 {{"requests_per_s", demand.next.requests_per_s_upper}, {"instances", at_next}}});
     }
     if (!later.reachable) {
       result.conditions.push_back({"target_unreachable",
-                                   fmt::format("TTFT {} s and ITL {} s for {:.3g} of requests hold up to {:.4g} requests/s an instance only, {:.3g} of its "
+                                   fmt::format("TTFT {} s and ITL {} s for {:.3g} of requests hold up to {:.4g} requests/s an instance "
+                                               "only, {:.3g} of its "
                                                "saturation; sized for {:.3g} of it, and missed",
                                                options_.ttft_s, options_.itl_s, options_.percentile, later.within_targets,
                                                later.within_targets / later.saturation, kEmptiest),
@@ -170,7 +175,8 @@ class EnginePolicy final : public Policy {
     }
     if (!later.trusted) {
       result.reasons.push_back({"sla_extrapolation",
-                                fmt::format("the model is learned only: an instance was seen to serve {:.4g} requests/s, more than {:.4g} is not trusted",
+                                fmt::format("the model is learned only: an instance was seen to serve {:.4g} requests/s, more than "
+                                            "{:.4g} is not trusted",
                                             learned_.largest_rate(), kMostExtrapolation * learned_.largest_rate()),
                                 {{"largest_rate", learned_.largest_rate()}}});
     }

@@ -13,6 +13,7 @@ namespace flexpert::scaling {
 Result<std::unique_ptr<Policy>> make_sla_engine_policy(SlaOptions options, PoolRole role, double max_metric_age_s);
 
 /// The SLA policy that goes by the classic formulas.
-std::unique_ptr<Policy> make_sla_classic_policy(const SlaOptions& options, PoolRole role, std::uint32_t gpus_per_instance, double max_metric_age_s);
+std::unique_ptr<Policy> make_sla_classic_policy(const SlaOptions& options, PoolRole role, std::uint32_t gpus_per_instance,
+                                                double max_metric_age_s);
 
 }  // namespace flexpert::scaling

@@ -5,7 +5,8 @@
 
 namespace flexpert::scaling {
 
-Result<std::unique_ptr<Policy>> make_sla_policy(const SlaOptions& options, PoolRole role, std::uint32_t gpus_per_instance, double max_metric_age_s) {
+Result<std::unique_ptr<Policy>> make_sla_policy(const SlaOptions& options, PoolRole role, std::uint32_t gpus_per_instance,
+                                                double max_metric_age_s) {
   FLEXPERT_TRY(validate(PolicyOptions(options)));
   if (role == PoolRole::kGateway) {
     return fail(ErrorCode::kInvalidArgument, "role: a gateway pool has no engines, sla cannot size it; use target_tracking or kpa");

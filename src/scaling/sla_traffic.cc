@@ -31,7 +31,8 @@ bool check(std::string_view name, const std::optional<MetricSample>& sample, dou
 }
 
 bool is_usable(const TrafficForecast& forecast) {
-  return is_amount(forecast.requests_per_s) && is_amount(forecast.requests_per_s_upper) && is_amount(forecast.isl) && is_amount(forecast.osl);
+  return is_amount(forecast.requests_per_s) && is_amount(forecast.requests_per_s_upper) && is_amount(forecast.isl) &&
+      is_amount(forecast.osl);
 }
 
 void fill_lengths(TrafficForecast& forecast, const PoolTraffic& traffic) {
@@ -73,7 +74,8 @@ std::optional<SlaDemand> sla_demand(const PolicyInput& input, double max_age_s, 
 
 std::optional<perf::IntervalMeans> settled_interval(const PolicyInput& input, double max_age_s) {
   const PoolTraffic& traffic = input.pool.traffic;
-  const auto rate = fresh_value(traffic.requests_per_s, max_age_s), isl = fresh_value(traffic.isl, max_age_s), osl = fresh_value(traffic.osl, max_age_s);
+  const auto rate = fresh_value(traffic.requests_per_s, max_age_s), isl = fresh_value(traffic.isl, max_age_s),
+      osl = fresh_value(traffic.osl, max_age_s);
   if (!rate || !isl || !osl || *rate <= 0 || *isl <= 0 || *osl <= 0) return std::nullopt;
   if (input.ready == 0 || input.ready != input.current) return std::nullopt;
   const auto held = fresh_value(traffic.queued, max_age_s);

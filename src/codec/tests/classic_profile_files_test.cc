@@ -28,7 +28,8 @@ std::string npz(const Arrays& arrays) {
 
 const NumberArray kFour{{4}, {1, 2, 3, 4}};
 const Arrays kPrefill = {{"prefill_isl", kFour}, {"prefill_ttft", kFour}, {"prefill_thpt_per_gpu", kFour}};
-const Arrays kDecode = {{"x_kv_usage", kFour}, {"y_context_length", kFour}, {"z_itl", kFour}, {"z_thpt_per_gpu", kFour}, {"max_kv_tokens", {{1}, {900}}}};
+const Arrays kDecode = {{"x_kv_usage", kFour}, {"y_context_length", kFour}, {"z_itl", kFour}, {"z_thpt_per_gpu", kFour}, {"max_kv_tokens",
+    {{1}, {900}}}};
 
 std::string refusal(const Arrays& prefill, const Arrays& decode) {
   const auto samples = parse_dynamo_profile(npz(prefill), npz(decode));
@@ -74,7 +75,8 @@ TEST(ClassicProfileFiles, NamesFileKeyAndIndex) {
   decode["z_itl"] = {{2, 2}, {1, 2, 3, 4}};
   EXPECT_EQ(refusal(kPrefill, decode), "decode npz: z_itl: must have the shape [points], as the first array has; it has [2][2]");
   EXPECT_NE(parse_dynamo_profile("no zip", npz(kDecode)).error().message.find("prefill npz: "), std::string::npos);
-  EXPECT_NE(parse_dynamo_profile(npz(kPrefill), npz(kPrefill)).error().message.find("decode npz: x_kv_usage: the file has no such array"), std::string::npos);
+  EXPECT_NE(parse_dynamo_profile(npz(kPrefill), npz(kPrefill)).error().message.find("decode npz: x_kv_usage: the file has no such array"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ EngineProfile small_profile() {
   profile.engine = "engine 1";
   profile.gpus_per_instance = 2;
   profile.limits = EngineLimits{64, 1024, 200'000};
-  profile.samples = ClassicSamples{{1, 2, 3, 4}, {10.1, 20, 30, 40}, {100, 100, 100, 100}, {0, 0.5, 1}, {100, 200, 300}, {1, 2, 1.0 / 3}, {9, 8, 7}, 5000};
+  profile.samples = ClassicSamples{{1, 2, 3, 4}, {10.1, 20, 30, 40}, {100, 100, 100, 100}, {0, 0.5, 1}, {100, 200, 300}, {1, 2, 1.0 / 3},
+                                   {9, 8, 7}, 5000};
   profile.steps = {{100, 2, 300, 0.01}, {0, 64, 1e5, 0.02}};
   return profile;
 }
@@ -38,7 +39,8 @@ TEST(ProfileJson, NamesWhatIsWrong) {
   EXPECT_EQ(refusal(text, "10.1, 20", "10.1, -20"), "prefill.ttft_ms[1]: must be finite and at least 0, not -20");
   EXPECT_EQ(refusal(text, "[10.1, 20, 30, 40]", "\"x\""), "prefill.ttft_ms: must be nested arrays of numbers, is a string");
   EXPECT_EQ(refusal(text, "\"max_kv_tokens\": 5000", "\"max_kv_tokens\": null"), "decode.max_kv_tokens: must be there, and a number");
-  EXPECT_EQ(refusal(text, "\"gpus_per_instance\": 2", "\"gpus_per_instance\": 1.5"), "gpus_per_instance: must be a whole number from 1 to 4096, not 1.5");
+  EXPECT_EQ(refusal(text, "\"gpus_per_instance\": 2", "\"gpus_per_instance\": 1.5"),
+            "gpus_per_instance: must be a whole number from 1 to 4096, not 1.5");
   EXPECT_EQ(refusal(text, "[0.01, 0.02]", "[0.01]"), "steps.seconds: must have as many values as steps.new_tokens, 2; it has 1");
   EXPECT_NE(refusal(text, "{", "").find("profile"), std::string::npos);
   EXPECT_EQ(parse_profile_json("{\"format\": \"flexpert-profile/1\", \"gpus_per_instance\": 1}").error().message,

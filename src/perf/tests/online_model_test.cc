@@ -40,7 +40,8 @@ TEST(OnlineEngineModel, LearnsTheCapacityFromIntervalsOfVaryingLoad) {
   for (int i = 0; i < 600; ++i) {
     const double rate = 2 + 8 * rng.uniform();
     const LoadPoint point = real.at(rate, load, EngineRole::kAggregated, 0.95);
-    online.observe(IntervalMeans{3 * rate, noisy(500), noisy(200), noisy(point.mean_ttft_s), noisy(point.mean_itl_s), std::nullopt, 3}, EngineRole::kAggregated);
+    online.observe(IntervalMeans{3 * rate, noisy(500), noisy(200), noisy(point.mean_ttft_s), noisy(point.mean_itl_s), std::nullopt, 3},
+                   EngineRole::kAggregated);
   }
   const LatencyTargets targets{0.5, 0.03, 0.95};
   const double learned = online.model()->capacity(load, targets, EngineRole::kAggregated);

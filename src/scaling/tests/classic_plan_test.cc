@@ -46,7 +46,8 @@ TEST(ClassicPlan, InvalidObservationsKeepTheCorrection) {
   ClassicObservation seen{100, 3000, 150, 0.12, 0.01, 2, 1, 1};
   const ClassicCorrection before{1.5, 0.7};
   EXPECT_NEAR(classic_correction(h200(), seen, 60, before).prefill, 0.12 / h200().ttft_s(3000), 1e-12);
-  for (double ClassicObservation::*field : {&ClassicObservation::requests, &ClassicObservation::isl, &ClassicObservation::ttft_s, &ClassicObservation::itl_s}) {
+  for (double ClassicObservation::*field : {&ClassicObservation::requests, &ClassicObservation::isl, &ClassicObservation::ttft_s,
+                                            &ClassicObservation::itl_s}) {
     for (const double odd : {std::nan(""), -1.0, HUGE_VAL}) {
       ClassicObservation bad = seen;
       bad.*field = odd;

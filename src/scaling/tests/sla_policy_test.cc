@@ -87,7 +87,8 @@ TEST(SlaPolicy, ZeroTrafficGivesTheMinimum) {
 }
 
 TEST(SlaPolicy, MissingOrStaleTrafficNeverShrinks) {
-  for (const MetricSample sample : {MetricSample{std::nan(""), 0}, MetricSample{-5, 0}, MetricSample{5, 61}, MetricSample{5, std::nan("")}}) {
+  for (const MetricSample sample : {MetricSample{std::nan(""), 0}, MetricSample{-5, 0}, MetricSample{5, 61}, MetricSample{5,
+      std::nan("")}}) {
     PolicyBench bench = bench_of(engine_options(), PoolRole::kAggregated, 6);
     expect_traffic(bench, 5);
     bench.observation.traffic.requests_per_s = sample;
