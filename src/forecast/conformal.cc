@@ -11,7 +11,7 @@ namespace flexpert::forecast {
 namespace {
 
 constexpr std::size_t kScores = 100;
-constexpr double kGain = 0.8;        // logits of level for one miss too many
+constexpr double kGain = 1.1;        // logits of level for one miss too many
 constexpr double kMostExcess = 200;
 constexpr double kMostShift = 10;
 constexpr double kTail = 0.6;        // scores for each logit beyond the largest
@@ -46,7 +46,8 @@ double Conformal::score_at(double odds, const std::vector<double>& sorted) const
 
 double Conformal::steering(std::size_t level) const {
   double excess = excess_[level];
-  for (const Bounds& expected : expected_) excess += expected[level];
+  const std::size_t before = expected_.size() - (issued_now_ ? 1 : 0);
+  for (std::size_t i = 0; i < before; ++i) excess += expected_[i][level];
   return std::clamp(kGain * excess, -kMostShift, kMostShift);
 }
 
@@ -86,10 +87,13 @@ void Conformal::issued() {
   Bounds expected{};
   for (std::size_t i = 0; i < kLevels.size(); ++i) expected[i] = rounded_share(kLevels[i] - logistic(steered(kLevels[i])));
   expected_.push_back(expected);
+  issued_now_ = true;
 }
 
 void Conformal::drop() {
-  if (!expected_.empty()) expected_.erase(expected_.begin());
+  if (expected_.empty()) return;
+  expected_.erase(expected_.begin());
+  if (expected_.empty()) issued_now_ = false;
 }
 
 void Conformal::resolve(double score, const std::array<bool, kLevels.size()>& above, bool keep) {
@@ -112,6 +116,7 @@ void Conformal::save(StateWriter& writer) const {
   writer.numbers(scores_);
   writer.integer(static_cast<std::int64_t>(next_));
   for (const double value : excess_) writer.number(value);
+  writer.integer(issued_now_ ? 1 : 0);
   writer.integer(static_cast<std::int64_t>(expected_.size()));
   for (const Bounds& expected : expected_)
     for (const double value : expected) writer.number(value);
@@ -128,7 +133,9 @@ void Conformal::restore(StateReader& reader) {
   if (scores_.size() > kScores || next < 0 || next >= static_cast<std::int64_t>(kScores)) reader.reject("scores and a place among them");
   next_ = static_cast<std::size_t>(next);
   for (double& value : excess_) value = finite(reader.number());
+  issued_now_ = reader.integer() != 0;
   const std::int64_t outstanding = reader.integer();
+  if (issued_now_ && outstanding == 0) reader.reject("bounds that were issued");
   if (outstanding < 0 || outstanding > static_cast<std::int64_t>(kMostOutstanding)) reader.reject("a count of outstanding bounds");
   expected_.clear();
   for (std::int64_t i = 0; reader.ok() && i < outstanding; ++i)

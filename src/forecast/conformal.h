@@ -21,7 +21,9 @@ class Conformal {
   /// A bound for each of kLevels, in the scores' unit.
   using Bounds = std::array<double, kLevels.size()>;
 
-  /// Returns the bounds in force for kLevels. Not yet known outcomes of bounds in force (`outstanding`) count as they are expected.
+  /// A step has passed: bounds issued from now on are for a later one.
+  void advance() { issued_now_ = false; }
+  /// Returns the bounds in force for kLevels, after issued() still those that were issued in this step. Not yet known outcomes of bounds in force (`outstanding`) count as they are expected.
   [[nodiscard]] Bounds bounds() const;
   /// Returns the bounds at any ascending levels in (0, 1): never decreasing.
   [[nodiscard]] std::vector<double> bounds(std::span<const double> levels) const;
@@ -47,6 +49,7 @@ class Conformal {
   std::size_t next_ = 0;
   Bounds excess_{};              ///< values above the bound, less those that there should have been
   std::vector<Bounds> expected_; ///< of bounds issued and not resolved, the oldest first: probability of a miss less its target
+  bool issued_now_ = false;
 };
 
 }  // namespace flexpert::forecast

@@ -55,6 +55,7 @@ double MixtureHorizon::error_scale(double level) const {
 }
 
 void MixtureHorizon::learn(std::int64_t now, double value) {
+  conformal_.advance();
   for (; !lessons_open_.empty() && lessons_open_.front().due <= now; lessons_open_.pop_front())
     if (std::isfinite(value)) learn_from(lessons_open_.front(), value);
   for (; !issued_.empty() && issued_.front().due <= now; issued_.pop_front()) {

@@ -89,8 +89,10 @@ TEST(Conformal, SharesOfValuesBelowTheBoundsAreTheLevels) {
   std::array<int, Conformal::kLevels.size()> above{};
   constexpr int kSteps = 2000;
   for (int i = 0; i < kSteps; ++i) {
+    conformal.advance();
     const Conformal::Bounds bounds = conformal.bounds();
     conformal.issued();
+    EXPECT_EQ(conformal.bounds(), bounds);
     const double score = rng.exponential(i < 1000 ? 1 : 2) - 1;
     std::array<bool, Conformal::kLevels.size()> missed{};
     for (std::size_t k = 0; k < missed.size(); ++k) above[k] += (missed[k] = score > bounds[k]) ? 1 : 0;
