@@ -119,8 +119,10 @@ struct Entry {
 // docs.nvidia.com/dynamo "Metrics Catalog".
 constexpr std::array kTable = {
     Entry{"flexpert", metric::kRequests, "flexpert_engine_requests_total or flexpert_gateway_offered_total"},
-    Entry{"flexpert", metric::kIsl, "flexpert_engine_prompt_tokens_total / flexpert_engine_ttft_seconds_count or flexpert_gateway_isl_tokens"},
-    Entry{"flexpert", metric::kOsl, "flexpert_engine_generated_tokens_total / flexpert_engine_requests_total or flexpert_gateway_osl_tokens"},
+    Entry{"flexpert", metric::kIsl,
+          "flexpert_engine_prompt_tokens_total / flexpert_engine_ttft_seconds_count or flexpert_gateway_isl_tokens"},
+    Entry{"flexpert", metric::kOsl,
+          "flexpert_engine_generated_tokens_total / flexpert_engine_requests_total or flexpert_gateway_osl_tokens"},
     Entry{"flexpert", metric::kTtft, "flexpert_engine_ttft_seconds or flexpert_gateway_ttft_seconds"},
     Entry{"flexpert", metric::kItl, "flexpert_engine_itl_seconds or flexpert_gateway_itl_seconds"},
     Entry{"flexpert", metric::kDuration, "flexpert_engine_request_duration_seconds or flexpert_gateway_duration_seconds"},
@@ -143,8 +145,12 @@ constexpr std::array kTable = {
     Entry{"vllm", metric::kCpu, "rate(process_cpu_seconds_total)"},
 
     Entry{"sglang", metric::kRequests, "sglang:num_requests_total or sglang:e2e_request_latency_seconds_count"},
-    Entry{"sglang", metric::kIsl, "sglang:prompt_tokens_total / sglang:num_requests_total or sglang:prompt_tokens_total / sglang:e2e_request_latency_seconds_count"},
-    Entry{"sglang", metric::kOsl, "sglang:generation_tokens_total / sglang:num_requests_total or sglang:generation_tokens_total / sglang:e2e_request_latency_seconds_count"},
+    Entry{"sglang", metric::kIsl,
+          "sglang:prompt_tokens_total / sglang:num_requests_total or "
+          "sglang:prompt_tokens_total / sglang:e2e_request_latency_seconds_count"},
+    Entry{"sglang", metric::kOsl,
+          "sglang:generation_tokens_total / sglang:num_requests_total or "
+          "sglang:generation_tokens_total / sglang:e2e_request_latency_seconds_count"},
     Entry{"sglang", metric::kTtft, "sglang:time_to_first_token_seconds"},
     Entry{"sglang", metric::kItl, "sglang:inter_token_latency_seconds or sglang:time_per_output_token_seconds"},
     Entry{"sglang", metric::kDuration, "sglang:e2e_request_latency_seconds"},

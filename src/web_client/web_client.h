@@ -40,7 +40,8 @@ class WebClient {
   WebClient(const WebClient&) = delete;
   WebClient& operator=(const WebClient&) = delete;
 
-  /// `done` runs once, from the loop, never from inside send(); it may send, cancel, and destroy the client. Errors: kUnavailable (no connection), kDeadlineExceeded, kInvalidArgument (URL),
+  /// `done` runs once, from the loop, never from inside send(); it may send, cancel, and destroy the client. Errors:
+  /// kUnavailable (no connection), kDeadlineExceeded, kInvalidArgument (URL),
   /// kResourceExhausted (answer too long). A status of 400 and above is an answer, not an error.
   RequestId send(WebRequest request, Done done);
   /// Forgets a request: its `done` never runs.
