@@ -85,7 +85,7 @@ ScalePlan StagedPoolPlanner::plan(const PoolsSnapshot& snapshot) {
   plan.pools.resize(seen.size());
   const std::uint64_t hidden = gpus_out_of_sight(seen, plan);
 
-  std::optional<std::uint32_t> budget = snapshot.gpu_budget ? snapshot.gpu_budget : config_.gpu_budget;
+  std::optional<std::uint32_t> budget = snapshot.gpu_budget;  // in force; the configured one is only where it began
   if (budget) budget = static_cast<std::uint32_t>(*budget - std::min<std::uint64_t>(*budget, hidden));
   std::vector<PoolAsk> asks;
   asks.reserve(seen.size());
