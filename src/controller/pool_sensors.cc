@@ -118,12 +118,18 @@ struct PoolSensors::Impl {
   [[nodiscard]] SourceReading from_gateways(const Entry& entry, TimePoint now) const {
     if (entry.role != PoolRole::kGateway) return reports.read(entry.model, now);
     SourceReading reading = reports.read_gateways(now);
-    // A gateway is called what it listens on unless it has a name.
+    // Gateways call themselves ADDRESS@HOST/PID.
     for (const SensedInstance& instance : entry.instances) {
-      const auto by_address = reading.instances.find(InstanceId{instance.address});
-      if (by_address != reading.instances.end() && !reading.instances.contains(instance.id)) reading.instances[instance.id] = by_address->second;
+      const std::string begin = instance.address + "@";
+      const auto named = reading.instances.lower_bound(InstanceId{begin});
+      if (!instance.address.empty() && named != reading.instances.end() && named->first.value.starts_with(begin))
+        reading.instances.insert_or_assign(instance.id, TimedMap(named->second));
     }
     return reading;
+  }
+
+  static bool source_lost(const SourceReading& reading) {
+    return std::any_of(reading.conditions.begin(), reading.conditions.end(), [](const Reason& one) { return one.code == "prometheus_unreachable"; });
   }
 
   /// What the pool's source knows, and from the gateways what it cannot know: requests that are held, demand from zero.
@@ -145,6 +151,8 @@ struct PoolSensors::Impl {
     } else if (held != gateways.pool.end()) {
       reading.pool.insert_or_assign(std::string(metric::kQueued), held->second);
     }
+    // A source that is lost is not made up for while instances serve: the pool is to be seen as unseen, not to shrink by half a view.
+    if (ready && source_lost(reading)) return reading;
     if (!ready)
       for (const std::string_view name : {metric::kRequests, metric::kInFlight}) reading.pool.erase(std::string(name));
     fill_in(reading.pool, gateways.pool, {metric::kRequests, metric::kIsl, metric::kOsl, metric::kTtft, metric::kItl, metric::kDuration, metric::kInFlight});
