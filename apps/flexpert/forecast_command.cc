@@ -57,8 +57,8 @@ DescribedVerb evaluate_verb(ForecastOptions& o) {
   verb.arguments.push_back(predictor(o, "compare this one; may be repeated (default: mixture, constant and the three baselines)"));
   verb.arguments.push_back(horizon(o));
   verb.arguments.push_back(argument::real("--level", o.level, 0.001, 0.999, "of the upper bound whose coverage is counted"));
-  verb.arguments.push_back(
-      argument::count("--warm-up", o.warm_up, 1, 1e9, "values seen before the first origin (default: two days, at most a quarter, at least 10)"));
+  verb.arguments.push_back(argument::count("--warm-up", o.warm_up, 1, 1e9,
+                                           "values seen before the first origin (default: two days, at most a quarter, at least 10)"));
   verb.arguments.push_back(argument::count("--stride", o.stride, 1, 1e6, "every so many values an origin: faster on long files"));
   verb.arguments.push_back(argument::flag("--json", o.json, "print JSON instead of tables"));
   verb.chosen = [&o] { o.evaluate = true; };
@@ -85,11 +85,13 @@ DescribedCommand forecast_command() {
                                      [&o](const std::string& given) { return parse_levels(given, o.levels); }));
   command.arguments.push_back(argument::text("--html", o.html, "draw series, mean and bounds: one self-contained page", "FILE"));
   command.arguments.push_back(argument::text("--save-state", o.save_state, "write what the predictor knows after the file", "FILE"));
-  command.arguments.push_back(argument::text("--load-state", o.load_state, "start from such a file; the series is what came after it", "FILE"));
+  command.arguments.push_back(
+      argument::text("--load-state", o.load_state, "start from such a file; the series is what came after it", "FILE"));
   command.arguments.push_back(argument::flag("--json", o.json, "print JSON instead of a table"));
   command.verbs.push_back(evaluate_verb(o));
   command.examples =
-      "Examples:\n  flexpert forecast load.csv\n  flexpert forecast data/traces/azure2024_conv_week_10min.csv --horizon 1h,6h,1d --html forecast.html\n"
+      "Examples:\n  flexpert forecast load.csv\n  flexpert forecast data/traces/azure2024_conv_week_10min.csv --horizon 1h,6h,1d --html "
+      "forecast.html\n"
       "  flexpert forecast load.csv --predictor holt_winters --levels p50,p90,p99 --json\n"
       "  flexpert forecast monday.csv --save-state monday.state && flexpert forecast tuesday.csv --load-state monday.state\n"
       "  flexpert forecast evaluate load.csv\nSee docs/forecast.md.";

@@ -80,11 +80,13 @@ Result<Contest> contest(const std::string& file, const ForecastOptions& options,
   out.how.warm_up = options.warm_up ? *options.warm_up : forecast::default_warm_up(out.series.values.size(), out.series.step_s);
   if (out.how.warm_up + out.how.horizons.back() > out.series.values.size())
     return fail(ErrorCode::kInvalidArgument,
-                "{}: {} values are too few: {} are seen before the first origin and the farthest horizon is {} steps (--warm-up and --horizon change that)",
+                "{}: {} values are too few: {} are seen before the first origin and the farthest horizon is {} steps (--warm-up and "
+                "--horizon change that)",
                 file, out.series.values.size(), out.how.warm_up, out.how.horizons.back());
   const std::vector<std::string> names = contestants(options);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    FLEXPERT_ASSIGN(auto predictor, forecast::make_contestant({.name = names[i], .step_s = out.series.step_s, .non_negative = !options.allow_negative}));
+    FLEXPERT_ASSIGN(auto predictor,
+                    forecast::make_contestant({.name = names[i], .step_s = out.series.step_s, .non_negative = !options.allow_negative}));
     const double before = cpu_seconds();
     auto score = forecast::evaluate(*predictor, out.series.values, out.how, [&](double share) {
       progress.draw(fmt::format("{}: {}", file, names[i]), (static_cast<double>(i) + share) / static_cast<double>(names.size()));
@@ -118,17 +120,21 @@ report::Table empty_table(const Contest& contest) {
   return report::Table(std::move(columns));
 }
 
-std::string cpu_text(double milliseconds) { return milliseconds < 1 ? fmt::format("{:.0f} us", milliseconds * 1e3) : fmt::format("{:.2f} ms", milliseconds); }
+std::string cpu_text(double milliseconds) {
+  return milliseconds < 1 ? fmt::format("{:.0f} us", milliseconds * 1e3) : fmt::format("{:.2f} ms", milliseconds);
+}
 
 void print_contest(const Contest& contest) {
   const std::size_t gaps = static_cast<std::size_t>(
       std::count_if(contest.series.values.begin(), contest.series.values.end(), [](double value) { return std::isnan(value); }));
   std::string scored;
   for (const forecast::HorizonScore& score : contest.scores.front().horizons)
-    scored += fmt::format("{}{} at {}", scored.empty() ? "" : ", ", score.scored, report::span_text(static_cast<double>(score.horizon) * contest.series.step_s));
+    scored += fmt::format("{}{} at {}", scored.empty() ? "" : ", ", score.scored,
+                          report::span_text(static_cast<double>(score.horizon) * contest.series.step_s));
   print_title(contest.file);
   say("{}\n", series_text(contest.file, contest.series));
-  say("rolling origin: predictors see every value in turn, from the first; an origin at each {} after {} values ({}); scored {}; {} gaps, never "
+  say("rolling origin: predictors see every value in turn, from the first; an origin at each {} after {} values ({}); scored {}; {} gaps, "
+      "never "
       "scored\n",
       contest.how.origin_stride == 1 ? "value" : fmt::format("{}th value", contest.how.origin_stride), contest.how.warm_up,
       report::span_text(static_cast<double>(contest.how.warm_up) * contest.series.step_s), scored, gaps);
@@ -154,7 +160,9 @@ void print_mean(const std::vector<Contest>& contests) {
   for (const Contest& contest : contests) {
     if (contest.how.horizons.size() != first.how.horizons.size()) return;
     for (std::size_t h = 0; h < first.how.horizons.size(); ++h)
-      if (std::abs(static_cast<double>(contest.how.horizons[h]) * contest.series.step_s - static_cast<double>(first.how.horizons[h]) * first.series.step_s) > 1) return;
+      if (std::abs(static_cast<double>(contest.how.horizons[h]) * contest.series.step_s -
+                   static_cast<double>(first.how.horizons[h]) * first.series.step_s) > 1)
+        return;
   }
   print_title(fmt::format("mean of {} series", contests.size()));
   report::Table table = empty_table(first);
@@ -233,7 +241,8 @@ int run_forecast_evaluate(const ForecastOptions& options) {
   }
   for (const Contest& one : contests) print_contest(one);
   if (contests.size() > 1) print_mean(contests);
-  say("\nWAPE: sum of errors over sum of values. vs constant: how much more than that of the last value (below 0: better). CPU: observing and "
+  say("\nWAPE: sum of errors over sum of values. vs constant: how much more than that of the last value (below 0: better). CPU: observing "
+      "and "
       "predicting, with what a predictor refits on the way.\n");
   return kExitOk;
 }

@@ -34,8 +34,8 @@ Result<void> start(const ForecastOptions& options, Outcome& out) {
     auto stored = forecast::read_predictor(text);
     if (!stored) return fail(stored.error().with_context(options.load_state));
     if (std::abs(stored->options.step_s / out.series.step_s - 1) > 1e-6)
-      return fail(ErrorCode::kInvalidArgument, "{} was saved with a step of {} s, {} has one of {} s: --step {} makes them equal", options.load_state,
-                  stored->options.step_s, options.files.front(), out.series.step_s, stored->options.step_s);
+      return fail(ErrorCode::kInvalidArgument, "{} was saved with a step of {} s, {} has one of {} s: --step {} makes them equal",
+                  options.load_state, stored->options.step_s, options.files.front(), out.series.step_s, stored->options.step_s);
     if (!options.predictors.empty() && options.predictors.front() != stored->options.name)
       return fail(ErrorCode::kInvalidArgument, "{} holds the predictor {}, not {}", options.load_state, stored->options.name,
                   options.predictors.front());
@@ -52,8 +52,10 @@ Result<void> start(const ForecastOptions& options, Outcome& out) {
 
 Result<Outcome> forecast_series(const ForecastOptions& options) {
   if (options.files.size() != 1)
-    return fail(ErrorCode::kInvalidArgument, "one FILE is needed, {} given (flexpert forecast evaluate takes several)", options.files.size());
-  if (options.predictors.size() > 1) return fail(ErrorCode::kInvalidArgument, "--predictor is given {} times: one can forecast", options.predictors.size());
+    return fail(ErrorCode::kInvalidArgument, "one FILE is needed, {} given (flexpert forecast evaluate takes several)",
+                options.files.size());
+  if (options.predictors.size() > 1)
+    return fail(ErrorCode::kInvalidArgument, "--predictor is given {} times: one can forecast", options.predictors.size());
   Outcome out;
   FLEXPERT_ASSIGN(out.series, read_series(options.files.front(), options));
   FLEXPERT_ASSIGN(out.horizons, horizon_steps(options.horizons, out.series.step_s));
@@ -81,7 +83,8 @@ report::ForecastPage page_of(const ForecastOptions& options, const Outcome& outc
     for (std::size_t i = 0; i < options.levels.size(); ++i) page.chart.bounds[i].push_back(prediction.quantiles[i]);
   }
   for (std::size_t i = 0; i < outcome.horizons.size(); ++i)
-    page.rows.push_back({static_cast<double>(outcome.horizons[i]) * outcome.series.step_s, outcome.predictions[i].mean, outcome.predictions[i].quantiles});
+    page.rows.push_back(
+        {static_cast<double>(outcome.horizons[i]) * outcome.series.step_s, outcome.predictions[i].mean, outcome.predictions[i].quantiles});
   return page;
 }
 
@@ -97,22 +100,24 @@ void print_json(const ForecastOptions& options, const Outcome& outcome) {
   }
   boost::json::array levels(options.levels.begin(), options.levels.end());
   boost::json::array notes(outcome.series.notes.begin(), outcome.series.notes.end());
-  const boost::json::object all = {{"file", options.files.front()},
-                                   {"column", outcome.series.column},
-                                   {"values", outcome.series.values.size()},
-                                   {"step_s", outcome.series.step_s},
-                                   {"end_s", outcome.series.start_s + outcome.series.step_s * static_cast<double>(outcome.series.values.size() - 1)},
-                                   {"notes", std::move(notes)},
-                                   {"predictor", outcome.made.name},
-                                   {"levels", std::move(levels)},
-                                   {"forecast", std::move(rows)}};
+  const boost::json::object all = {
+      {"file", options.files.front()},
+      {"column", outcome.series.column},
+      {"values", outcome.series.values.size()},
+      {"step_s", outcome.series.step_s},
+      {"end_s", outcome.series.start_s + outcome.series.step_s * static_cast<double>(outcome.series.values.size() - 1)},
+      {"notes", std::move(notes)},
+      {"predictor", outcome.made.name},
+      {"levels", std::move(levels)},
+      {"forecast", std::move(rows)}};
   say("{}\n", pretty_json(all));
 }
 
 void print_forecast(const ForecastOptions& options, const Outcome& outcome) {
   say("{}\npredictor {}{}\n\n", series_text(options.files.front(), outcome.series), outcome.made.name,
       options.load_state.empty() ? "" : ", continued from " + options.load_state);
-  std::vector<report::Column> columns = {{"ahead", report::Align::kLeft}, {"steps", report::Align::kRight}, {"mean", report::Align::kRight}};
+  std::vector<report::Column> columns = {
+      {"ahead", report::Align::kLeft}, {"steps", report::Align::kRight}, {"mean", report::Align::kRight}};
   for (const double level : options.levels) columns.push_back({report::level_name(level), report::Align::kRight});
   report::Table table(std::move(columns));
   for (std::size_t i = 0; i < outcome.horizons.size(); ++i) {
@@ -126,7 +131,8 @@ void print_forecast(const ForecastOptions& options, const Outcome& outcome) {
 
 Result<void> write_files(const ForecastOptions& options, const Outcome& outcome) {
   if (!options.html.empty()) FLEXPERT_TRY(write_text_file(options.html, report::forecast_html(page_of(options, outcome))));
-  if (!options.save_state.empty()) FLEXPERT_TRY(write_text_file(options.save_state, forecast::write_predictor(*outcome.predictor, outcome.made)));
+  if (!options.save_state.empty())
+    FLEXPERT_TRY(write_text_file(options.save_state, forecast::write_predictor(*outcome.predictor, outcome.made)));
   return {};
 }
 

@@ -86,8 +86,8 @@ Result<std::vector<std::size_t>> horizon_steps(const std::vector<ForecastHorizon
   for (const ForecastHorizon& horizon : horizons) {
     const double steps = std::max(1.0, horizon.is_time ? std::nearbyint(horizon.amount / step_s) : horizon.amount);
     if (!(steps <= kMostSteps))
-      return fail(ErrorCode::kInvalidArgument, "--horizon: {} s are {} steps of {} s; at most {} are looked ahead", horizon.amount, steps, step_s,
-                  kMostSteps);
+      return fail(ErrorCode::kInvalidArgument, "--horizon: {} s are {} steps of {} s; at most {} are looked ahead", horizon.amount, steps,
+                  step_s, kMostSteps);
     out.push_back(static_cast<std::size_t>(steps));
   }
   std::sort(out.begin(), out.end());
@@ -98,7 +98,8 @@ Result<std::vector<std::size_t>> horizon_steps(const std::vector<ForecastHorizon
 Result<codec::Series> read_series(const std::string& path, const ForecastOptions& options) {
   const std::string name = path == "-" ? "stdin" : path;
   FLEXPERT_ASSIGN(const std::string bytes, read_input(path));
-  codec::SeriesOptions how{.column = options.column, .step_s = options.step_s, .missing_is_zero = {}, .allow_negative = options.allow_negative};
+  codec::SeriesOptions how{
+      .column = options.column, .step_s = options.step_s, .missing_is_zero = {}, .allow_negative = options.allow_negative};
   if (options.missing != "auto") how.missing_is_zero = options.missing == "zero";
   auto series = codec::parse_series_csv(bytes, how);
   if (!series) return fail(series.error().with_context(name));
@@ -106,8 +107,9 @@ Result<codec::Series> read_series(const std::string& path, const ForecastOptions
 }
 
 std::string series_text(const std::string& path, const codec::Series& series) {
-  std::string out = fmt::format("{}: {} values of {}, every {}, {} in all", path == "-" ? "stdin" : path, series.values.size(), series.column,
-                                report::span_text(series.step_s), report::span_text(series.step_s * static_cast<double>(series.values.size())));
+  std::string out =
+      fmt::format("{}: {} values of {}, every {}, {} in all", path == "-" ? "stdin" : path, series.values.size(), series.column,
+                  report::span_text(series.step_s), report::span_text(series.step_s * static_cast<double>(series.values.size())));
   for (const std::string& note : series.notes) out += "; " + note;
   return out;
 }

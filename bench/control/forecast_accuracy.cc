@@ -89,7 +89,8 @@ Result<void> measure(const std::string& folder, Figures& figures) {
   for (const Recorded& one : recorded) {
     FLEXPERT_ASSIGN(all.emplace_back(), read(folder + "/" + one.file));
     const std::size_t warm_up = forecast::default_warm_up(all.back().values.size(), all.back().step_s);
-    figures.note(one.name + ": values", static_cast<double>(all.back().values.size()), fmt::format("of {} s, the first origin after {}", all.back().step_s, warm_up));
+    figures.note(one.name + ": values", static_cast<double>(all.back().values.size()),
+                 fmt::format("of {} s, the first origin after {}", all.back().step_s, warm_up));
   }
   FLEXPERT_ASSIGN(const Row ours, play("mixture", all));
   FLEXPERT_ASSIGN(const Row constant, play("constant", all));
@@ -98,8 +99,8 @@ Result<void> measure(const std::string& folder, Figures& figures) {
     FLEXPERT_ASSIGN(const Row baseline, play(name, all));
     for (std::size_t h = 0; h < kHorizons; ++h) {
       const double better = (1 - ours.mean_wape(h) / baseline.mean_wape(h)) * 100;
-      figures.hold(fmt::format("mean of the series, {} min: better than {} ({:.2f} %) by", kMinutes[h], name, baseline.mean_wape(h) * 100), better,
-                   "%", ">= 12", better >= 12);
+      figures.hold(fmt::format("mean of the series, {} min: better than {} ({:.2f} %) by", kMinutes[h], name, baseline.mean_wape(h) * 100),
+                   better, "%", ">= 12", better >= 12);
     }
     figures.note(name + ": CPU a value", baseline.cpu_us, "us");
   }
@@ -121,6 +122,7 @@ int main(int argc, char** argv) {
   return flexpert::bench::run_folder_measurement(
       argc, argv, "forecast-accuracy",
       "rolling origin on four recorded series of 600 s: each predictor sees every value in turn, from the first; an origin at every value "
-      "after two days of them, at most a quarter; scored is every target that is known, the same for all; WAPE = sum of errors over sum of values",
+      "after two days of them, at most a quarter; scored is every target that is known, the same for all; WAPE = sum of errors over sum of "
+      "values",
       flexpert::bench::measure);
 }

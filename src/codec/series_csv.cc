@@ -29,8 +29,9 @@ Result<std::vector<SeriesSample>> by_time(SeriesTable table, std::vector<std::st
     if (out.empty() || out.back().t_s != sample.t_s) {
       out.push_back(sample);
     } else if (!table.per_client) {
-      return fail(ErrorCode::kInvalidArgument, "lines {} and {} have the same time {}: one value for each time (or a column \"client\" to sum over)",
-                  out.back().line, sample.line, sample.t_s);
+      return fail(ErrorCode::kInvalidArgument,
+                  "lines {} and {} have the same time {}: one value for each time (or a column \"client\" to sum over)", out.back().line,
+                  sample.line, sample.t_s);
     } else if (!std::isnan(sample.value)) {
       out.back().value = std::isnan(out.back().value) ? sample.value : out.back().value + sample.value;
     }
@@ -100,11 +101,12 @@ Result<Series> parse_series_csv(std::string_view bytes, const SeriesOptions& opt
   const double own_step_s = samples.size() < 2 ? *options.step_s : usual_step(samples);
   out.step_s = options.step_s.value_or(own_step_s);
   if (out.step_s < own_step_s * (1 - kOnGrid) && samples.size() >= 2)
-    return fail(ErrorCode::kInvalidArgument, "--step {} is shorter than the file's own step of {} s: values between are unknown", out.step_s,
-                own_step_s);
+    return fail(ErrorCode::kInvalidArgument, "--step {} is shorter than the file's own step of {} s: values between are unknown",
+                out.step_s, own_step_s);
   const double span = (samples.back().t_s - out.start_s) / out.step_s;
   if (!(span < static_cast<double>(kMaxSeriesValues)))
-    return fail(ErrorCode::kInvalidArgument, "the times span more than {} steps of {} s, up to line {}: is one of them wrong? (--step takes a longer step)",
+    return fail(ErrorCode::kInvalidArgument,
+                "the times span more than {} steps of {} s, up to line {}: is one of them wrong? (--step takes a longer step)",
                 kMaxSeriesValues, out.step_s, samples.back().line);
   const bool regular = on_grid(samples, out.step_s);
   std::vector<Window> windows(static_cast<std::size_t>(regular ? std::nearbyint(span) : std::floor(span)) + 1);
@@ -125,7 +127,8 @@ Result<Series> parse_series_csv(std::string_view bytes, const SeriesOptions& opt
   }
   if (missing > 0) out.notes.push_back(fmt::format("{} windows without a line {}", missing, missing_is_zero ? "count as 0" : "are gaps"));
   const auto gaps = std::count_if(out.values.begin(), out.values.end(), [](double value) { return std::isnan(value); });
-  if (gaps == static_cast<std::ptrdiff_t>(out.values.size())) return fail(ErrorCode::kInvalidArgument, "column {} holds no value", out.column);
+  if (gaps == static_cast<std::ptrdiff_t>(out.values.size()))
+    return fail(ErrorCode::kInvalidArgument, "column {} holds no value", out.column);
   return out;
 }
 

@@ -104,7 +104,8 @@ Result<Columns> columns_of(const std::vector<std::string_view>& first, bool name
   }
   if (!options.column.empty()) {
     FLEXPERT_ASSIGN(out.value, picked(options.column, first, named));
-    if (out.value == out.time) return fail(ErrorCode::kInvalidArgument, "column \"{}\" holds the times: pick another", shown(options.column));
+    if (out.value == out.time)
+      return fail(ErrorCode::kInvalidArgument, "column \"{}\" holds the times: pick another", shown(options.column));
   } else if (named && first.size() != 2) {
     const auto value = std::find_first_of(first.begin(), first.end(), kValueNames.begin(), kValueNames.end());
     const bool known = value != first.end() && *value != "value";

@@ -23,7 +23,8 @@ class Conformal {
 
   /// A step has passed: bounds issued from now on are for a later one.
   void advance() { issued_now_ = false; }
-  /// Returns the bounds in force for kLevels, after issued() still those that were issued in this step. Not yet known outcomes of bounds in force (`outstanding`) count as they are expected.
+  /// Returns the bounds in force for kLevels, after issued() still those that were issued in this step. Not yet known outcomes of bounds in
+  /// force (`outstanding`) count as they are expected.
   [[nodiscard]] Bounds bounds() const;
   /// Returns the bounds at any ascending levels in (0, 1): never decreasing.
   [[nodiscard]] std::vector<double> bounds(std::span<const double> levels) const;

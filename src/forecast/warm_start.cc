@@ -52,10 +52,13 @@ void warm_start(Predictor& predictor, std::span<const double> series) {
 
 Result<void> warm_start(Predictor& predictor, std::span<const double> series, const WarmStart& how) {
   const auto positive = [](double value) { return std::isfinite(value) && value > 0; };
-  if (!positive(how.series_step_s)) return fail(ErrorCode::kInvalidArgument, "series_step_s must be a positive number of seconds, not {}", how.series_step_s);
-  if (!positive(how.predictor_step_s)) return fail(ErrorCode::kInvalidArgument, "predictor_step_s must be a positive number of seconds, not {}", how.predictor_step_s);
+  if (!positive(how.series_step_s))
+    return fail(ErrorCode::kInvalidArgument, "series_step_s must be a positive number of seconds, not {}", how.series_step_s);
+  if (!positive(how.predictor_step_s))
+    return fail(ErrorCode::kInvalidArgument, "predictor_step_s must be a positive number of seconds, not {}", how.predictor_step_s);
   if (!positive(how.scale)) return fail(ErrorCode::kInvalidArgument, "scale must be a positive number, not {}", how.scale);
-  if (!std::isfinite(how.pause_s) || how.pause_s < 0) return fail(ErrorCode::kInvalidArgument, "pause_s must be a number of seconds from 0, not {}", how.pause_s);
+  if (!std::isfinite(how.pause_s) || how.pause_s < 0)
+    return fail(ErrorCode::kInvalidArgument, "pause_s must be a number of seconds from 0, not {}", how.pause_s);
   for (const double value : resampled(series, how.series_step_s, how.predictor_step_s)) predictor.observe(value * how.scale);
   const double gaps = std::min(std::nearbyint(std::fmod(how.pause_s, kDay) / how.predictor_step_s), kMostValues);
   for (double i = 0; i < gaps; ++i) predictor.observe(std::numeric_limits<double>::quiet_NaN());

@@ -28,7 +28,9 @@ struct Frame {
   double most = 1;
   double tick = 1;
 
-  [[nodiscard]] double x(double step) const { return kLeft + (step - static_cast<double>(first)) / static_cast<double>(steps) * (kWidth - kLeft - kRight); }
+  [[nodiscard]] double x(double step) const {
+    return kLeft + (step - static_cast<double>(first)) / static_cast<double>(steps) * (kWidth - kLeft - kRight);
+  }
   [[nodiscard]] double y(double value) const { return kTop + (most - value) / (most - least) * (kHeight - kTop - kBottom); }
 };
 
@@ -60,7 +62,8 @@ Frame frame_of(const ForecastChart& chart) {
   frame.tick = round_tick(most - least, kTicks);
   frame.least = std::floor(least / frame.tick) * frame.tick;
   frame.most = std::ceil(most / frame.tick) * frame.tick;
-  if (!(frame.most > frame.least) || !std::isfinite(frame.most - frame.least)) frame = {frame.first, frame.steps, least, most, most - least};
+  if (!(frame.most > frame.least) || !std::isfinite(frame.most - frame.least))
+    frame = {frame.first, frame.steps, least, most, most - least};
   return frame;
 }
 
@@ -71,11 +74,14 @@ std::string number_text(double value, double tick) {
 
 void axes(const ForecastChart& chart, const Frame& frame, std::back_insert_iterator<std::string> out) {
   for (double value = frame.least; value <= frame.most + frame.tick / 2; value += frame.tick)
-    fmt::format_to(out, "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text class=\"tick end\" x=\"{3:.1f}\" y=\"{4:.1f}\">{5}</text>\n",
+    fmt::format_to(out,
+                   "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/><text class=\"tick end\" "
+                   "x=\"{3:.1f}\" y=\"{4:.1f}\">{5}</text>\n",
                    kLeft, kWidth - kRight, frame.y(value), kLeft - 8, frame.y(value) + 4, number_text(value, frame.tick));
   const double span_s = static_cast<double>(frame.steps) * chart.step_s;
   double every_s = span_s / 8;
-  for (const double unit : {1.0, 5.0, 15.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 10800.0, 21600.0, 43200.0, 86400.0, 172800.0, 604800.0})
+  for (const double unit :
+       {1.0, 5.0, 15.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 10800.0, 21600.0, 43200.0, 86400.0, 172800.0, 604800.0})
     if (span_s / unit <= 10) {
       every_s = unit;
       break;
@@ -85,7 +91,8 @@ void axes(const ForecastChart& chart, const Frame& frame, std::back_insert_itera
   for (double i = first; i * every_s <= static_cast<double>(chart.mean.size()) * chart.step_s * 1.0001; ++i)
     fmt::format_to(out, "<text class=\"tick middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", frame.x(now + i * every_s / chart.step_s),
                    kHeight - 10, i == 0 ? "now" : fmt::format("{}{}", i < 0 ? "\xe2\x88\x92" : "+", span_text(std::abs(i * every_s))));
-  fmt::format_to(out, "<line class=\"now\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n", frame.x(now), kTop, kHeight - kBottom);
+  fmt::format_to(out, "<line class=\"now\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n", frame.x(now), kTop,
+                 kHeight - kBottom);
 }
 
 /// A line through the points that are known; it is broken at gaps.
@@ -94,7 +101,9 @@ std::string path(const Frame& frame, const std::vector<double>& values, std::siz
   bool drawing = false;
   for (std::size_t i = first; i < values.size(); ++i) {
     const bool known = std::isfinite(values[i]);
-    if (known) fmt::format_to(std::back_inserter(out), "{}{:.1f} {:.1f}", drawing ? "L" : "M", frame.x(static_cast<double>(i) + offset), frame.y(values[i]));
+    if (known)
+      fmt::format_to(std::back_inserter(out), "{}{:.1f} {:.1f}", drawing ? "L" : "M", frame.x(static_cast<double>(i) + offset),
+                     frame.y(values[i]));
     drawing = known;
   }
   return out;
@@ -123,19 +132,20 @@ void expected(const ForecastChart& chart, const Frame& frame, std::back_insert_i
     for (std::size_t high = low + 1; high < chart.levels.size(); ++high) {
       if (std::abs(chart.levels[low] + chart.levels[high] - 1) > 1e-9) continue;
       fmt::format_to(out, "<path class=\"band\" d=\"{}\"><title>{} to {}</title></path>\n",
-                     band(frame, from_now(chart, chart.bounds[low]), from_now(chart, chart.bounds[high]), offset), level_name(chart.levels[low]),
-                     level_name(chart.levels[high]));
+                     band(frame, from_now(chart, chart.bounds[low]), from_now(chart, chart.bounds[high]), offset),
+                     level_name(chart.levels[low]), level_name(chart.levels[high]));
       drawn[low] = drawn[high] = true;
     }
   for (std::size_t i = 0; i < chart.levels.size(); ++i)
     if (!drawn[i])
-      fmt::format_to(out, "<path class=\"level\" d=\"{}\"><title>{}</title></path>\n", path(frame, from_now(chart, chart.bounds[i]), 0, offset),
-                     level_name(chart.levels[i]));
+      fmt::format_to(out, "<path class=\"level\" d=\"{}\"><title>{}</title></path>\n",
+                     path(frame, from_now(chart, chart.bounds[i]), 0, offset), level_name(chart.levels[i]));
   fmt::format_to(out, "<path class=\"mean\" d=\"{}\"/>\n", path(frame, from_now(chart, chart.mean), 0, offset));
   if (chart.mean.size() > 60) return;
   for (std::size_t i = 0; i < chart.mean.size(); ++i)
     fmt::format_to(out, "<circle class=\"dot\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>in {}: {:.4g}</title></circle>\n",
-                   frame.x(offset + 1 + static_cast<double>(i)), frame.y(chart.mean[i]), span_text(static_cast<double>(i + 1) * chart.step_s), chart.mean[i]);
+                   frame.x(offset + 1 + static_cast<double>(i)), frame.y(chart.mean[i]),
+                   span_text(static_cast<double>(i + 1) * chart.step_s), chart.mean[i]);
 }
 
 }  // namespace
@@ -159,7 +169,8 @@ std::string span_text(double seconds) {
 std::string forecast_chart(const ForecastChart& chart) {
   if (chart.values.empty() && chart.mean.empty()) return {};
   const Frame frame = frame_of(chart);
-  std::string svg = fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"The series, and what is expected\">\n", kWidth, kHeight);
+  std::string svg = fmt::format(
+      "<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"The series, and what is expected\">\n", kWidth, kHeight);
   auto out = std::back_inserter(svg);
   axes(chart, frame, out);
   expected(chart, frame, out);

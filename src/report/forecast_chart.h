@@ -16,7 +16,8 @@ struct ForecastChart {
 };
 
 /// Draws the past, the mean and the bounds as SVG: nested bands where levels pair up around 0.5, lines elsewhere. Of a long
-/// past only the part that leaves the forecast legible is drawn: eight times as long, at least 48 values. Colours come from the page's style sheet.
+/// past only the part that leaves the forecast legible is drawn: eight times as long, at least 48 values. Colours come from the page's
+/// style sheet.
 std::string forecast_chart(const ForecastChart& chart);
 
 /// Returns a level's name: "p90", "p99.9".

@@ -39,8 +39,8 @@ footer { margin-top: 40px; color: var(--soft); font-size: 13px; }
 )css";
 
 std::string swatch(std::string_view shape, std::string_view text) {
-  return fmt::format("<span><svg class=\"chart\" style=\"display:inline;width:26px;height:10px\" viewBox=\"0 0 26 10\">{}</svg>{}</span>", shape,
-                     html_escaped(text));
+  return fmt::format("<span><svg class=\"chart\" style=\"display:inline;width:26px;height:10px\" viewBox=\"0 0 26 10\">{}</svg>{}</span>",
+                     shape, html_escaped(text));
 }
 
 std::string key(const ForecastChart& chart) {
@@ -82,7 +82,8 @@ std::string forecast_html(const ForecastPage& page) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
       "<title>{0}</title><style>{1}</style></head><body><main>\n<h1>{0}</h1>\n<div class=\"panel\">{2}{3}</div>\n"
       "<div class=\"panel\">{4}</div>\n<div class=\"panel\"><dl>\n{5}</dl></div>\n"
-      "<footer>Made by flexpert forecast. A level is the share of values that its bound is meant to cover.</footer>\n</main></body></html>\n",
+      "<footer>Made by flexpert forecast. A level is the share of values that its bound is meant to "
+      "cover.</footer>\n</main></body></html>\n",
       html_escaped(page.title), kStyle, key(page.chart), forecast_chart(page.chart), table(page), facts);
 }
 

@@ -90,7 +90,8 @@ TEST(SeriesCsv, IrregularTimesAreAveragedOverWindows) {
 }
 
 TEST(SeriesCsv, ALongerStepThatIsAskedForAverages) {
-  const auto series = parse_series_csv("0,1\n60,3\n120,5\n180,7\n", {.column = {}, .step_s = 120, .missing_is_zero = {}, .allow_negative = false});
+  const auto series =
+      parse_series_csv("0,1\n60,3\n120,5\n180,7\n", {.column = {}, .step_s = 120, .missing_is_zero = {}, .allow_negative = false});
   ASSERT_TRUE(series);
   EXPECT_EQ(series->values, (std::vector<double>{2, 6}));
 }

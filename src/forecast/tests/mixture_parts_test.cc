@@ -146,10 +146,12 @@ TEST(WarmStart, GivesAPredictorAPast) {
   options.name = "constant";
   const auto predictor = make_predictor(options);
   ASSERT_TRUE(predictor);
-  ASSERT_TRUE(warm_start(**predictor, std::vector<double>{1, 2}, {.series_step_s = 600, .predictor_step_s = 60, .scale = 60, .pause_s = 90000}));
+  ASSERT_TRUE(
+      warm_start(**predictor, std::vector<double>{1, 2}, {.series_step_s = 600, .predictor_step_s = 60, .scale = 60, .pause_s = 90000}));
   const std::array<std::size_t, 1> horizons = {1};
   EXPECT_DOUBLE_EQ((*predictor)->predict(horizons, {})[0].mean, 120);
-  const auto refused = warm_start(**predictor, std::vector<double>{1}, {.series_step_s = 0, .predictor_step_s = 60, .scale = 1, .pause_s = 0});
+  const auto refused =
+      warm_start(**predictor, std::vector<double>{1}, {.series_step_s = 0, .predictor_step_s = 60, .scale = 1, .pause_s = 0});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("series_step_s"), std::string::npos);
 }
