@@ -70,7 +70,15 @@ void read_scaling(SectionReader& model, ProblemList& problems, ExpertScalingConf
   section.number("smoothing", {0, 1, true}, out.smoothing);
   section.number("cooldown_s", {0, 86400}, out.cooldown_s);
   section.number("interval_s", {0.01, 3600}, out.interval_s);
+  section.number("forecast_horizon_s", {0, 86400}, out.forecast_horizon_s);
+  section.number("forecast_high", {0, 1, true}, out.forecast_high);
+  section.number("forecast_low", {0, 1}, out.forecast_low);
   section.finish();
+  if (out.forecast_low >= out.forecast_high / 2)
+    problems.add(section.line_of("forecast_low"), section.path_of("forecast_low"),
+                 fmt::format("{} is not under half of forecast_high, which is {}, so growing and shrinking would undo each other", out.forecast_low,
+                             out.forecast_high),
+                 "a number from 0 to under forecast_high / 2");
   // Doubling halves the utilisation, halving doubles it: past this bound one would at once undo the other.
   if (out.low > out.high / 2)
     problems.add(section.line_of("low"), section.path_of("low"),

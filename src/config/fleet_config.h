@@ -63,6 +63,9 @@ struct ExpertScalingConfig {
   double smoothing = 0.5;                  ///< weight of the newest window, (0, 1]
   double cooldown_s = 5;                   ///< per expert, between two changes
   double interval_s = 1;                   ///< between two decision cycles
+  double forecast_horizon_s = 300;         ///< how far ahead each expert's load is forecast; 0 = not at all
+  double forecast_high = 0.7;              ///< forecast over this share of capacity: more replicas now
+  double forecast_low = 0.3;               ///< forecast and measured under it: fewer
 };
 
 /// The `model.placement:` section: when replicas move for balance alone, and how far.

@@ -24,6 +24,16 @@ scaling::ExpertUtilisationOptions scaling_options_of(const ControllerOptions& op
   return out;
 }
 
+std::optional<scaling::ExpertForecast> expert_forecast_of(const ControllerOptions& options) {
+  if (!options.config.model || options.config.model->scaling.forecast_horizon_s <= 0) return std::nullopt;
+  const config::ExpertScalingConfig& from = options.config.model->scaling;
+  scaling::ExpertForecastOptions out;
+  out.horizon_s = from.forecast_horizon_s;
+  out.high = from.forecast_high;
+  out.low = from.forecast_low;
+  return scaling::ExpertForecast(out);
+}
+
 RebalancePolicy rebalance_policy_of(const ControllerOptions& options) {
   RebalancePolicy out;
   if (!options.config.model) return out;
@@ -60,6 +70,7 @@ Controller::Impl::Impl(net::EventLoop& event_loop, ControllerOptions given, plat
             log::warn("controller: {}", error.message);
           }),
       scaling_options(scaling_options_of(options)),
+      expert_forecast(expert_forecast_of(options)),
       keeper(rebalance_policy_of(options)) {
   if (options.hello) server_rows.emplace(loop, *options.hello);
   metric = make_metrics(registry);

@@ -95,6 +95,7 @@ struct Controller::Impl {
 
   scaling::ExpertUtilisationOptions scaling_options;
   scaling::ExpertUtilisationState loads;
+  std::optional<scaling::ExpertForecast> expert_forecast;  ///< absent: switched off
   std::optional<scaling::LoadAccumulator> accumulator;
   PlacementKeeper keeper;
   std::map<InstanceId, std::uint64_t> last_steps;  ///< of each model server, as it said

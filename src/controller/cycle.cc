@@ -54,6 +54,7 @@ void Controller::Impl::on_readings(std::vector<Reading> readings) {
     if (complete && actuator.table().epoch > 0 && actuator.settled() && capacity() > 0)
       window = scaling::observe_loads(loads, scaling_options, accumulator->total());
     if (window) metric.windows.add();
+    if (window && expert_forecast) expert_forecast->observe(loads.rows_per_s, window->seconds);
     if (window && options.config.controller.dry_run) decide(std::nullopt);  // repairs are made in dry-run, too
     decide(window);
     if (complete) balance(keeper.observe(accumulator->total(), steps));
@@ -132,6 +133,7 @@ PlanInput Controller::Impl::plan_input(std::optional<scaling::LoadWindow> window
   if (input.scaling.replica_capacity_rows_per_s <= 0) input.scaling.replica_capacity_rows_per_s = 1;  // not used without a window
   input.loads = &loads;
   input.window = window;
+  if (window && expert_forecast) input.prediction = scaling::prediction_of(*expert_forecast);
   input.table = actuator.table();
   input.now = clock.now();
   const Duration held = std::max<Duration>(2 * scaling_options.cooldown, Seconds(5));

@@ -40,7 +40,7 @@ class Planner {
     wanted_ = current;
     if (!in_.window) return;
     scaling::UtilisationDecision decision =
-        scaling::decide_replicas(*in_.loads, options_, in_.geometry, *in_.window, current, in_.now);
+        scaling::decide_replicas(*in_.loads, options_, in_.geometry, *in_.window, current, in_.now, in_.prediction ? &*in_.prediction : nullptr);
     wanted_ = std::move(decision.replicas);
     expert_actions_ = std::move(decision.actions);
     plan_.holds = std::move(decision.holds);

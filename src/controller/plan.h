@@ -36,6 +36,7 @@ struct PlanInput {
   const scaling::ExpertUtilisationState* loads = nullptr;  ///< never null
   /// What was just measured. Without it nothing is scaled: the plan only makes good what came and went.
   std::optional<scaling::LoadWindow> window;
+  std::optional<scaling::ExpertPrediction> prediction;  ///< of the experts' load; absent: they are not forecast
   RoutingTable table;                  ///< in force; epoch 0: none yet. It may name servers that are gone
   std::vector<UsableServer> servers;   ///< active ones first come first kept, then warm ones in order of preference
   std::uint32_t coming = 0;            ///< processes that are starting or restarting

@@ -96,6 +96,22 @@ TEST(Plan, AHotExpertGetsReplicasAWarmServerAndTheWarmPoolIsRefilled) {
   EXPECT_EQ(three->table->replicas[3].size(), 5U) << "6 wanted, on the 5 servers that are there";
 }
 
+TEST(Plan, AnExpertWhoseLoadIsForecastGetsReplicasBeforeItComes) {
+  std::vector<double> rows(16, 40.0);
+  const scaling::ExpertUtilisationState loads = loaded(rows);
+  const PlanInput first = input_of(loads, 0, 3);
+  PlanInput input = after(first, *make_plan(first));
+  input.window = scaling::LoadWindow{.seconds = 5, .tokens = 4096, .full = true};
+  EXPECT_EQ(count(*make_plan(input), ActionKind::kExpertScaleUp), 0);
+  rows[3] = 150;
+  input.prediction = scaling::ExpertPrediction{.rows_per_s = rows, .horizon_s = 300, .high = 0.7, .low = 0.3};
+  const auto plan = make_plan(input);
+  ASSERT_EQ(count(*plan, ActionKind::kExpertScaleUp), 1);
+  const auto action = std::find_if(plan->actions.begin(), plan->actions.end(), [](const Action& a) { return a.kind == ActionKind::kExpertScaleUp; });
+  EXPECT_EQ(action->slot, (ExpertSlot{0, 3}));
+  EXPECT_EQ(action->reasons.at(0).code, "predicted");
+}
+
 TEST(Plan, AQuietFleetDrainsServersAndTheSurplusIsStopped) {
   const scaling::ExpertUtilisationState none;
   PlanInput input = input_of(none, 0, 6);
