@@ -211,7 +211,7 @@ void add_argument(CLI::App* app, const Argument& argument) {
   CLI::Option* option = app->add_option(argument.name, convert, argument.help)->type_name(argument.type)->default_str(argument.default_text);
   if (argument.required) option->required();
   if (argument.repeated) option->take_all();
-  if (argument.repeated && argument.name.front() != '-') option->expected(1, 1000);
+  if (argument.repeated && argument.name.front() != '-') option->expected(1, 1000)->allow_extra_args();
 }
 
 void add_described(CLI::App& root, const std::vector<DescribedCommand>& commands, std::function<int()>& run) {
