@@ -47,7 +47,9 @@ class Replay {
     FLEXPERT_ASSIGN(const config::FleetConfig config, config::parse(start.config_text, start.config_source));
     if (!config.pools) return fail(ErrorCode::kDataLoss, "row {}: its configuration has no pools", row.id);
     FLEXPERT_ASSIGN(planner_, scaling::PoolPlanner::create(config.pools->planner));
-    if (!start.planner_state.empty()) FLEXPERT_TRY(planner_->restore(start.planner_state));
+    if (!start.planner_state.empty())
+      if (const auto restored = planner_->restore(start.planner_state); !restored)
+        return fail(restored.error().with_context(fmt::format("row {}, written by flexpert {} (this is {})", row.id, start.version, FLEXPERT_VERSION)));
     config_ = row.config;
     ++outcome_.starts;
     return {};
