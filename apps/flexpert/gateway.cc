@@ -23,15 +23,16 @@ Result<void> serve_gateway(const GatewayOptions& options) {
   std::unique_ptr<gateway::Gateway> gateway;
   const DrainOnSignal on_signal(loop, [&] { gateway->drain(from_seconds(config.shutdown_deadline_s), [&loop] { loop.stop(); }); });
   FLEXPERT_ASSIGN(gateway, gateway::Gateway::create(loop, config, metrics, clock));
+  // The first address is its name in reports: a replica's own one comes before the one that all share.
+  if (!options.also_listen.empty()) {
+    FLEXPERT_ASSIGN(const net::Address also, net::Address::parse(options.also_listen));
+    if (auto bound = gateway->listen(also); !bound) return fail(bound.error().with_context("--also-listen"));
+  }
   net::Address address;
   if (options.listen_fd > 0) {
     FLEXPERT_ASSIGN(address, gateway->listen_on(net::UniqueFd(static_cast<int>(options.listen_fd))));
   } else {
     FLEXPERT_ASSIGN(address, gateway->listen());
-  }
-  if (!options.also_listen.empty()) {
-    FLEXPERT_ASSIGN(const net::Address also, net::Address::parse(options.also_listen));
-    if (auto bound = gateway->listen(also); !bound) return fail(bound.error().with_context("--also-listen"));
   }
   fmt::print("gateway listening on http://{}\n", address.to_string());
   std::fflush(stdout);

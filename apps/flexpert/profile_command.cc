@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "codec/profile_json.h"
 #include "flexpert/described_command.h"
 #include "flexpert/exit_codes.h"
 #include "flexpert/files.h"
@@ -106,15 +107,18 @@ Result<ProfileSettings> settings_of(const ProfileOptions& options, const net::Ad
   return settings;
 }
 
-/// What is in the output file already, if it is of the same settings.
+std::string points_file(const ProfileOptions& options) { return options.output + ".points"; }
+
+/// What was measured already, if it is of the same settings.
 Result<ProfileProgress> progress_of(const ProfileOptions& options, const ProfileSettings& settings) {
   ProfileProgress fresh{.settings = settings, .prefill = {}, .decode = {}};
-  if (options.fresh || !std::filesystem::exists(options.output)) return fresh;
-  FLEXPERT_ASSIGN(const std::string text, read_text_file(options.output));
+  const std::string file = points_file(options);
+  if (options.fresh || !std::filesystem::exists(file)) return fresh;
+  FLEXPERT_ASSIGN(const std::string text, read_text_file(file));
   auto found = decode_profile_progress(text);
-  if (!found) return fail(found.error().with_context(fmt::format("{} cannot be continued (--fresh begins anew)", options.output)));
+  if (!found) return fail(found.error().with_context(fmt::format("{} cannot be continued (--fresh begins anew)", file)));
   if (!(found->settings == settings))
-    return fail(ErrorCode::kFailedPrecondition, "{} was measured with other settings; give --fresh to replace it, or another --out", options.output);
+    return fail(ErrorCode::kFailedPrecondition, "{} was measured with other settings; give --fresh to replace it, or another --out", file);
   return found;
 }
 
@@ -168,9 +172,10 @@ Result<void> profile(const ProfileOptions& options) {
     for (std::size_t i = 0; i < left.size(); ++i) {
       bar.update(all - left.size() + i, all);
       FLEXPERT_TRY(measure(engine, scale, left[i], progress, rng));
-      FLEXPERT_TRY(write_text_file(options.output, encode(progress)));
+      FLEXPERT_TRY(write_text_file(points_file(options), encode(progress)));
     }
   }
+  FLEXPERT_TRY(write_text_file(options.output, codec::write_profile_json(profile_of(progress))));
   bar.finish(fmt::format("{} of {} points measured now, {} in {}", left.size(), all, all, options.output));
   print_table(progress);
   return {};
@@ -184,7 +189,7 @@ DescribedCommand profile_command() {
   DescribedCommand command{.name = "profile", .help = "Measure what an OpenAI-compatible engine can do, for the planner", .examples = {}, .arguments = {}, .verbs = {}, .run = {}};
   command.arguments = {
       required(text("url", o->url, "http://HOST:PORT of the engine; nothing else should use it meanwhile", "URL")),
-      text("-o,--out", o->output, "profile to write; one that a stopped run has left is continued", "FILE"),
+      text("-o,--out", o->output, "profile to write; its points are kept in FILE.points, from which a stopped run is continued", "FILE"),
       text("--model", o->model, "the model's name in requests (default: the first of GET /v1/models)"),
       count("--gpus", o->gpus, 1, 65536, "that the engine runs on"),
       list("--isl", o->isl, 1u << 24, "prompt lengths of prefill points, in tokens (default: doubling from 32)"),

@@ -11,7 +11,6 @@ namespace json = boost::json;
 
 constexpr int kVersion = 1;
 
-json::array to_json(const std::vector<double>& values) { return json::array(values.begin(), values.end()); }
 json::array to_json(const std::vector<std::uint32_t>& values) { return json::array(values.begin(), values.end()); }
 
 json::object to_json(const ProfileSettings& settings) {
@@ -62,8 +61,11 @@ std::vector<ProfileTask> tasks_left(const ProfileProgress& progress) {
   return left;
 }
 
-ClassicSamples samples_of(const ProfileProgress& progress) {
-  ClassicSamples samples;
+EngineProfile profile_of(const ProfileProgress& progress) {
+  EngineProfile profile;
+  profile.model = progress.settings.model;
+  profile.gpus_per_instance = progress.settings.gpus;
+  ClassicSamples& samples = profile.samples.emplace();
   std::vector<PrefillPoint> prefill = progress.prefill;
   std::sort(prefill.begin(), prefill.end(), [](const PrefillPoint& a, const PrefillPoint& b) { return a.isl < b.isl; });
   for (const PrefillPoint& point : prefill) {
@@ -79,24 +81,15 @@ ClassicSamples samples_of(const ProfileProgress& progress) {
     samples.decode_throughput_per_gpu.push_back(point.concurrency / point.itl_ms * 1000 / progress.settings.gpus);
   }
   samples.max_kv_tokens = progress.settings.max_kv_tokens;
-  return samples;
+  return profile;
 }
 
 std::string encode(const ProfileProgress& progress) {
-  const ClassicSamples samples = samples_of(progress);
   json::array prefill;
   for (const PrefillPoint& p : progress.prefill) prefill.push_back({p.asked_isl, p.isl, p.ttft_ms});
   json::array decode;
   for (const DecodePoint& p : progress.decode) decode.push_back({p.asked_context, p.concurrency, p.context, p.itl_ms});
-  const json::object document{{"prefill_isl", to_json(samples.prefill_isl)},
-                              {"prefill_ttft", to_json(samples.prefill_ttft_ms)},
-                              {"prefill_thpt_per_gpu", to_json(samples.prefill_throughput_per_gpu)},
-                              {"x_kv_usage", to_json(samples.decode_kv_usage)},
-                              {"y_context_length", to_json(samples.decode_context_length)},
-                              {"z_itl", to_json(samples.decode_itl_ms)},
-                              {"z_thpt_per_gpu", to_json(samples.decode_throughput_per_gpu)},
-                              {"max_kv_tokens", samples.max_kv_tokens},
-                              {"flexpert", {{"settings", to_json(progress.settings)}, {"prefill", prefill}, {"decode", decode}}}};
+  const json::object document{{"settings", to_json(progress.settings)}, {"prefill", prefill}, {"decode", decode}};
   return json::serialize(document) + "\n";
 }
 
@@ -104,9 +97,8 @@ Result<ProfileProgress> decode_profile_progress(const std::string& text) {
   // Boost.JSON tells of a wrong type or a missing key by throwing.
   try {
     const json::value root = json::parse(text);
-    if (!root.is_object() || !root.get_object().contains("flexpert")) return fail(ErrorCode::kInvalidArgument, "it was not measured by this program");
-    const json::value& own = root.at("flexpert");
-    const json::value& from = own.at("settings");
+    if (!root.is_object() || !root.get_object().contains("settings")) return fail(ErrorCode::kInvalidArgument, "it has no points of this program");
+    const json::value& from = root.at("settings");
     if (from.at("version").as_int64() != kVersion) return fail(ErrorCode::kInvalidArgument, "it is of version {}; this program writes {}", from.at("version").as_int64(), kVersion);
     ProfileProgress progress;
     ProfileSettings& settings = progress.settings;
@@ -118,9 +110,9 @@ Result<ProfileProgress> decode_profile_progress(const std::string& text) {
     settings.isl = counts_of(from.at("isl"));
     settings.context = counts_of(from.at("context"));
     settings.concurrency = counts_of(from.at("concurrency"));
-    for (const json::value& p : own.at("prefill").as_array())
+    for (const json::value& p : root.at("prefill").as_array())
       progress.prefill.push_back({p.at(0).to_number<std::uint32_t>(), p.at(1).to_number<double>(), p.at(2).to_number<double>()});
-    for (const json::value& p : own.at("decode").as_array())
+    for (const json::value& p : root.at("decode").as_array())
       progress.decode.push_back({p.at(0).to_number<std::uint32_t>(), p.at(1).to_number<std::uint32_t>(), p.at(2).to_number<double>(), p.at(3).to_number<double>()});
     return progress;
   } catch (const std::exception& error) {

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "fleet/classic_samples.h"
+#include "fleet/engine_profile.h"
 
-/// What `flexpert profile` measures and what it has measured so far: its file, which a later run continues.
+/// What `flexpert profile` measures and what it has measured so far, in a file of points that a later run continues.
 namespace flexpert::app {
 
 /// What decides whether two runs measure the same.
@@ -58,10 +58,10 @@ std::vector<ProfileTask> tasks_left(const ProfileProgress& progress);
 /// Lengths from 32 to `most`, doubling, `most` included; at least four.
 std::vector<std::uint32_t> default_lengths(std::uint32_t most);
 
-/// Dynamo's arrays of what was measured.
-ClassicSamples samples_of(const ProfileProgress& progress);
+/// The profile of what was measured. Too few points make one that no reader takes; it is meant for all of them.
+EngineProfile profile_of(const ProfileProgress& progress);
 
-/// The file: Dynamo's keys for those who read profiles, `flexpert` for continuing.
+/// The file of points.
 std::string encode(const ProfileProgress& progress);
 Result<ProfileProgress> decode_profile_progress(const std::string& text);
 

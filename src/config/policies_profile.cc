@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "codec/classic_profile_files.h"
+#include "codec/profile_json.h"
 
 namespace flexpert::config {
 namespace {
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMostBytes = 64 * 1024 * 1024;
 constexpr const char* kAllowed =
-    "a folder with selected_prefill_interpolation/raw_data.npz and selected_decode_interpolation/raw_data.npz, or with prefill.npz and decode.npz, or "
+    "a .json profile (flexpert profile writes them), a folder with selected_prefill_interpolation/raw_data.npz and selected_decode_interpolation/raw_data.npz, or with prefill.npz and decode.npz, or "
     "a mapping with prefill: FILE and decode: FILE";
 
 struct ProfileFiles {
@@ -91,17 +92,40 @@ Result<std::shared_ptr<const perf::ClassicProfile>> load(const ProfileFiles& fil
   return perf::ClassicProfile::create(std::move(samples));
 }
 
+/// Our own format: what was measured by length, single steps, or both.
+Result<void> load_json(const std::string& path, scaling::SlaOptions& out) {
+  FLEXPERT_ASSIGN(const std::string text, read_bytes(path));
+  FLEXPERT_ASSIGN(EngineProfile profile, codec::parse_profile_json(text));
+  if (!profile.samples && profile.steps.empty()) return fail(ErrorCode::kInvalidArgument, "it has neither prefill and decode nor steps");
+  if (profile.samples) {
+    FLEXPERT_ASSIGN(out.profile, perf::ClassicProfile::create(std::move(*profile.samples)));
+  }
+  if (!profile.steps.empty()) {
+    FLEXPERT_ASSIGN(const perf::StepCoefficients coefficients, perf::fit_steps(profile.steps));
+    out.engine = perf::EngineModel(coefficients, profile.limits.value_or(EngineLimits{}));
+  }
+  return {};
+}
+
+bool is_json(const YamlNode& node) { return node.kind == YamlNode::Kind::kScalar && node.text.ends_with(".json"); }
+
 }  // namespace
 
-std::shared_ptr<const perf::ClassicProfile> read_profile(SectionReader& policy, ProblemList& problems) {
+void read_profile(SectionReader& policy, ProblemList& problems, scaling::SlaOptions& out) {
   const YamlNode* node = policy.value("profile");
-  if (node == nullptr) return nullptr;
-  const auto files = files_of(*node, policy.path_of("profile"), problems);
-  if (!files) return nullptr;
-  auto profile = load(*files);
-  if (profile) return *profile;
-  problems.add(node->line, policy.path_of("profile"), fmt::format("the profile cannot be used: {}", profile.error().message), kAllowed);
-  return nullptr;
+  if (node == nullptr) return;
+  Result<void> loaded;
+  if (is_json(*node)) {
+    loaded = load_json(node->text, out);
+  } else {
+    const auto files = files_of(*node, policy.path_of("profile"), problems);
+    if (!files) return;
+    auto profile = load(*files);
+    if (profile) out.profile = *profile;
+    else loaded = fail(profile.error());
+  }
+  if (!loaded)
+    problems.add(node->line, policy.path_of("profile"), fmt::format("the profile cannot be used: {}", loaded.error().message), kAllowed);
 }
 
 }  // namespace flexpert::config

@@ -77,7 +77,7 @@ SlaOptions read_sla(SectionReader& section, ProblemList& problems) {
   std::string model = section.value("profile") != nullptr ? "classic" : "engine";
   section.choice("model", {"classic", "engine"}, model);
   out.model = model == "classic" ? SlaOptions::Model::kClassic : SlaOptions::Model::kEngine;
-  out.profile = read_profile(section, problems);
+  read_profile(section, problems, out);
   read_engine(section, problems, out);
   section.number("percentile", {0.5, 0.999}, out.percentile);
   section.number("utilisation", {0, 1, true}, out.utilisation);

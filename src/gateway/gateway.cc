@@ -101,7 +101,7 @@ struct Gateway::Impl {
     if (path == "/health") return answer->respond(http::json_response(200, "{\"status\":\"ok\"}"));
     if (path == "/ready") return answer->respond(ready_response());
     if (path == "/metrics") {
-      metrics.set_process(server.open_connections(), process_cpu_s());
+      metrics.set_connections(server.open_connections());
       http::Response response{200, {}, registry.text()};
       response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
       return answer->respond(std::move(response));

@@ -13,13 +13,9 @@ GatewayMetrics::GatewayMetrics(telemetry::Registry& registry)
       itl_(registry.histogram("flexpert_gateway_itl_seconds", "Between two pieces of a stream", telemetry::latency_bounds_s())),
       route_latency_(registry.histogram("flexpert_gateway_route_seconds", "Answered calls of /route", telemetry::latency_bounds_s())),
       downgrades_(registry.counter("flexpert_gateway_route_downgrades_total", "Calls of /route that went on without a forbidden expert")),
-      connections_(registry.gauge("flexpert_gateway_connections", "Connections of clients")),
-      cpu_(registry.counter("process_cpu_seconds_total", "CPU time of this process")) {}
+      connections_(registry.gauge("flexpert_gateway_connections", "Connections of clients")) {}
 
-void GatewayMetrics::set_process(std::size_t connections, double cpu_s) {
-  connections_.set(static_cast<double>(connections));
-  cpu_.add(std::max(0.0, cpu_s - cpu_.value()));
-}
+void GatewayMetrics::set_connections(std::size_t connections) { connections_.set(static_cast<double>(connections)); }
 
 void GatewayMetrics::count_request(const std::string& route, int status) {
   const auto key = std::pair(route, status);

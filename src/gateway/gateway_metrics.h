@@ -28,8 +28,7 @@ class GatewayMetrics {
   void observe_itl(Duration duration) { itl_.observe(to_seconds(duration)); }
   void observe_route(Duration duration) { route_latency_.observe(to_seconds(duration)); }
   void count_downgrade() { downgrades_.add(); }
-  /// `cpu_s` since the process began.
-  void set_process(std::size_t connections, double cpu_s);
+  void set_connections(std::size_t connections);
   void set_controller_connected(bool connected) { controller_connected_.set(connected ? 1 : 0); }
 
  private:
@@ -44,7 +43,6 @@ class GatewayMetrics {
   telemetry::Histogram route_latency_;
   telemetry::Counter downgrades_;
   telemetry::Gauge connections_;
-  telemetry::Counter cpu_;
 };
 
 /// The status under which a request is counted whose client went away first (nginx's convention).

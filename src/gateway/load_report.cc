@@ -4,6 +4,7 @@
 
 #include <time.h>
 #include <unistd.h>
+#include "telemetry/process_usage.h"
 
 namespace flexpert::gateway {
 namespace {
@@ -19,12 +20,6 @@ const std::vector<double>& token_bounds() {
 }
 
 }  // namespace
-
-double process_cpu_s() {
-  timespec time{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 LoadReport::LoadReport(telemetry::Registry& registry, const Clock& clock, std::string name)
     : registry_(registry),
@@ -69,7 +64,7 @@ codec::GatewayReport LoadReport::report(std::size_t connections) {
   out.sequence = ++sequence_;
   out.uptime_s = to_seconds(now - began_);
   out.connections = static_cast<std::uint32_t>(connections);
-  out.cpu_s = process_cpu_s();
+  out.cpu_s = telemetry::read_process_usage().cpu_seconds;
   out.leaving = leaving_;
   for (auto& [name, model] : models_) {
     settle(model, now);

@@ -106,7 +106,5 @@ class RequestLoad {
   AnswerMeter meter_;
 };
 
-/// CPU time of this process since it started.
-double process_cpu_s();
 
 }  // namespace flexpert::gateway

@@ -1,5 +1,6 @@
 #include "telemetry/process_usage.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -17,6 +18,13 @@ double boot_time() {
   return 0;
 }
 
+/// Finer than the clock ticks of /proc.
+double cpu_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 }  // namespace
 
 ProcessUsage read_process_usage() {
@@ -26,13 +34,9 @@ ProcessUsage read_process_usage() {
   const std::size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return {};
   std::istringstream fields(text.substr(name_end + 1));
-  // proc(5): after the name, field 3 (state) comes first; 14 and 15 are utime and stime, 22 starttime, 24 rss.
+  // proc(5): after the name, field 3 (state) comes first; 22 is starttime, 24 rss.
   std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  double user = 0;
-  double system = 0;
-  fields >> user >> system;
-  for (int field = 16; field < 22; ++field) fields >> skipped;
+  for (int field = 3; field < 22; ++field) fields >> skipped;
   double start = 0;
   double virtual_bytes = 0;
   double pages = 0;
@@ -40,7 +44,7 @@ ProcessUsage read_process_usage() {
   if (!fields) return {};
   static const double booted = boot_time();
   const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
-  return {(user + system) / ticks, pages * static_cast<double>(sysconf(_SC_PAGESIZE)), booted + start / ticks};
+  return {cpu_seconds(), pages * static_cast<double>(sysconf(_SC_PAGESIZE)), booted + start / ticks};
 }
 
 }  // namespace flexpert::telemetry

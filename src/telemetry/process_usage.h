@@ -2,7 +2,7 @@
 
 namespace flexpert::telemetry {
 
-/// What this process has used so far, as Prometheus clients name it. Source: /proc/self/stat, proc(5).
+/// What this process has used so far, as Prometheus clients name it.
 struct ProcessUsage {
   double cpu_seconds = 0;          ///< user and system, all threads
   double resident_bytes = 0;

@@ -41,26 +41,40 @@ TEST_F(Profile, MeasuresWhatTheEngineWasPacedTo) {
   const Finished finished = run_program(arguments());
   ASSERT_EQ(finished.exit_code, 0) << finished.output;
   const json::value profile = json::parse(read_file(output_));
-  const auto& isl = profile.at("prefill_isl").as_array();
+  const auto& isl = profile.at("prefill").at("isl").as_array();
   ASSERT_EQ(isl.size(), 4U);
   for (std::size_t i = 0; i < isl.size(); ++i) {
     const auto tokens = isl[i].to_number<double>();
-    EXPECT_GE(profile.at("prefill_ttft").at(i).to_number<double>(), 20 + 0.2 * tokens) << tokens << ": no step is shorter than its pace";
+    EXPECT_GE(profile.at("prefill").at("ttft_ms").at(i).to_number<double>(), 20 + 0.2 * tokens) << tokens << ": no step is shorter than its pace";
   }
-  const auto& itl = profile.at("z_itl").as_array();
+  const auto& itl = profile.at("decode").at("itl_ms").as_array();
   ASSERT_EQ(itl.size(), 4U);
   for (const json::value& ms : itl) EXPECT_GE(ms.to_number<double>(), 20);
-  EXPECT_EQ(profile.at("max_kv_tokens").to_number<double>(), 256 * 16);
+  EXPECT_EQ(profile.at("decode").at("max_kv_tokens").to_number<double>(), 256 * 16);
+}
+
+TEST_F(Profile, AConfigurationTakesWhatItWrote) {
+  ASSERT_EQ(run_program(arguments()).exit_code, 0);
+  const auto check = [&](const std::string& profile) {
+    const std::string config = folder_.write("pools.yaml", fmt::format("pools:\n  - name: tiny\n    launch: {{model: {}}}\n    policies: [{{name: sla, kind: sla, "
+                                                                       "model: engine, profile: {}}}]\n",
+                                                                       FLEXPERT_SOURCE_DIR "/models/flexpert-tiny-moe", profile));
+    return run_program({"check", "-c", config});
+  };
+  EXPECT_EQ(check(output_).exit_code, 0) << check(output_).output;
+  const Finished broken = check(folder_.write("broken.json", R"({"format":"flexpert-profile/1","prefill":{"isl":[1,2,3]}})"));
+  EXPECT_EQ(broken.exit_code, 1);
+  EXPECT_NE(broken.output.find("pools[0].policies[0].profile: the profile cannot be used"), std::string::npos) << broken.output;
 }
 
 TEST_F(Profile, GoesOnWhereAnInterruptedRunWas) {
   {
     RunningProgram first(loop_, arguments());
-    ASSERT_TRUE(run_until(loop_, Seconds(60), [&] { return std::filesystem::exists(output_); }));
+    ASSERT_TRUE(run_until(loop_, Seconds(60), [&] { return std::filesystem::exists(output_ + ".points"); }));
     first.signal(SIGINT);
     ASSERT_TRUE(first.wait_for_exit(Seconds(20)));
   }
-  const std::size_t points = json::parse(read_file(output_)).at("flexpert").at("prefill").as_array().size();
+  const std::size_t points = json::parse(read_file(output_ + ".points")).at("prefill").as_array().size();
   ASSERT_GE(points, 1U);
   const Finished second = run_program(arguments());
   ASSERT_EQ(second.exit_code, 0) << second.output;

@@ -192,7 +192,7 @@ TEST(PoolsConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
        "f.yaml:3: pools[0].policies[0].holidays[0]: \"2026-02-30\" is given; allowed: a date as YYYY-MM-DD"},
       {pool_with("policies: [{kind: sla, model: classic}]"),
        "f.yaml:3: pools[0].policies[0].profile: the key is missing; allowed: a folder of a measured profile, which model: classic goes by"},
-      {pool_with("policies: [{kind: sla, profile: /nowhere}]"), "f.yaml:3: pools[0].policies[0].profile: there is no folder /nowhere; allowed: a folder with "},
+      {pool_with("policies: [{kind: sla, profile: /nowhere}]"), "f.yaml:3: pools[0].policies[0].profile: there is no folder /nowhere; allowed: a .json profile"},
       {pool_with("policies: [{kind: sla, profile: " + kRoot + "/docs}]"), "f.yaml:3: pools[0].policies[0].profile: the folder "},
       {pool_with("policies: [{kind: sla, learn: false}]"), "f.yaml:3: pools[0].policies[0].learn: false is given without engine coefficients; allowed: "},
       {pool_with("vertical: {threads_min: 4, threads_max: 2}"),
