@@ -15,6 +15,7 @@ struct ArimaFit {
   double noise = 0;           ///< variance of the shocks
   double log_likelihood = 0;  ///< of the values after the first d; infinite for a series that the model explains fully
   double aicc = 0;            ///< corrected for small samples (Hurvich and Tsai 1989)
+  std::size_t evaluations = 0;  ///< of likelihoods, for this and the orders it was compared with; not counted by fit_arima()
 };
 
 /// Estimates all coefficients and the noise together by the highest Gaussian likelihood of the series itself (statsmodels'

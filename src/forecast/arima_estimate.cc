@@ -17,6 +17,7 @@ constexpr double kWorst = std::numeric_limits<double>::max();
 constexpr double kUnknownLevel = 1e4;  // a prediction this much wider than a shock says nothing yet
 constexpr double kSoundRadius = 1.01;
 constexpr double kNoCoefficient = 1e-8;
+constexpr int kRoughIterations = 40;
 
 /// Free variables are p autoregressive, q moving-average ones and the constant, in this order.
 ArmaProcess process_of(std::span<const double> free, const ArimaOrder& order) {
@@ -183,11 +184,16 @@ ArmaErrors ArimaSeries::gapped_errors(const ArmaModel& model) const {
   return errors;
 }
 
-bool ArimaSeries::search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales) const {
+bool ArimaSeries::search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales,
+                                     ArimaEffort& effort) const {
+  BfgsLimits limits;
+  if (effort.hasty()) limits = {.iterations = kRoughIterations, .patience = 0};
   if (differenced_.size() <= order.p) return false;
   if (free.empty()) return true;
   BfgsResult found =
-      minimise_bfgs([&](std::span<const double> at, std::span<double> out) { conditional_objectives(at, order, out); }, free, scales);
+      minimise_bfgs([&](std::span<const double> at, std::span<double> out) { conditional_objectives(at, order, out); }, free, scales,
+                    limits);
+  effort.spent += found.evaluations;
   if (!found.ok) return false;
   free = std::move(found.point);
   return true;
@@ -227,23 +233,48 @@ ArimaFit ArimaSeries::finish(const ArimaOrder& order, std::span<const double> fr
 std::optional<ArimaFit> ArimaSeries::estimate_conditional(const ArimaOrder& order, double offset) const {
   std::vector<double> scales;
   std::vector<double> free = start(order, scales);
-  if (!search_conditional(order, free, scales)) return std::nullopt;
+  ArimaEffort effort;
+  if (!search_conditional(order, free, scales, effort)) return std::nullopt;
   return finish(order, free, true, offset);
 }
 
 std::optional<ArimaFit> ArimaSeries::estimate_exact(const ArimaOrder& order) const {
+  ArimaEffort effort;
+  return estimate_exact(order, effort);
+}
+
+bool ArimaSeries::start_exact(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales,
+                              ArimaEffort& effort) const {
+  Lags ar;
+  if (effort.hasty() && effort.near != nullptr && effort.near->order.p == order.p && effort.near->order.q == order.q) {
+    const ArimaCoefficients& near = effort.near->coefficients;
+    ar = near.process.ar;
+    std::copy_n(near.process.ma.at.begin(), order.q, free.begin() + static_cast<std::ptrdiff_t>(order.p));
+    if (order.constant && effort.near->order.constant) free.back() = near.constant;
+    ar = partials_from_lags(ar);
+    ar.count = order.p;
+  } else {
+    if (!search_conditional(order, free, scales, effort)) return false;
+    const ArmaProcess conditional = process_of(free, order);
+    if (!is_stationary(conditional.ar)) return false;
+    ar = partials_from_lags(conditional.ar);
+    const Lags ma = invertible_moving_average(conditional.ma);
+    std::copy_n(ma.at.begin(), order.q, free.begin() + static_cast<std::ptrdiff_t>(order.p));
+  }
+  for (std::size_t i = 0; i < order.p; ++i) free[i] = std::atanh(ar.at[i]);
+  return true;
+}
+
+std::optional<ArimaFit> ArimaSeries::estimate_exact(const ArimaOrder& order, ArimaEffort& effort) const {
   std::vector<double> scales;
   std::vector<double> free = start(order, scales);
-  if (!search_conditional(order, free, scales)) return std::nullopt;
-  const ArmaProcess conditional = process_of(free, order);
-  if (!is_stationary(conditional.ar)) return std::nullopt;
-  const Lags partials = partials_from_lags(conditional.ar);
-  for (std::size_t i = 0; i < order.p; ++i) free[i] = std::atanh(partials.at[i]);
-  const Lags ma = invertible_moving_average(conditional.ma);
-  std::copy_n(ma.at.begin(), order.q, free.begin() + static_cast<std::ptrdiff_t>(order.p));
+  if (!start_exact(order, free, scales, effort)) return std::nullopt;
   if (!free.empty()) {
     BfgsResult found =
-        minimise_bfgs([&](std::span<const double> at, std::span<double> out) { exact_objectives(at, order, out); }, free, scales);
+        minimise_bfgs([&](std::span<const double> at, std::span<double> out) { exact_objectives(at, order, out); }, free, scales,
+                      {.useful_below = objective_at(order, effort.to_beat),
+                       .patience = ArimaEffort::kPatience - std::min(ArimaEffort::kPatience, effort.spent)});
+    effort.spent += found.evaluations;
     if (!found.ok || found.value >= kWorst) return std::nullopt;
     free = std::move(found.point);
   }
@@ -253,6 +284,15 @@ std::optional<ArimaFit> ArimaSeries::estimate_exact(const ArimaOrder& order) con
   const Lags invertible = invertible_moving_average(exact.ma);
   std::copy_n(invertible.at.begin(), order.q, free.begin() + static_cast<std::ptrdiff_t>(order.p));
   return finish(order, free, false, 0);
+}
+
+double ArimaSeries::objective_at(const ArimaOrder& order, double aicc) const {
+  const auto n = static_cast<double>(effective_values());
+  const auto estimated = static_cast<double>(order.p + order.q + (order.constant ? 2 : 1));
+  const double left = n - estimated - 1;
+  if (!std::isfinite(aicc) || left <= 0) return kInfinity;
+  const double penalty = 2 * estimated + 2 * estimated * (estimated + 1) / left;
+  return 0.5 * (aicc - penalty) / n - 0.5 * (1 + std::log(2 * std::numbers::pi));
 }
 
 double ArimaSeries::conditional_offset() const {

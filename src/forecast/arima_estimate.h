@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -8,6 +9,18 @@
 #include "forecast/arma_likelihood.h"
 
 namespace flexpert::forecast {
+
+/// What a choice among models has cost, and what there is to shorten the rest of it.
+struct ArimaEffort {
+  std::size_t spent = 0;  ///< evaluations until now
+  double to_beat = std::numeric_limits<double>::infinity();  ///< a criterion: a model that is not below it is of no use
+  const ArimaFit* near = nullptr;  ///< a good model of a similar order
+
+  /// From here on searches start roughly, or at `near` for the same lags, and are given up where they will not be of use.
+  static constexpr std::size_t kPatience = 3000;
+  static constexpr std::size_t kEnough = 7500;  ///< from here on no further model is looked at
+  [[nodiscard]] bool hasty() const { return spent >= kPatience; }
+};
 
 /// A series made ready for many models of it that share the number of differences: what R's arima() works on.
 class ArimaSeries {
@@ -24,6 +37,8 @@ class ArimaSeries {
   [[nodiscard]] std::optional<ArimaFit> estimate_conditional(const ArimaOrder& order, double offset) const;
   /// Estimates by the exact likelihood, the noise taken out, from the conditional estimate. Nothing where the search fails.
   [[nodiscard]] std::optional<ArimaFit> estimate_exact(const ArimaOrder& order) const;
+  /// The same, adding to the effort and sparing it: a model that is not of use may be left with too high a criterion.
+  [[nodiscard]] std::optional<ArimaFit> estimate_exact(const ArimaOrder& order, ArimaEffort& effort) const;
   /// Returns what conditional criteria are off by, measured with white noise.
   [[nodiscard]] double conditional_offset() const;
 
@@ -41,7 +56,12 @@ class ArimaSeries {
   void exact_objectives_of(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
   void exact_objectives(std::span<const double> points, const ArimaOrder& order, std::span<double> values) const;
   [[nodiscard]] ArmaErrors gapped_errors(const ArmaModel& model) const;
-  [[nodiscard]] bool search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales) const;
+  [[nodiscard]] bool search_conditional(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales,
+                                        ArimaEffort& effort) const;
+  /// Sets the coefficients that the exact search starts at, partials through atanh; false where there are none.
+  [[nodiscard]] bool start_exact(const ArimaOrder& order, std::vector<double>& free, const std::vector<double>& scales,
+                                 ArimaEffort& effort) const;
+  [[nodiscard]] double objective_at(const ArimaOrder& order, double aicc) const;
   [[nodiscard]] ArimaFit finish(const ArimaOrder& order, std::span<const double> free, bool conditional, double offset) const;
 
   std::vector<double> original_;     ///< with gaps; empty where there are none

@@ -122,7 +122,9 @@ class Search {
     }
     while (tried_.size() < kMostModels && step(may_have_constant)) {
     }
-    return conditional_ ? exact_of_best() : best_;
+    if (conditional_) return exact_of_best();
+    if (best_) best_->evaluations = effort_.spent;
+    return best_;
   }
 
  private:
@@ -150,9 +152,11 @@ class Search {
   /// Estimates a model that was not yet tried and takes it if it is better.
   bool consider(std::size_t p, std::size_t q, bool constant) {
     const ArimaOrder order{.p = p, .d = series_.differences(), .q = q, .constant = constant};
-    if (tried_.size() >= kMostModels) return false;
+    if (tried_.size() >= kMostModels || effort_.spent >= ArimaEffort::kEnough) return false;
     if (std::any_of(tried_.begin(), tried_.end(), [&](const Tried& tried) { return tried.order == order; })) return false;
-    std::optional<ArimaFit> fit = conditional_ ? series_.estimate_conditional(order, offset_) : series_.estimate_exact(order);
+    effort_.to_beat = best_criterion_;
+    effort_.near = best_ ? &*best_ : nullptr;
+    std::optional<ArimaFit> fit = conditional_ ? series_.estimate_conditional(order, offset_) : series_.estimate_exact(order, effort_);
     tried_.push_back({order, fit ? fit->aicc : kInfinity});
     // Soundness costs more than the estimate: only what would win is looked at.
     if (!fit || !(fit->aicc < best_criterion_)) return false;
@@ -170,14 +174,17 @@ class Search {
 
   std::optional<ArimaFit> exact_of_best() {
     std::stable_sort(tried_.begin(), tried_.end(), [](const Tried& a, const Tried& b) { return a.criterion < b.criterion; });
+    effort_ = {};
     for (const Tried& tried : tried_) {
-      std::optional<ArimaFit> fit = series_.estimate_exact(tried.order);
+      if (effort_.spent >= ArimaEffort::kEnough) return best_;
+      std::optional<ArimaFit> fit = series_.estimate_exact(tried.order, effort_);
       if (fit && std::isfinite(fit->aicc) && series_.sound(*fit, false)) return fit;
     }
     return std::nullopt;
   }
 
   const ArimaSeries& series_;
+  ArimaEffort effort_;
   bool conditional_;
   double offset_ = 0;
   std::size_t most_p_ = 0;

@@ -7,11 +7,12 @@ namespace flexpert::forecast {
 namespace {
 
 constexpr double kWidth = 1e-3;
+constexpr double kNarrow = 1e-6;      // width of differences to one side
 constexpr double kShrink = 0.2;
 constexpr double kAccepted = 1e-4;
 constexpr double kTolerance = 1e-8;
 constexpr double kVisible = 10;       // a move that leaves this plus the variable as it was is none
-constexpr int kMostIterations = 100;
+constexpr double kGainsAway = 20;   // from a useful value: a search this far away does not get there
 constexpr std::size_t kTogether = 4;  // step lengths that are tried at once after the whole step failed
 
 struct Trial {
@@ -28,10 +29,11 @@ class Scaled {
         scales_(scales),
         points_(std::max(2 * scales.size(), kTogether) * scales.size()),
         values_(std::max(2 * scales.size(), kTogether)) {}
+  [[nodiscard]] std::size_t evaluations() const { return evaluations_; }
   double value(std::span<const double> point) {
     const std::size_t n = scales_.size();
     for (std::size_t i = 0; i < n; ++i) points_[i] = point[i] * scales_[i];
-    function_(std::span(points_).first(n), std::span(values_).first(1));
+    evaluate(1);
     return values_[0];
   }
   bool gradient(std::span<const double> point, std::vector<double>& out) {
@@ -43,9 +45,25 @@ class Scaled {
       above[i] = (point[i] + kWidth) * scales_[i];
       below[i] = (point[i] - kWidth) * scales_[i];
     }
-    function_(std::span(points_).first(2 * n * n), std::span(values_).first(2 * n));
+    evaluate(2 * n);
     for (std::size_t i = 0; i < n; ++i) {
       out[i] = (values_[2 * i] - values_[2 * i + 1]) / (2 * kWidth);
+      if (!std::isfinite(out[i])) return false;
+    }
+    return true;
+  }
+
+  /// From the value at the point and one other for each variable: half the work of gradient().
+  bool rough_gradient(std::span<const double> point, double value, std::vector<double>& out) {
+    const std::size_t n = scales_.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      double* above = &points_[i * n];
+      for (std::size_t k = 0; k < n; ++k) above[k] = point[k] * scales_[k];
+      above[i] = (point[i] + kNarrow) * scales_[i];
+    }
+    evaluate(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] = (values_[i] - value) / kNarrow;
       if (!std::isfinite(out[i])) return false;
     }
     return true;
@@ -62,7 +80,7 @@ class Scaled {
         for (std::size_t i = 0; i < n; ++i) points_[asked * n + i] = (from[i] + length * step[i]) * scales_[i];
       }
       if (asked == 0) return trial;
-      function_(std::span(points_).first(asked * n), std::span(values_).first(asked));
+      evaluate(asked);
       for (std::size_t k = 0; k < asked; ++k) {
         trial.value = values_[k];
         trial.accepted = std::isfinite(trial.value) && trial.value <= lowest + slope * trial.length * kAccepted;
@@ -73,6 +91,10 @@ class Scaled {
   }
 
  private:
+  void evaluate(std::size_t count) {
+    function_(std::span(points_).first(count * scales_.size()), std::span(values_).first(count));
+    evaluations_ += count;
+  }
   static bool moves(std::span<const double> from, std::span<const double> step, double length) {
     for (std::size_t i = 0; i < from.size(); ++i) {
       if (kVisible + from[i] != kVisible + (from[i] + length * step[i])) return true;
@@ -84,6 +106,7 @@ class Scaled {
   std::span<const double> scales_;
   std::vector<double> points_;
   std::vector<double> values_;
+  std::size_t evaluations_ = 0;
 };
 
 /// The approximate inverse Hessian.
@@ -126,13 +149,16 @@ class Metric {
 
 }  // namespace
 
-BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start, std::span<const double> scales) {
+BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start, std::span<const double> scales,
+                         const BfgsLimits& limits) {
   const std::size_t n = start.size();
   BfgsResult result{.point = std::move(start), .value = 0, .ok = false};
   Scaled scaled(function, scales);
   std::vector<double>& x = result.point;
   for (std::size_t i = 0; i < n; ++i) x[i] /= scales[i];
-  auto unscale = [&] {
+  auto finish = [&](bool ok) {
+    result.ok = ok;
+    result.evaluations = scaled.evaluations();
     for (std::size_t i = 0; i < n; ++i) x[i] *= scales[i];
   };
   double& lowest = result.value;
@@ -141,15 +167,18 @@ BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start
   std::vector<double> before(n);
   std::vector<double> step(n);
   std::vector<double> change(n);
-  if (!std::isfinite(lowest) || !scaled.gradient(x, gradient)) {
-    unscale();
+  auto find_gradient = [&] {
+    return scaled.evaluations() < limits.patience ? scaled.gradient(x, gradient) : scaled.rough_gradient(x, lowest, gradient);
+  };
+  if (!std::isfinite(lowest) || !find_gradient()) {
+    finish(false);
     return result;
   }
   Metric metric(n);
   metric.reset();
   int gradients = 1;
   int reset_at = 1;
-  for (int iteration = 1; iteration < kMostIterations;) {
+  for (int iteration = 1; iteration < limits.iterations;) {
     const std::vector<double>& towards = metric.times(gradient);
     double slope = 0;
     for (std::size_t i = 0; i < n; ++i) {
@@ -166,12 +195,15 @@ BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start
       const bool accepted = trial.accepted;
       for (std::size_t i = 0; i < n; ++i) x[i] = before[i] + length * step[i];
       const bool enough = accepted && std::abs(value - lowest) > kTolerance * (std::abs(lowest) + kTolerance);
+      const double gain = accepted ? lowest - value : 0.0;
       if (accepted) lowest = value;
+      const bool patient = scaled.evaluations() < limits.patience || iteration <= static_cast<int>(n);
+      if (!patient && lowest - kGainsAway * std::max(gain, -slope) > limits.useful_below) break;
       if (enough) {
         moved = true;
         change = gradient;
-        if (!scaled.gradient(x, gradient)) {
-          unscale();
+        if (!find_gradient()) {
+          finish(false);
           return result;
         }
         ++gradients;
@@ -195,8 +227,7 @@ BfgsResult minimise_bfgs(const BfgsFunction& function, std::vector<double> start
       reset_at = gradients;
     }
   }
-  unscale();
-  result.ok = true;
+  finish(true);
   return result;
 }
 

@@ -50,6 +50,22 @@ TEST(Bfgs, FindsTheBottomInUnitsOfItsScales) {
   EXPECT_NEAR(hessian[3], 6, 1e-4);
 }
 
+TEST(Bfgs, GivesUpOutOfPatienceWhereItsMinimumIsOfNoUse) {
+  const BfgsFunction valley = [](std::span<const double> points, std::span<double> values) {
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = 10 + rosenbrock(points[2 * i], points[2 * i + 1]);
+  };
+  const std::vector<double> scales = {1, 1};
+  const std::vector<double> start = {-1.2, 1};
+  const BfgsResult whole = minimise_bfgs(valley, start, scales);
+  EXPECT_NEAR(whole.value, 10, 1e-3);
+  const BfgsResult given_up = minimise_bfgs(valley, start, scales, {.useful_below = 5, .patience = 0});
+  EXPECT_TRUE(given_up.ok);
+  EXPECT_LT(given_up.evaluations, whole.evaluations / 2);
+  const BfgsResult useful = minimise_bfgs(valley, start, scales, {.useful_below = 11, .patience = 0});
+  EXPECT_NEAR(useful.value, 10, 1e-3);
+  EXPECT_EQ(minimise_bfgs(valley, start, scales, {.useful_below = 5}).point, whole.point);
+}
+
 TEST(Bfgs, SaysWhereTheFunctionIsNotFinite) {
   const std::vector<double> scales = {1};
   const auto nowhere = [](std::span<const double>, std::span<double> values) { values[0] = std::nan(""); };

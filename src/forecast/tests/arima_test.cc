@@ -1,5 +1,6 @@
 #include "forecast/arima.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -111,6 +112,24 @@ TEST(AutoArima, GivesFiniteForecastsForAnySeries) {
       for (const double expected : filter_series(again, series).forecast(50)) EXPECT_TRUE(std::isfinite(expected)) << n << " " << kind;
     }
   }
+}
+
+TEST(AutoArima, SpendsABoundedNumberOfLikelihoodsOnHardSeries) {
+  Rng rng(6);
+  std::size_t most = 0;
+  for (int run = 0; run < 6; ++run) {
+    const double period = 10 + 8 * rng.uniform();
+    std::vector<double> series(100);
+    for (std::size_t i = 0; i < series.size(); ++i) {
+      const auto t = static_cast<double>(i);
+      series[i] = 100 + 30 * std::sin(6.283 * t / period) + 10 * std::cos(6.283 * t / 7) + 1.7 * (rng.uniform() - 0.5);
+    }
+    const ArimaFit fit = auto_arima(series);
+    most = std::max(most, fit.evaluations);
+    EXPECT_LT(fit.noise, 20);  // the swings of both seasons have a variance of 500
+  }
+  EXPECT_GT(most, 3000);
+  EXPECT_LT(most, 10'000);
 }
 
 TEST(AutoArima, RecoversAnAutoregressionWithGaps) {
