@@ -18,7 +18,7 @@ struct ArimaEffort {
 
   /// From here on searches start roughly, or at `near` for the same lags, and are given up where they will not be of use.
   static constexpr std::size_t kPatience = 3000;
-  static constexpr std::size_t kEnough = 7500;  ///< from here on no further model is looked at
+  static constexpr std::size_t kEnough = 7000;  ///< from here on no further model is looked at
   [[nodiscard]] bool hasty() const { return spent >= kPatience; }
 };
 

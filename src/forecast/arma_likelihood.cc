@@ -85,18 +85,18 @@ void exact_errors_of(const ArmaModel* models, std::span<const double> series, Ar
     inverse = 1 / next;
     const Number kept = variance * inverse;
     const Number added = weighted * inverse;
-    Number largest{};
     for (std::size_t i = 0; i < R; ++i) {
       const Number moved = phi[i] * top + change[i + 1];
       gain[i] = gain[i] * kept + moved * added;
       change[i] = moved - gain[i] * top;
-      largest += change[i] * change[i];
     }
     variance = next;
     lowest = next < lowest ? next : lowest;
     product *= variance;
     if (t % kCheckEvery != 0) continue;
     if (any(product, [](double value) { return !(value < kLargeProduct); })) take_logarithms();
+    Number largest{};
+    for (std::size_t i = 0; i < R; ++i) largest += change[i] * change[i];
     Number unsettled = -largest * weight - kSettled * variance;
     if (any(unsettled, [](double value) { return !(value < 0); })) continue;
     take_logarithms();
