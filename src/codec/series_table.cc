@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <optional>
 
+#include "codec/csv_cells.h"
+
 namespace flexpert::codec {
 
 namespace {
+
+using csv::number;
+using csv::shown;
+using csv::trimmed;
 
 constexpr double kLargestTime = 1e13;
 constexpr double kLargestValue = 1e290;
@@ -24,28 +29,6 @@ constexpr std::array kTimeNames = {TimeName{"t_s", 1},       TimeName{"t", 1},  
                                    TimeName{"timestamp", 1}, TimeName{"seconds", 1},    TimeName{"t_ms", 1e-3}, TimeName{"minute", 60},
                                    TimeName{"minutes", 60}};
 constexpr std::array<std::string_view, 3> kValueNames = {"value", "rate_rps", "req_per_min"};
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r";
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  text = text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
-  return text;
-}
-
-std::string shown(std::string_view field) {
-  std::string out;
-  for (const char c : field.substr(0, 40)) out += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e ? '?' : c;
-  return out;
-}
-
-std::optional<double> number(std::string_view field) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-  if (field.empty() || error != std::errc{} || end != field.data() + field.size()) return std::nullopt;
-  return value;
-}
 
 bool is_gap(std::string_view field) {
   return field.empty() || field == "-" || field == "null" || field == "nan" || field == "NaN" || field == "NAN";

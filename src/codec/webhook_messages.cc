@@ -4,9 +4,13 @@
 #include <set>
 
 #include "codec/fleet_json_reader.h"
+#include "codec/reason_json.h"
 
 namespace flexpert::codec {
 namespace {
+
+using fleet_json::read_reason;
+using fleet_json::reason_object;
 
 using fleet_json::Reader;
 using fleet_json::to_json;
@@ -17,36 +21,6 @@ constexpr std::size_t kMaxInstances = 10'000;
 constexpr std::size_t kMaxTextBytes = 1024;
 constexpr std::array kStates{InstanceState::kStarting, InstanceState::kWarm,    InstanceState::kReady,
                              InstanceState::kDraining, InstanceState::kStopped, InstanceState::kFailed};
-
-json::object reason_object(const Reason& reason) {
-  json::object out;
-  out["code"] = to_json(reason.code);
-  out["text"] = to_json(reason.text);
-  json::object& numbers = out["numbers"].emplace_object();
-  for (const auto& [name, value] : reason.numbers) numbers[json::string_view(name.data(), name.size())] = to_json_number(value);
-  return out;
-}
-
-Reason read_reason(Reader& reader) {
-  Reason out;
-  out.code = reader.text("code");
-  out.text = reader.text("text");
-  const json::value* numbers = reader.find("numbers");
-  if (numbers == nullptr) return out;
-  const json::object* object = numbers->if_object();
-  if (object == nullptr) {
-    reader.set(fmt::format("{}: must be an object of numbers", reader.path_of("numbers")));
-    return out;
-  }
-  Reader inner(*object, reader.path_of("numbers"));
-  for (const auto& field : *object) {
-    if (field.value().is_null()) continue;
-    const std::string name(field.key().data(), field.key().size());
-    out.numbers.emplace_back(name, inner.number(name));
-  }
-  reader.take(inner);
-  return out;
-}
 
 std::string bounded(Reader& reader, std::string_view field, bool may_be_empty = false) {
   std::string text = reader.text(field);
