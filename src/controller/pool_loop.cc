@@ -80,6 +80,8 @@ Result<void> PoolLoop::restore() {
     if (!shadow_state.empty())
       if (const auto restored = shadows_->restore(shadow_state); !restored) log::warn("controller: the shadows start afresh: {}", restored.error().message);
   }
+  // Whatever a predecessor got done shows in the instances that are taken over; what it did not get done is not on its way.
+  planner_->note_not_acted();
   if (!own.empty()) {
     StateReader reader(own);
     reader.tag("pool-loop/1");
