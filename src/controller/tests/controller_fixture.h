@@ -37,6 +37,7 @@ class ControllerTest : public testing::Test {
     model.scaling.replica_capacity_rows_per_s = 100;
     model.scaling.interval_s = 0.01;
     model.scaling.cooldown_s = 3;
+    model.scaling.forecast_horizon_s = 0;  // what was measured alone decides here
     options_.config.model = model;
     server_ = std::make_unique<FakeModelServer>(loop_, "unix:" + pattern + "/serve-0.sock", ExpertGeometry{2, 8});
     ASSERT_TRUE(server_->listening);
