@@ -1,6 +1,7 @@
 #include "scaling/planner_moves.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "scaling/vertical_resize.h"
 #include "scaling/victims.h"
@@ -21,13 +22,14 @@ PoolAction acted_on(PoolActionKind kind, const InstanceId& id, Reason reason) {
 }
 
 Reason least_work(const PoolInstance& instance, std::uint32_t from, std::uint32_t to) {
+  const double tokens = std::isfinite(instance.remaining_tokens) ? instance.remaining_tokens : 0;
   return {"scale_down",
           fmt::format("{} to {}: {} has the least to do ({} requests, {:.0f} tokens)", from, to, instance.id,
-                      instance.in_flight + instance.queued, instance.remaining_tokens),
+                      std::uint64_t{instance.in_flight} + instance.queued, tokens),
           {{"from", from},
            {"to", to},
            {"requests", static_cast<double>(instance.in_flight) + instance.queued},
-           {"remaining_tokens", instance.remaining_tokens}}};
+           {"remaining_tokens", tokens}}};
 }
 
 /// Gives up `excess` serving instances; at most `starting` of those that start, which spares the warm-bound ones.

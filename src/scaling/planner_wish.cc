@@ -25,15 +25,19 @@ struct Demand {
 
 Demand demand_of(const PoolConfig& config, const PoolObservation& pool, std::int64_t unix_ms, PlannerPoolState& state) {
   const auto requests = fresh(pool.traffic.requests_per_s, config.max_metric_age_s);
-  const double queued = fresh(pool.traffic.queued, config.max_metric_age_s).value_or(0);
-  const double in_flight = fresh(pool.traffic.in_flight, config.max_metric_age_s).value_or(0);
+  const auto queued_now = fresh(pool.traffic.queued, config.max_metric_age_s);
+  const auto in_flight_now = fresh(pool.traffic.in_flight, config.max_metric_age_s);
+  const double queued = queued_now.value_or(0);
+  const double in_flight = in_flight_now.value_or(0);
+  // A source that never tells them is no reason to keep a pool; one that told them and does not now is.
+  const bool all_told = (queued_now || !pool.traffic.queued) && (in_flight_now || !pool.traffic.in_flight);
   const bool busy = std::ranges::any_of(pool.instances, [](const PoolInstance& i) { return i.in_flight + i.queued > 0; });
   state.queued_cycles = queued > 0 ? std::min(state.queued_cycles + 1, kWaitsAfter) : 0;
   Demand demand;
   demand.waits = state.queued_cycles == kWaitsAfter;
   demand.known = requests.has_value();
   demand.some = requests.value_or(0) > 0 || queued > 0 || in_flight > 0 || busy;
-  if (!demand.known || demand.some) state.idle_unix_ms = 0;
+  if (!demand.known || demand.some || !all_told) state.idle_unix_ms = 0;
   else if (state.idle_unix_ms == 0) state.idle_unix_ms = unix_ms;
   else demand.idle_s = static_cast<double>(unix_ms - state.idle_unix_ms) / 1000;
   return demand;
@@ -59,9 +63,10 @@ Reason traffic_condition(const PoolConfig& config, const PoolObservation& pool) 
   if (!pool.traffic.requests_per_s)
     return {"metrics_missing", "requests/s is not known: the pool does not shrink", {}};
   const MetricSample& sample = *pool.traffic.requests_per_s;
+  if (!std::isfinite(sample.age_s) || !fresh(MetricSample{sample.value, 0}, config.max_metric_age_s))
+    return {"metrics_missing", "requests/s is no amount, or of no known age: the pool does not shrink", {}};
   return {"metrics_stale",
-          fmt::format("requests/s is {:.0f} s old (or no number), {:.0f} s are allowed: the pool does not shrink", sample.age_s,
-                      config.max_metric_age_s),
+          fmt::format("requests/s is {:.0f} s old, {:.0f} s are allowed: the pool does not shrink", sample.age_s, config.max_metric_age_s),
           {{"age_s", sample.age_s}, {"max_metric_age_s", config.max_metric_age_s}}};
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "scaling/field_check.h"
+
 namespace flexpert::scaling {
 namespace {
 
@@ -27,7 +29,7 @@ std::optional<MetricSample> traffic_field(const PoolTraffic& traffic, std::strin
 }  // namespace
 
 std::optional<double> fresh(const std::optional<MetricSample>& sample, double max_age_s) {
-  if (!sample || !std::isfinite(sample->value) || sample->value < 0 || !(sample->age_s <= max_age_s)) return std::nullopt;
+  if (!sample || !(sample->value >= 0 && sample->value <= kLargestMetric) || !(sample->age_s <= max_age_s)) return std::nullopt;
   return sample->value;
 }
 

@@ -10,7 +10,7 @@
 /// Metrics as policies look them up: by name, and only where they can be trusted.
 namespace flexpert::scaling {
 
-/// Returns the value if it is finite, not negative, and at most `max_age_s` old.
+/// Returns the value if it is finite, not negative, no more than anything can be (1e15), and at most `max_age_s` old.
 std::optional<double> fresh(const std::optional<MetricSample>& sample, double max_age_s);
 
 /// Looks up a metric of the pool: first in its own metrics, then its traffic by the field's name ("requests_per_s", "isl",
