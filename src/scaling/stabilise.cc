@@ -120,24 +120,26 @@ void WindowMaximum::restore(StateReader& reader) {
 }
 
 void StabilisationState::save(StateWriter& writer) const {
-  writer.tag("stabilisation/1");
+  writer.tag("stabilisation/2");
   kept.save(writer);
   wanted_negated.save(writer);
   writer.integer(grown_unix_ms);
   writer.integer(shrunk_unix_ms);
   writer.integer(caution);
   writer.integer(caution_unix_ms);
+  writer.integer(blind_unix_ms);
 }
 
 void StabilisationState::restore(StateReader& reader) {
   StabilisationState read;
-  reader.tag("stabilisation/1");
+  reader.tag("stabilisation/2");
   read.kept.restore(reader);
   read.wanted_negated.restore(reader);
   read.grown_unix_ms = reader.integer();
   read.shrunk_unix_ms = reader.integer();
   const std::int64_t caution_read = reader.integer();
   read.caution_unix_ms = reader.integer();
+  read.blind_unix_ms = reader.integer();
   if (caution_read < 0 || caution_read > kMostCaution) reader.reject("a stabilisation's caution is out of range");
   read.caution = static_cast<std::uint32_t>(caution_read);
   *this = reader.ok() ? read : StabilisationState{};
@@ -146,8 +148,11 @@ void StabilisationState::restore(StateReader& reader) {
 Stabilised stabilise(const StabilisationInput& input, const StabilisationOptions& options, StabilisationState& state) {
   relax(input, options, state);
   const std::int64_t down_ms = ms(options.down_window_s) << state.caution;
-  // What came before the first cycle is not known, so the count that it left stands for it.
-  if (state.kept.empty()) state.kept.add(input.unix_ms, std::max({input.current, input.keep, input.wanted}));
+  // What came before the first cycle, and in a whole window without data, is not known: the count that it left stands for it.
+  const bool unknown = state.kept.empty() || (input.may_shrink && state.blind_unix_ms != 0 && input.unix_ms - state.blind_unix_ms >= down_ms);
+  if (unknown) state.kept.add(input.unix_ms, std::max({input.current, input.keep, input.wanted}));
+  if (input.may_shrink) state.blind_unix_ms = 0;
+  else if (state.blind_unix_ms == 0) state.blind_unix_ms = input.unix_ms;
   // A count that stays for lack of data says nothing about what is needed.
   if (input.may_shrink || std::max(input.keep, input.wanted) > input.current)
     state.kept.add(input.unix_ms, std::max(input.keep, input.wanted));

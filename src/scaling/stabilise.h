@@ -39,6 +39,7 @@ struct StabilisationState {
   std::int64_t shrunk_unix_ms = 0;
   std::uint32_t caution = 0;      ///< how often the down window is doubled, because shrinks had to be undone soon
   std::int64_t caution_unix_ms = 0;
+  std::int64_t blind_unix_ms = 0;   ///< without data that a shrink could go by since; 0: there is some
 
   void save(StateWriter& writer) const;
   void restore(StateReader& reader);
@@ -65,8 +66,9 @@ struct Stabilised {
 /// Keeps a pool from following noise. Called once a cycle, also when nothing changes: the windows need every cycle.
 /// Growth: to the least that was wanted in the up window; at most max_step_up; while instances load, no more than
 /// max(1, max_loading * ready) of them at once, the minimum apart. Shrink: to the most of `keep` in the down window (so the
-/// lower count would have held whatever was wanted in it, with the hysteresis free; before the first cycle: what was there); not within min_between_reversals_s of
-/// a growth unless idle; at most max_step_down; not while may_shrink is false. A growth within an hour of a shrink (or four
+/// lower count would have held whatever was wanted in it, with the hysteresis free; before the first cycle, and after a whole
+/// window without data: what was there); not within min_between_reversals_s of a growth unless idle; at most max_step_down; not
+/// while may_shrink is false. A growth within an hour of a shrink (or four
 /// down windows, if that is longer) shows that the shrink was wrong: the down window doubles, up to eightfold, and comes
 /// back by half after four times as long without another. Limits hold in the result, at once.
 Stabilised stabilise(const StabilisationInput& input, const StabilisationOptions& options, StabilisationState& state);

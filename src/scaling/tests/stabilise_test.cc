@@ -104,7 +104,7 @@ TEST(Stabilise, MissingDataNeverShrinksAndIsNotRemembered) {
   World world(unbounded(), 4);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(world.step(1, 1, false).wanted, 4U);
   EXPECT_EQ(world.step(1, 1, false).reasons.front().code, "shrink_blocked");
-  EXPECT_EQ(world.steps(1, 3600), 0);
+  EXPECT_EQ(world.steps(1, 3600), 300 + 15) << "one window of fresh data, and no longer";
 }
 
 TEST(Stabilise, StepsAreBounded) {
@@ -236,6 +236,22 @@ TEST(WindowMaximum, StaysBoundedAndErrsUpwards) {
   StateWriter writer;
   window.save(writer);
   EXPECT_LT(writer.take().size(), 8192U);
+}
+
+TEST(Stabilise, AfterALongTimeWithoutDataOneLowFigureIsNotEnough) {
+  World world(unbounded(), 6);
+  for (int i = 0; i < 50; ++i) world.step(6);
+  for (int i = 0; i < 80; ++i) world.step(6, std::nullopt, false);
+  EXPECT_EQ(world.steps(1, 3600), 300 + 15) << "a whole window of fresh data, as after a start";
+  EXPECT_EQ(world.current, 1U);
+}
+
+TEST(Stabilise, DataThatIsMissingNowAndThenDelaysNoShrink) {
+  World world(unbounded(), 6);
+  for (int i = 0; i < 50; ++i) world.step(6);
+  int cycles = 0;
+  for (; world.current == 6 && cycles < 100; ++cycles) world.step(1, std::nullopt, cycles % 3 != 0);
+  EXPECT_LE(cycles, 25);
 }
 
 }  // namespace
