@@ -87,6 +87,8 @@ std::optional<MetricCount> of_pool(const PolicyInput& input, const TargetMetric&
   out.ratio = *value / metric.target;
   out.exact = out.ratio * (input.current > 0 ? input.ready : 1);
   out.replicas = input.current > 0 && within(out.ratio, options.tolerance) ? input.current : rounded_up(out.exact);
+  // Where few of many are ready, an overload of those few is no reason to give up the ones that start.
+  if (out.ratio > 1) out.replicas = std::max(out.replicas, input.current);
   return out;
 }
 

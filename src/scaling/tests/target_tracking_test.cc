@@ -202,5 +202,14 @@ TEST(TargetTracking, RestoredGoesOnAlike) {
   }
 }
 
+TEST(TargetTracking, AnOverloadedPoolIsNotShrunkWhileMostOfItStarts) {
+  TrackingBench bench(tracking({{"ttft", Kind::kPoolValue, 1}}), 2);
+  bench.observation.metrics["ttft"] = {2, 0};
+  bench.starting(4);
+  EXPECT_EQ(bench.propose().replicas, 6U) << "2 ready at twice the target are 4, and 6 are on their way";
+  bench.observation.metrics["ttft"] = {4, 0};
+  EXPECT_EQ(bench.propose().replicas, 8U);
+}
+
 }  // namespace
 }  // namespace flexpert::scaling
