@@ -2,19 +2,18 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "codec/classic_profile_files.h"
 #include "codec/profile_json.h"
+#include "config/file_bytes.h"
 
 namespace flexpert::config {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uintmax_t kMostBytes = 64 * 1024 * 1024;
 constexpr const char* kAllowed =
     "a .json profile (flexpert profile writes them), a folder with selected_prefill_interpolation/raw_data.npz and selected_decode_interpolation/raw_data.npz, or with prefill.npz and decode.npz, or "
     "a mapping with prefill: FILE and decode: FILE";
@@ -25,18 +24,6 @@ struct ProfileFiles {
   codec::ProfileConfiguration prefill_of;
   codec::ProfileConfiguration decode_of;
 };
-
-Result<std::string> read_bytes(const std::string& path) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) return fail(ErrorCode::kNotFound, "{} is not there or not a file", path);
-  const std::uintmax_t size = fs::file_size(path, error);
-  if (error || size > kMostBytes) return fail(ErrorCode::kInvalidArgument, "{} cannot be read or has over {} bytes", path, kMostBytes);
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes(static_cast<std::size_t>(size), '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (!file) return fail(ErrorCode::kNotFound, "{} cannot be read", path);
-  return bytes;
-}
 
 std::optional<ProfileFiles> in_folder(const std::string& folder) {
   constexpr std::pair<const char*, const char*> kLayouts[] = {
@@ -86,15 +73,15 @@ std::optional<ProfileFiles> files_of(const YamlNode& node, const std::string& pa
 }
 
 Result<std::shared_ptr<const perf::ClassicProfile>> load(const ProfileFiles& files) {
-  FLEXPERT_ASSIGN(const std::string prefill, read_bytes(files.prefill));
-  FLEXPERT_ASSIGN(const std::string decode, read_bytes(files.decode));
+  FLEXPERT_ASSIGN(const std::string prefill, read_file_bytes(files.prefill));
+  FLEXPERT_ASSIGN(const std::string decode, read_file_bytes(files.decode));
   FLEXPERT_ASSIGN(auto samples, codec::parse_dynamo_profile(prefill, decode, files.prefill_of, files.decode_of));
   return perf::ClassicProfile::create(std::move(samples));
 }
 
 /// Our own format: what was measured by length, single steps, or both.
 Result<void> load_json(const std::string& path, scaling::SlaOptions& out) {
-  FLEXPERT_ASSIGN(const std::string text, read_bytes(path));
+  FLEXPERT_ASSIGN(const std::string text, read_file_bytes(path));
   FLEXPERT_ASSIGN(EngineProfile profile, codec::parse_profile_json(text));
   if (!profile.samples && profile.steps.empty()) return fail(ErrorCode::kInvalidArgument, "it has neither prefill and decode nor steps");
   if (profile.samples) {

@@ -7,6 +7,7 @@
 #include "config/policies_reader.h"
 #include "config/pools_launch.h"
 #include "config/pools_lines.h"
+#include "config/pools_trace.h"
 #include "forecast/predictor.h"
 
 namespace flexpert::config {
@@ -45,6 +46,7 @@ void read_forecast(SectionReader& pool, ProblemList& problems, scaling::Forecast
   section.number("quantile", {0.5, 0.999}, out.quantile);
   section.count("window", 0, forecast::kLargestWindow, out.window);
   section.number("default_startup_s", {0, 86400}, out.default_startup_s);
+  read_trace(section, problems, out);
   section.finish();
 }
 

@@ -44,6 +44,12 @@ Result<void> check_forecast(const ForecastOptions& options) {
   if (options.window == 1 || options.window > forecast::kLargestWindow)
     return fail(ErrorCode::kInvalidArgument, "forecast.window: {} is out of range; allowed: 0, or a whole number from 2 to {}", options.window,
                 forecast::kLargestWindow);
+  if (options.trace) {
+    if (options.trace->values.empty()) return fail(ErrorCode::kInvalidArgument, "forecast.trace: it has no values; allowed: at least one");
+    FLEXPERT_TRY(check_range("forecast.trace_step_s", options.trace->step_s, 0, kLongestSeconds, true));
+    FLEXPERT_TRY(check_range("forecast.trace_scale", options.trace->scale, 0, 1e9, true));
+    if (options.trace->end_unix_s) FLEXPERT_TRY(check_range("forecast.trace_end_unix_s", *options.trace->end_unix_s, 0, 1e11));
+  }
   return check_range("forecast.default_startup_s", options.default_startup_s, 0, 86400);
 }
 

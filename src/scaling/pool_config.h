@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,11 +24,20 @@ struct StabilisationOptions {
   double max_loading = 1.0;          ///< instances that load at once, as a share of those ready (at least 1)
 };
 
+/// A pool's requests/s from before the planner began, equally spaced; NaN is a gap.
+struct LoadTrace {
+  std::vector<double> values;
+  double step_s = 60;
+  double scale = 1;                    ///< requests/s over the values' unit
+  std::optional<double> end_unix_s;    ///< when the newest value's step ended; absent: right before the first cycle
+};
+
 struct ForecastOptions {
   std::string predictor = "mixture";
   double quantile = 0.9;             ///< that the pool is sized for
   double default_startup_s = 60;     ///< until one was measured
   std::uint32_t window = 0;          ///< cycles that the predictor goes by; 0: its own choice
+  std::shared_ptr<const LoadTrace> trace;  ///< what requests/s a new planner takes as seen; its newest 20,160 cycles at most
 };
 
 struct WarmPoolOptions {

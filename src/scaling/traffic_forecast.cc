@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "forecast/warm_start.h"
 #include "scaling/policy_metrics.h"
 
 namespace flexpert::scaling {
@@ -15,6 +16,8 @@ constexpr double kMostSteps = 1000;
 constexpr std::int64_t kCalibrated = 60;
 constexpr double kMarginWeight = 1.0 / 120;
 constexpr double kLargestMargin = 10;
+constexpr double kMostTraceSteps = 20'160;  // two weeks of minutes
+constexpr double kDayS = 86400;
 
 Reason forecast_reason(const TrafficForecast& at, double quantile, const ForecastOptions& options) {
   return {"forecast",
@@ -38,7 +41,35 @@ Result<PoolTrafficForecast> PoolTrafficForecast::create(const ForecastOptions& o
   FLEXPERT_ASSIGN(made.requests_, forecast::make_predictor(requests));
   FLEXPERT_ASSIGN(made.isl_, forecast::make_predictor(lengths));
   FLEXPERT_ASSIGN(made.osl_, forecast::make_predictor(lengths));
+  if (options.trace) FLEXPERT_TRY(made.warm_start(*options.trace));
   return made;
+}
+
+Result<void> PoolTrafficForecast::warm_start(const LoadTrace& trace) {
+  const double wanted = std::ceil(kMostTraceSteps * interval_s_ / trace.step_s) + 1;
+  const std::size_t kept = std::min(trace.values.size(), static_cast<std::size_t>(std::min(wanted, 1e7)));
+  std::vector<double> newest(trace.values.end() - static_cast<std::ptrdiff_t>(kept), trace.values.end());
+  for (double& value : newest) value = fresh(MetricSample{value * trace.scale, 0}, 0).value_or(std::numeric_limits<double>::quiet_NaN());
+  newest = forecast::resampled(newest, trace.step_s, interval_s_);
+  if (newest.size() > kMostTraceSteps) newest.erase(newest.begin(), newest.end() - static_cast<std::ptrdiff_t>(kMostTraceSteps));
+  forecast::warm_start(*requests_, newest);
+  for (const double value : newest)
+    if (std::isfinite(value)) count(value);
+  return {};
+}
+
+void PoolTrafficForecast::pass_since_trace(std::int64_t unix_ms) {
+  if (!options_.trace || !options_.trace->end_unix_s) return;
+  // Only its part of a day counts, so that yesterday's shape keeps its hours.
+  const double since_s = std::fmod(std::max(0.0, static_cast<double>(unix_ms) / 1000 - *options_.trace->end_unix_s), kDayS);
+  const auto gaps = std::llround(std::min(since_s / interval_s_ - 1, kMostTraceSteps));
+  for (long long i = 0; i < gaps; ++i) requests_->observe(std::numeric_limits<double>::quiet_NaN());
+}
+
+void PoolTrafficForecast::count(double requests_per_s) {
+  if (values_ >= kCalibrated) return;
+  ++values_;
+  largest_ = std::max(largest_, requests_per_s);
 }
 
 double PoolTrafficForecast::Margin::smooth(double mean, double bound) {
@@ -51,7 +82,9 @@ double PoolTrafficForecast::Margin::smooth(double mean, double bound) {
 
 void PoolTrafficForecast::take(const PoolTraffic& traffic, std::int64_t unix_ms, double max_age_s) {
   const double gap = std::numeric_limits<double>::quiet_NaN();
-  if (last_unix_ms_ != 0) {
+  if (last_unix_ms_ == 0) {
+    pass_since_trace(unix_ms);
+  } else {
     const double steps = static_cast<double>(unix_ms - last_unix_ms_) / 1000 / interval_s_;
     const std::int64_t missed = std::clamp<std::int64_t>(std::llround(std::min(steps, 1e6)) - 1, 0, kMostGaps);
     for (std::int64_t i = 0; i < missed; ++i) {
@@ -61,10 +94,7 @@ void PoolTrafficForecast::take(const PoolTraffic& traffic, std::int64_t unix_ms,
   last_unix_ms_ = unix_ms;
   const auto requests = fresh(traffic.requests_per_s, max_age_s);
   seen_ = seen_ || requests.has_value();
-  if (requests && values_ < kCalibrated) {
-    ++values_;
-    largest_ = std::max(largest_, *requests);
-  }
+  if (requests) count(*requests);
   requests_->observe(requests.value_or(gap));
   const bool idle = requests == 0.0;  // nothing came, so nothing is known of its length
   isl_->observe(idle ? gap : fresh(traffic.isl, max_age_s).value_or(gap));

@@ -29,7 +29,9 @@ struct TrafficOutlook {
 /// nothing is learned; a cycle that never came is a gap too. The upper bound over the mean is smoothed (as a ratio, over
 /// some 120 values), because a bound that wobbles would start and stop instances; and it is no more than the largest value
 /// seen until 60 were, because before that it is a guess. Lengths follow the pool's predictor, except that beside the default
-/// mixture they are exponentially smoothed: they are means already, and move slowly.
+/// mixture they are exponentially smoothed: they are means already, and move slowly. A trace in the options counts as
+/// observed before the first cycle: its newest values at the interval's step, and where it says when it ended, the time of
+/// the day since then as gaps. There is still no forecast before the first live value.
 class PoolTrafficForecast {
  public:
   /// Errors: as make_predictor().
@@ -47,6 +49,9 @@ class PoolTrafficForecast {
     bool known = false;
     double smooth(double mean, double bound);
   };
+  Result<void> warm_start(const LoadTrace& trace);
+  void pass_since_trace(std::int64_t unix_ms);
+  void count(double requests_per_s);
   void take(const PoolTraffic& traffic, std::int64_t unix_ms, double max_age_s);
 
   PoolTrafficForecast(ForecastOptions options, double interval_s) : options_(std::move(options)), interval_s_(interval_s) {}
