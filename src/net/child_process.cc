@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +13,9 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "net/unique_fd.h"
 
@@ -112,6 +115,20 @@ std::vector<std::string> environment_with(const std::vector<std::string>& extra)
   }
   all.insert(all.end(), extra.begin(), extra.end());
   return all;
+}
+
+/// Finds a program named without '/' in PATH, as a shell does; what is not found there is given back as it is.
+std::string program_of(const std::string& name) {
+  const char* const path = std::getenv("PATH");
+  if (name.empty() || name.find('/') != std::string::npos || path == nullptr) return name;
+  for (std::string_view left = path; !left.empty();) {
+    const std::size_t end = std::min(left.find(':'), left.size());
+    const std::string candidate = fmt::format("{}/{}", left.substr(0, end), name);
+    struct stat status{};
+    if (end > 0 && ::access(candidate.c_str(), X_OK) == 0 && ::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode)) return candidate;
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  return name;
 }
 
 class LoopChild final : public ChildProcess, private FdHandler {
@@ -248,6 +265,7 @@ class LoopChild final : public ChildProcess, private FdHandler {
 
 Result<void> LoopChild::start() {
   const std::vector<std::string> environment = environment_with(options_.extra_environment);
+  const std::string program = program_of(options_.argv[0]);
   const std::vector<char*> argv = pointers_to(options_.argv);
   const std::vector<char*> variables = pointers_to(environment);
   FLEXPERT_ASSIGN(Pipe report, new_pipe());
@@ -265,7 +283,7 @@ Result<void> LoopChild::start() {
     FLEXPERT_ASSIGN(output, new_pipe());
     FLEXPERT_ASSIGN(error_output, new_pipe());
   }
-  const ChildPlan plan{argv[0],           argv.data(),        variables.data(), output.write.get(), error_output.write.get(),
+  const ChildPlan plan{program.c_str(),   argv.data(),        variables.data(), output.write.get(), error_output.write.get(),
                        report.write.get(), go.read.get(),      options_.shared_fd, options_.may_outlive_us, ::getpid()};
   pid_ = ::fork();
   if (pid_ < 0) return fail(ErrorCode::kResourceExhausted, "cannot fork to run {}: {}", argv[0], std::strerror(errno));
@@ -286,7 +304,8 @@ Result<void> LoopChild::start() {
   }
   if (count > 0) {
     const ErrorCode code = error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kFailedPrecondition;
-    return fail(code, "cannot run {}: {}", argv[0], std::strerror(error));
+    const bool sought = error == ENOENT && program.find('/') == std::string::npos;
+    return fail(code, "cannot run {}: {}", argv[0], sought ? "no program of this name is in PATH; give its whole path" : std::strerror(error));
   }
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_) return fail(ErrorCode::kResourceExhausted, "cannot watch the process of {}: {}", argv[0], std::strerror(errno));

@@ -12,7 +12,7 @@
 namespace flexpert::net {
 
 struct ChildProcessOptions {
-  std::vector<std::string> argv{};               ///< argv[0] is the program's path (PATH is not searched)
+  std::vector<std::string> argv{};               ///< argv[0] is the program: a path, or a name that is sought in PATH
   std::vector<std::string> extra_environment{};  ///< "NAME=value"
   /// Hears each line of its stdout or stderr, without the newline, cut at 64 KiB. May destroy the ChildProcess.
   /// Unset: the child writes to our own stdout and stderr.

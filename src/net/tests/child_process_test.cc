@@ -149,6 +149,23 @@ TEST(ChildProcess, DestroyingItKillsItAndItsGroup) {
   EXPECT_TRUE(ends(pidfd.get()));
 }
 
+TEST(ChildProcess, FindsProgramsInPath) {
+  EventLoop loop;
+  std::optional<ExitStatus> exit;
+  const auto child = ChildProcess::spawn(loop, {.argv = {"true"}}, [&](ExitStatus status) {
+    exit = status;
+    loop.stop();
+  });
+  ASSERT_TRUE(child) << child.error().message;
+  loop.call_after(Seconds(20), [&] { loop.stop(); });
+  loop.run();
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->code, 0);
+  const auto absent = ChildProcess::spawn(loop, {.argv = {"no-such-program-of-ours"}}, [](ExitStatus) {});
+  ASSERT_FALSE(absent);
+  EXPECT_NE(absent.error().message.find("PATH"), std::string::npos) << absent.error().message;
+}
+
 TEST(ChildProcess, DiesWhenItsParentIsKilled) {
   std::array<int, 2> report{};
   ASSERT_EQ(::pipe2(report.data(), O_CLOEXEC), 0);
