@@ -28,7 +28,10 @@ PoolFleet::PoolFleet(net::EventLoop& loop, const Clock& clock, const config::Poo
       launcher_(options_.launcher),
       pools_(config.planner.pools.size()) {}
 
-PoolFleet::~PoolFleet() { loop_.cancel(drain_timer_); }
+PoolFleet::~PoolFleet() {
+  loop_.cancel(drain_timer_);
+  loop_.cancel(launch_timer_);
+}
 
 PoolMember* PoolFleet::find(const InstanceId& id) {
   const auto found = members_.find(id);
@@ -156,41 +159,71 @@ void PoolFleet::act(std::size_t pool, const PoolAction& action) {
 
 void PoolFleet::start(std::size_t index, bool warm) {
   Pool& pool = pools_[index];
-  if (pool.launch_failures > 0 && loop_.now() < pool.launch_again_at) return;
-  const config::PoolEntry& entry = config_.entries[index];
-  const InstanceId id = instance_id(pool_config(index).id, pool.next_number);
-  PoolMember member;
+  const InstanceId id = instance_id(pool_config(index).id, pool.next_number++);
+  PoolMember& member = members_[id];
   member.pool = index;
   member.warm = warm;
-  member.launched_at = clock_.now();
+  member.unlaunched = true;
   member.since_unix_ms = clock_.unix_ms();
   member.status.id = id;
   member.status.role = role_of(pool_config(index));
-  member.status.model = model_name_of(entry.launch, pool_config(index).id);
-  const auto launched = [&]() -> Result<void> {
-    FLEXPERT_ASSIGN(platform::LaunchSpec spec, launcher_.spec_of(entry, pool_config(index), id));
-    FLEXPERT_ASSIGN(member.address, net::Address::parse(spec.readiness.address));
-    member.status.address = spec.readiness.address;
-    return orchestrator_.launch(std::move(spec));
-  }();
-  if (!launched) {
+  member.status.model = model_name_of(config_.entries[index].launch, pool_config(index).id);
+  member.status.state = InstanceState::kStarting;
+  launch(member);
+}
+
+/// What cannot be launched now stays a start of the planner's, and is tried again after a pause.
+void PoolFleet::launch(PoolMember& member) {
+  Pool& pool = pools_[member.pool];
+  const config::PoolEntry& entry = config_.entries[member.pool];
+  if (pool.launch_failures == 0 || loop_.now() >= pool.launch_again_at) {
+    const auto launched = [&]() -> Result<void> {
+      FLEXPERT_ASSIGN(platform::LaunchSpec spec, launcher_.spec_of(entry, pool_config(member.pool), member.status.id));
+      FLEXPERT_ASSIGN(member.address, net::Address::parse(spec.readiness.address));
+      member.status.address = spec.readiness.address;
+      return orchestrator_.launch(std::move(spec));
+    }();
+    if (launched) {
+      pool.launch_failures = 0;
+      pool.launch_error.clear();
+      member.unlaunched = false;
+      member.launched_at = clock_.now();
+      member.status.last_error.clear();
+      set_state(member, InstanceState::kStarting);
+      for (const platform::Observed& observed : orchestrator_.observe())
+        if (observed.id == member.status.id) member.status.pid = observed.pid;
+      return;
+    }
     const Duration pause = options_.launch_pause * (1U << std::min(pool.launch_failures, 10U));
     ++pool.launch_failures;
     pool.launch_again_at = loop_.now() + std::min(pause, options_.longest_launch_pause);
     pool.launch_error = launched.error().message;
-    return log::error("controller: an instance of {} could not be started: {}", pool_config(index).id, pool.launch_error);
+    log::error("controller: an instance of {} could not be started: {}", pool_config(member.pool).id, pool.launch_error);
   }
-  pool.launch_failures = 0;
-  pool.launch_error.clear();
-  ++pool.next_number;
-  for (const platform::Observed& observed : orchestrator_.observe())
-    if (observed.id == id) member.status.pid = observed.pid;
-  members_[id] = std::move(member);
+  member.status.last_error = pool.launch_error;
+  set_state(member, InstanceState::kFailed);
+  if (launch_timer_ == 0) launch_timer_ = loop_.call_after(pool.launch_again_at - loop_.now(), [this] { launch_again(); });
+}
+
+void PoolFleet::launch_again() {
+  launch_timer_ = 0;
+  std::optional<TimePoint> next;
+  for (auto& [id, member] : members_) {
+    if (!member.unlaunched || member.leaving()) continue;
+    if (loop_.now() >= pools_[member.pool].launch_again_at) launch(member);
+    if (!member.unlaunched) continue;
+    const TimePoint again = pools_[member.pool].launch_again_at;
+    next = next ? std::min(*next, again) : again;
+  }
+  loop_.cancel(std::exchange(launch_timer_, 0));
+  if (next) launch_timer_ = loop_.call_after(*next - loop_.now(), [this] { launch_again(); });
+  on_change_();
 }
 
 void PoolFleet::drain(PoolMember& member) {
   if (member.leaving()) return;
-  if (member.status.role == InstanceRole::kGateway) return stop(member);  // nobody routes to it: it drains by itself
+  // Nobody routes to a gateway, it drains by itself; what has no process has nothing to finish.
+  if (member.status.role == InstanceRole::kGateway || member.unlaunched) return stop(member);
   member.draining = true;
   member.draining_at = loop_.now();
   member.sensed_load.reset();
@@ -238,12 +271,20 @@ void PoolFleet::stop(PoolMember& member) {
   if (std::exchange(member.stopping, true)) return;
   set_state(member, InstanceState::kDraining);
   if (is_webhook(member.pool)) return;
+  if (member.unlaunched) {
+    loop_.post([this, weak = std::weak_ptr(alive_), id = member.status.id] {
+      if (weak.expired()) return;
+      members_.erase(id);
+      on_change_();
+    });
+    return;
+  }
   if (const auto stopped = orchestrator_.stop(member.status.id); !stopped) log::warn("controller: {}", stopped.error().message);
 }
 
 void PoolFleet::stop_all() {
   for (auto& [id, member] : members_) stop(member);
-  std::erase_if(members_, [this](const auto& item) { return is_webhook(item.second.pool); });
+  std::erase_if(members_, [this](const auto& item) { return is_webhook(item.second.pool) || item.second.unlaunched; });
 }
 
 void PoolFleet::resize(const PoolMember& member, const PoolAction& action) {

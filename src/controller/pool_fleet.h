@@ -84,6 +84,8 @@ class PoolFleet {
   PoolMember* find(const InstanceId& id);
   void act(std::size_t pool, const PoolAction& action);
   void start(std::size_t pool, bool warm);
+  void launch(PoolMember& member);
+  void launch_again();
   void drain(PoolMember& member);
   void stop(PoolMember& member);
   void resize(const PoolMember& member, const PoolAction& action);
@@ -107,6 +109,7 @@ class PoolFleet {
   std::map<InstanceId, PoolMember> members_;
   std::map<InstanceId, char> remembered_;  ///< of a predecessor's instances: 'w' warm, 'd' draining
   net::TimerId drain_timer_ = 0;
+  net::TimerId launch_timer_ = 0;
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 

@@ -20,6 +20,7 @@ struct PoolMember {
   std::int64_t since_unix_ms = 0;
   bool warm = false;             ///< waits in the warm pool once it is ready
   bool ever_ready = false;
+  bool unlaunched = false;       ///< there is no process yet: its launch failed, or waits after one that failed
   std::optional<TimePoint> launched_at;  ///< until it is ready for the first time; absent if a predecessor launched it
 
   // On its way out: first it takes no new request, then, idle or late, it is asked to stop.

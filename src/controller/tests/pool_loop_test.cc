@@ -93,6 +93,20 @@ TEST_F(PoolControllerTest, ALaunchThatIsRefusedIsNotTriedEveryCycle) {
   EXPECT_NE(status.find("\"failures\":1}"), std::string::npos) << status;
 }
 
+TEST_F(PoolControllerTest, ALaunchThatIsRefusedIsTriedAgainAndMeanwhileSeen) {
+  start_scripted();
+  orchestrator_.refuse_launches("no space left");
+  next_plan({.kind = PoolActionKind::kStart, .instance = {}, .count = 2, .warm = false, .threads = {}, .kv_blocks = {}, .reasons = {}});
+  ASSERT_TRUE(until([&] { return newest_.pools.size() == 1 && newest_.pools[0].instances.size() == 2; }));
+  EXPECT_EQ(newest_.pools[0].instances[0].state, InstanceState::kFailed);
+  act(PoolActionKind::kCancel, "chat.1");
+  ASSERT_TRUE(until([&] { return newest_.pools[0].instances.size() == 1; }));
+  orchestrator_.refuse_launches("");
+  EXPECT_TRUE(until([&] { return state_of("chat.0") == InstanceState::kReady; }));
+  EXPECT_EQ(orchestrator_.launched().size(), 1U);
+  EXPECT_EQ(get("/api/v1/status").find("launch_failed"), std::string::npos);
+}
+
 TEST_F(PoolControllerTest, CyclesAreJournalledAndShown) {
   start_scripted();
   launch(1);
