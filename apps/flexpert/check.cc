@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "config/fleet_config.h"
+#include "engine/serve/pace_profile.h"
 #include "engine/weights/checkpoint.h"
 #include "flexpert/commands.h"
 #include "flexpert/exit_codes.h"
@@ -36,6 +37,35 @@ Result<void> describe_model(const config::ModelConfig& model) {
   return {};
 }
 
+std::string engine_of(const config::PoolEntry& entry, const scaling::PoolConfig& pool) {
+  const config::PoolLaunchConfig& launch = entry.launch;
+  if (launch.backend == "webhook") return "run by another orchestrator";
+  if (!launch.command.empty()) return launch.command.front();
+  if (pool.role == PoolRole::kGateway) return "flexpert gateway";
+  return launch.model + (launch.pace.empty() ? "" : ", paced by " + launch.pace);
+}
+
+/// Prints what `planner:` and `pools:` mean, and looks whether what pools start from is there.
+Result<void> describe_pools(const config::PoolsConfig& pools) {
+  const std::string budget = pools.planner.gpu_budget ? fmt::format("at most {} GPUs", *pools.planner.gpu_budget) : std::string("no GPU budget");
+  fmt::print("planner         every {} s, {}\n", pools.planner.interval_s, budget);
+  for (std::size_t i = 0; i < pools.planner.pools.size(); ++i) {
+    const scaling::PoolConfig& pool = pools.planner.pools[i];
+    const config::PoolEntry& entry = pools.entries[i];
+    std::string policies;
+    for (const scaling::PolicyConfig& policy : pool.policies) policies += (policies.empty() ? "" : ", ") + policy.name;
+    fmt::print("pool {:<10} {}, {} to {} instances of {} GPU(s), {}; {}; figures: {}\n", pool.id, name_of(pool.role), pool.limits.min, pool.limits.max,
+               pool.gpus_per_instance, engine_of(entry, pool), policies, entry.sensors.source);
+    const std::string where = fmt::format("pools[{}].launch", i);
+    if (!entry.launch.model.empty())
+      if (const auto checkpoint = engine::Checkpoint::open(entry.launch.model); !checkpoint) return fail(checkpoint.error().with_context(where + ".model"));
+    if (!entry.launch.pace.empty())
+      if (const auto pace = engine::read_pace_profile(entry.launch.pace); !pace) return fail(pace.error().with_context(where + ".pace"));
+  }
+  for (const config::ShadowConfig& shadow : pools.shadows) fmt::print("shadow          {}\n", shadow.name);
+  return {};
+}
+
 }  // namespace
 
 int run_check(const CheckOptions& options) {
@@ -47,10 +77,13 @@ int run_check(const CheckOptions& options) {
   }
   fmt::print("gateway         {}\n", config->gateway.listen);
   for (const config::UpstreamConfig& upstream : config->upstreams) fmt::print("upstream        {} at {}\n", upstream.name, upstream.url);
+  if (config->model || config->pools) fmt::print("controller      {}{}\n", config->controller.listen, config->controller.dry_run ? " (dry-run)" : "");
   if (config->model) {
-    fmt::print("controller      {}{}\n", config->controller.listen, config->controller.dry_run ? " (dry-run)" : "");
     if (auto described = describe_model(*config->model); !described)
       return fail_with("check", described.error().with_context(options.config));
+  }
+  if (config->pools) {
+    if (auto described = describe_pools(*config->pools); !described) return fail_with("check", described.error().with_context(options.config));
   }
   fmt::print("access tokens   {}\n", config->tokens.size());
   fmt::print("{}: good\n", options.config);
