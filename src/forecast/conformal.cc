@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t kScores = 100;
 constexpr double kGain = 1.1;        // logits of level for one miss too many
-constexpr double kMostExcess = 200;
+constexpr double kMostExcess = 200;  // misses at long horizons come many at a time
+constexpr double kMostSpare = 12;    // a series at rest lies below any bound: that is no reason for low ones later
 constexpr double kMostShift = 10;
 constexpr double kTail = 0.6;        // scores for each logit beyond the largest
 constexpr double kLargestScore = 6;  // beyond it the growing usual error widens the bounds, not the score as well
@@ -100,7 +101,8 @@ void Conformal::resolve(double score, const std::array<bool, kLevels.size()>& ab
   drop();
   for (std::size_t i = 0; i < kLevels.size(); ++i) {
     const double now = excess_[i] + (above[i] ? 1.0 : 0.0) - (1 - kLevels[i]);
-    excess_[i] = rounded_share(std::clamp(now, -kMostExcess, kMostExcess));
+    const bool upper = kLevels[i] >= 0.5;
+    excess_[i] = rounded_share(std::clamp(now, upper ? -kMostSpare : -kMostExcess, upper ? kMostExcess : kMostSpare));
   }
   if (!keep) return;
   const double kept = rounded_share(std::clamp(score, -kLargestScore, kLargestScore));

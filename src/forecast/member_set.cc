@@ -15,6 +15,7 @@ constexpr double kAboveShare = 0.5;   // of the newest difference from yesterday
 constexpr double kRatioShare = 0.4;   // of the newest value in a ratio of levels
 constexpr double kMostRatio = 20;     // a shape is not blown up by more
 constexpr double kChangeShare = 0.05;
+constexpr double kUsualShare = 0.005;
 constexpr double kMostChange = 8;     // changes beyond count as this many usual ones
 constexpr std::size_t kPath = 48;     // steps after which an autoregression on changes has settled
 
@@ -48,6 +49,7 @@ MemberSet::MemberSet(double step_s)
 void MemberSet::start(double value) {
   seen_ = true;
   last_ = value;
+  usual_level_ = std::abs(value);
   smooth_.fill(value);
   quick_ = {value, 0};
   slow_ = {value, 0};
@@ -56,6 +58,7 @@ void MemberSet::start(double value) {
 void MemberSet::observe(double value) {
   ++index_;
   if (!seen_) start(value);
+  usual_level_ += std::max(kUsualShare, 1 / static_cast<double>(index_ + 1)) * (std::abs(value) - usual_level_);
   const double change = value - last_;
   if (change_scale_ > 0) {
     std::array<double, kLags> features{};
@@ -125,7 +128,7 @@ void MemberSet::save(StateWriter& writer) const {
   writer.integer(index_);
   writer.integer(seen_ ? 1 : 0);
   writer.integer(knows_yesterday_ ? 1 : 0);
-  for (const double value : {last_, quick_.level, quick_.trend, slow_.level, slow_.trend, change_scale_, above_yesterday_,
+  for (const double value : {last_, usual_level_, quick_.level, quick_.trend, slow_.level, slow_.trend, change_scale_, above_yesterday_,
                              day_ratio_.values, day_ratio_.shape, week_ratio_.values, week_ratio_.shape})
     writer.number(value);
   for (const double value : smooth_) writer.number(value);
@@ -145,7 +148,7 @@ void MemberSet::restore(StateReader& reader) {
     value = reader.number();
     if (!std::isfinite(value)) reader.reject("a finite number");
   };
-  for (double* value : {&last_, &quick_.level, &quick_.trend, &slow_.level, &slow_.trend, &change_scale_, &above_yesterday_,
+  for (double* value : {&last_, &usual_level_, &quick_.level, &quick_.trend, &slow_.level, &slow_.trend, &change_scale_, &above_yesterday_,
                         &day_ratio_.values, &day_ratio_.shape, &week_ratio_.values, &week_ratio_.shape})
     read(*value);
   for (double& value : smooth_) read(value);

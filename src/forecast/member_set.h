@@ -26,6 +26,8 @@ class MemberSet {
   void skip();
   [[nodiscard]] bool started() const { return seen_; }
   [[nodiscard]] double last() const { return last_; }
+  /// Returns the mean absolute value of a long time (some 200 steps).
+  [[nodiscard]] double usual_level() const { return usual_level_; }
   /// Predicts `horizon` steps ahead. Precondition: started().
   [[nodiscard]] std::array<double, kMembers> predict(std::size_t horizon) const;
 
@@ -55,6 +57,7 @@ class MemberSet {
   std::int64_t index_ = -1;  ///< of the newest step
   bool seen_ = false;
   double last_ = 0;
+  double usual_level_ = 0;
   std::array<double, kSmoothings> smooth_{};
   Holt quick_;
   Holt slow_;

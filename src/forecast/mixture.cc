@@ -14,9 +14,9 @@ constexpr double kLargest = 1e290;
 constexpr std::size_t kLongestHorizon = 4096;
 constexpr std::size_t kWidestGap = 13;  // from one followed horizon to the next, as a factor
 
-/// The horizons whose forecasts are followed up: the next steps, and what ten minutes, half an hour and an hour are.
+/// The horizons whose forecasts are followed up: the next 1, 3 and 6 steps, and what ten minutes, half an hour and an hour are.
 std::vector<std::size_t> followed_horizons(double step_s) {
-  std::vector<std::size_t> out = {1, 2, 4};
+  std::vector<std::size_t> out = {1, 3, 6};
   for (const double span_s : {600.0, 1800.0, 3600.0}) {
     const auto steps = static_cast<std::size_t>(std::clamp(std::nearbyint(span_s / step_s), 1.0, static_cast<double>(kLongestHorizon)));
     if (std::find(out.begin(), out.end(), steps) == out.end()) out.push_back(steps);
@@ -65,7 +65,7 @@ class Mixture final : public Predictor {
   }
 
   void save(StateWriter& writer) const override {
-    writer.tag("mixture/1");
+    writer.tag("mixture/2");
     writer.number(options_.step_s);
     writer.integer(now_);
     members_.save(writer);
@@ -74,7 +74,7 @@ class Mixture final : public Predictor {
 
   Result<void> restore(StateReader& reader) override {
     Mixture read(options_);
-    reader.tag("mixture/1");
+    reader.tag("mixture/2");
     if (reader.number() != options_.step_s) reader.reject("the state of a predictor with the same step");
     read.now_ = reader.integer();
     if (read.now_ < -1 || read.now_ > (std::int64_t{1} << 52)) reader.reject("a count of steps");
@@ -113,7 +113,7 @@ class Mixture final : public Predictor {
     const auto predictions = members_.predict(horizon);
     const auto mixed = [&around](double low, double high) { return around.share > 0 ? low + around.share * (high - low) : low; };
     const double mean = mixed(around.low->mean(predictions), around.high->mean(predictions));
-    const double level = MixtureHorizon::level_of(mean, predictions[0]);
+    const double level = MixtureHorizon::level_of(mean, predictions[0], members_.usual_level());
     const double scale = mixed(around.low->error_scale(level), around.high->error_scale(level)) *
                          std::sqrt(std::max(1.0, static_cast<double>(horizon) / static_cast<double>(around.high->horizon())));
     Prediction out;

@@ -14,6 +14,9 @@ constexpr std::size_t kIssued = 30;
 constexpr std::size_t kMostIssued = 3 * kIssued;
 constexpr double kUnseenScore = 3;    // of an error where none was expected
 constexpr double kChangeShare = 0.03;
+constexpr double kUsualChangeShare = 0.005;
+constexpr double kMostImportance = 10;
+constexpr double kRestingLevel = 0.1;  // of the usual one: what a load at rest is likely to err like
 constexpr double kQuickShare = 0.12;
 constexpr double kSlowShare = 0.02;
 constexpr double kFirstError = 0.1;   // of the value, before any error is known
@@ -47,7 +50,9 @@ double MixtureHorizon::mean(const std::array<double, kMembers>& predictions) con
   return non_negative_ ? std::max(0.0, value) : value;
 }
 
-double MixtureHorizon::level_of(double mean, double last) { return std::max(std::abs(mean), std::abs(last)); }
+double MixtureHorizon::level_of(double mean, double last, double usual) {
+  return std::max({std::abs(mean), std::abs(last), kRestingLevel * usual});
+}
 
 double MixtureHorizon::error_scale(double level) const {
   if (errors_ == 0) return kFirstError * level * std::sqrt(static_cast<double>(horizon_));
@@ -70,10 +75,13 @@ void MixtureHorizon::learn(std::int64_t now, double value) {
 void MixtureHorizon::learn_from(const Lesson& lesson, double value) {
   if (lesson.unit > 0) {
     const double outcome = (value - lesson.base) / lesson.unit;
-    weights_.learn(lesson.shares, lesson.blended, outcome);
+    const double importance = usual_change_ > 0 ? std::min(lesson.unit / usual_change_, kMostImportance) : 1;
+    weights_.learn(lesson.shares, lesson.blended, outcome, importance);
     regression_.learn(std::span(lesson.shares).subspan(1, kMembers - 1), outcome);
   }
-  change_ += share_of(kChangeShare, lessons_) * (std::abs(value - lesson.base) - change_);
+  const double change = std::abs(value - lesson.base);
+  change_ += share_of(kChangeShare, lessons_) * (change - change_);
+  usual_change_ += share_of(kUsualChangeShare, lessons_) * (change - usual_change_);
   ++lessons_;
 }
 
@@ -110,14 +118,14 @@ void MixtureHorizon::expect(std::int64_t now, const MemberSet& members) {
   issued.due = due;
   issued.scored = lesson_due;
   issued.mean = rounded_digits(mean(predictions));
-  issued.level = rounded_digits(level_of(issued.mean, predictions[0]));
+  issued.level = rounded_digits(level_of(issued.mean, predictions[0], members.usual_level()));
   issued.scale = rounded_digits(error_scale(issued.level));
   issued.bounds = conformal_.bounds();
   conformal_.issued();
 }
 
 void MixtureHorizon::save(StateWriter& writer) const {
-  for (const double value : {change_, error_quick_, error_slow_}) writer.number(value);
+  for (const double value : {change_, usual_change_, error_quick_, error_slow_}) writer.number(value);
   writer.integer(lessons_);
   writer.integer(errors_);
   weights_.save(writer);
@@ -149,10 +157,10 @@ void MixtureHorizon::restore(StateReader& reader) {
     if (value < 0 || value > static_cast<std::int64_t>(most)) reader.reject("a count of open forecasts");
     return reader.ok() ? value : 0;
   };
-  for (double* value : {&change_, &error_quick_, &error_slow_}) *value = read();
+  for (double* value : {&change_, &usual_change_, &error_quick_, &error_slow_}) *value = read();
   lessons_ = reader.integer();
   errors_ = reader.integer();
-  if (lessons_ < 0 || errors_ < 0 || change_ < 0 || error_quick_ < 0 || error_slow_ < 0) reader.reject("counts and sizes from 0");
+  if (lessons_ < 0 || errors_ < 0 || change_ < 0 || usual_change_ < 0 || error_quick_ < 0 || error_slow_ < 0) reader.reject("counts and sizes from 0");
   weights_.restore(reader);
   regression_.restore(reader);
   conformal_.restore(reader);

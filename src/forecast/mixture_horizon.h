@@ -29,8 +29,8 @@ class MixtureHorizon {
   [[nodiscard]] double mean(const std::array<double, kMembers>& predictions) const;
   /// Returns the usual error at this horizon of a forecast of that level.
   [[nodiscard]] double error_scale(double level) const;
-  /// The level of a forecast that its usual error is taken for.
-  [[nodiscard]] static double level_of(double mean, double last);
+  /// The level of a forecast that its usual error is taken for: also where a load rests, one that it usually has counts.
+  [[nodiscard]] static double level_of(double mean, double last, double usual);
   [[nodiscard]] const Conformal& conformal() const { return conformal_; }
 
   void save(StateWriter& writer) const;
@@ -64,7 +64,8 @@ class MixtureHorizon {
   std::int64_t lesson_stride_;
   std::int64_t bound_stride_;
   bool non_negative_;
-  double change_ = 0;        ///< mean absolute change over the horizon
+  double change_ = 0;        ///< mean absolute change over the horizon, of few and of many lessons
+  double usual_change_ = 0;
   double error_quick_ = 0;   ///< mean absolute error relative to level_root(), of few and of many forecasts
   double error_slow_ = 0;
   std::int64_t lessons_ = 0;  ///< learned from

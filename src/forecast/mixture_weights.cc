@@ -27,10 +27,10 @@ double MixtureWeights::blend(std::span<const double> predictions) const {
   return std::inner_product(predictions.begin(), predictions.end(), weights_.begin(), 0.0);
 }
 
-void MixtureWeights::learn(std::span<const double> predictions, double blended, double outcome) {
+void MixtureWeights::learn(std::span<const double> predictions, double blended, double outcome, double importance) {
   const double slope = blended > outcome ? 1 : blended < outcome ? -1 : 0;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const double regret = std::clamp(slope * (blended - predictions[i]), -kMostRegret, kMostRegret);
+    const double regret = std::clamp(importance * slope * (blended - predictions[i]), -kMostRegret, kMostRegret);
     energy_[i] = kFade * energy_[i] + regret * regret;
     evidence_[i] = kFade * evidence_[i] + regret - rate(i) * regret * regret;
   }

@@ -16,8 +16,9 @@ class MixtureWeights {
   explicit MixtureWeights(std::size_t experts);
 
   [[nodiscard]] double blend(std::span<const double> predictions) const;
-  /// Learns from what the experts and the mixture said and what came, all in units of the usual error.
-  void learn(std::span<const double> predictions, double blended, double outcome);
+  /// Learns from what the experts and the mixture said and what came, all in units of the error usual at that time.
+  /// `importance`: that unit over the one of all times, so that evidence adds up as errors do.
+  void learn(std::span<const double> predictions, double blended, double outcome, double importance);
   [[nodiscard]] const std::vector<double>& weights() const { return weights_; }
 
   void save(StateWriter& writer) const;

@@ -26,7 +26,7 @@ TEST(MixtureWeights, StartsAtTheAnchorAndFollowsTheBetterExpert) {
   for (int i = 0; i < 300; ++i) {
     const double outcome = rng.uniform() - 0.5;
     const std::array<double, 3> said = {0.0, outcome * 0.8, 1.0};
-    weights.learn(said, weights.blend(said), outcome);
+    weights.learn(said, weights.blend(said), outcome, 1);
   }
   EXPECT_GT(weights.weights()[1], 0.9);
 }
@@ -37,7 +37,7 @@ TEST(MixtureWeights, StaysAtTheAnchorWithoutEvidence) {
   for (int i = 0; i < 500; ++i) {
     std::array<double, 5> said{};
     for (std::size_t k = 1; k < said.size(); ++k) said[k] = rng.uniform() - 0.5;
-    weights.learn(said, weights.blend(said), rng.uniform() - 0.5);
+    weights.learn(said, weights.blend(said), rng.uniform() - 0.5, 1);
   }
   EXPECT_GT(weights.weights()[0], 0.6);
 }

@@ -1,5 +1,6 @@
 #include "forecast/mixture.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <functional>
@@ -94,6 +95,43 @@ TEST(Mixture, BoundsCoverWhatTheyPromiseWhateverTheSeries) {
       EXPECT_LE(horizon.coverage, 0.92) << "series " << i << " horizon " << horizon.horizon;
     }
   }
+}
+
+TEST(Mixture, BoundsCoverAtStepsOfAMinuteAndOfAnHourToo) {
+  const std::vector<double> values = series(1200, 16, [](std::size_t, Rng& rng) { return 100 + 10 * normal(rng); });
+  for (const double step_s : {60.0, 3600.0}) {
+    const auto predictor = mixture(step_s);
+    for (const HorizonScore& horizon : score(*predictor, values).horizons) EXPECT_NEAR(horizon.coverage, 0.9, 0.02) << step_s;
+  }
+}
+
+TEST(Mixture, BoundsOfALoadThatComesAndGoesStayInProportion) {
+  bool on = false;
+  const std::vector<double> values = series(900, 17, [&on](std::size_t, Rng& rng) {
+    if (rng.uniform() < (on ? 1 / 15.0 : 1 / 30.0)) on = !on;
+    return on ? std::max(0.0, 50 + 8 * normal(rng)) : 0.0;
+  });
+  const double largest = *std::max_element(values.begin(), values.end());
+  const auto predictor = mixture();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    predictor->observe(values[i]);
+    if (i < 200) continue;
+    for (const Prediction& prediction : predictor->predict(kHorizons, kLevels)) ASSERT_LE(prediction.quantiles[2], 20 * largest) << i;
+  }
+}
+
+TEST(Mixture, BoundsCoverSoonAfterALongRest) {
+  Rng rng(18);
+  const auto predictor = mixture();
+  for (int i = 0; i < 2000; ++i) predictor->observe(100);
+  std::size_t covered = 0;
+  for (int i = 0; i < 300; ++i) {
+    const double bound = predictor->predict(kHorizons, kLevels)[0].quantiles[2];
+    const double value = 100 + 5 * normal(rng);
+    covered += value <= bound ? 1 : 0;
+    predictor->observe(value);
+  }
+  EXPECT_GE(covered, 240U);
 }
 
 TEST(Mixture, RestoredStateContinuesBitForBit) {
