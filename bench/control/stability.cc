@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "figures.h"
+#include "scaling/default_policies.h"
 #include "scaling/pool_planner.h"
 #include "scenarios/simulated_fleet.h"
 
@@ -50,11 +51,11 @@ std::vector<Combination> combinations() {
   const PolicyConfig concurrency{"kpa", CombineRule::kMax, kpa};
   return {
       {"sla", true, {sla(true)}},
-      {"sla_learned", true, {sla(false)}},
       {"predictive", true, {predictive(12)}},
       {"predictive_learned", true, {predictive(0)}},
       {"utilisation", true, {utilisation}},
-      {"default", true, {sla(false), predictive(0), utilisation}},
+      {"default", true, scaling::default_policies(PoolRole::kAggregated)},
+      {"all_learned", true, {sla(false), predictive(0), utilisation}},
       {"hpa_gpu", false, {tracking("gpu", Kind::kPerInstance, 0.7)}},
       {"hpa_requests", false, {tracking("requests_per_s", Kind::kPoolAverage, 10)}},
       {"kpa_concurrency", false, {concurrency}},

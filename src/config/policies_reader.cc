@@ -5,6 +5,7 @@
 #include "config/each_item.h"
 #include "config/policies_profile.h"
 #include "config/time_zone_database.h"
+#include "scaling/default_policies.h"
 #include "scaling/policy_check.h"
 
 namespace flexpert::config {
@@ -241,15 +242,8 @@ void read_policy(const YamlNode& node, const std::string& path, ProblemList& pro
 
 }  // namespace
 
-std::vector<PolicyConfig> default_policies(PoolRole role) {
-  if (role != PoolRole::kGateway) return {{"sla", scaling::CombineRule::kMax, SlaOptions{}}};
-  TargetTrackingOptions tracking;
-  tracking.metrics = {{"cpu", TargetMetric::Kind::kPerInstance, 0.7}, {"connections", TargetMetric::Kind::kPerInstance, 1000}};
-  return {{"target_tracking", scaling::CombineRule::kMax, tracking}};
-}
-
 std::vector<PolicyConfig> read_policies(SectionReader& section, ProblemList& problems, PoolRole role) {
-  if (section.value("policies") == nullptr) return default_policies(role);
+  if (section.value("policies") == nullptr) return scaling::default_policies(role);
   std::vector<PolicyConfig> out;
   each_item(section, problems, "policies", "policies",
             [&](const YamlNode& item, const std::string& path) { read_policy(item, path, problems, out); });

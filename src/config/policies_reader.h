@@ -9,11 +9,7 @@
 namespace flexpert::config {
 
 /// Reads the list `policies:` of a pool or a shadow. Profiles and time zones are loaded; ranges are checked here, what
-/// depends on several fields by scaling::validate(). Absent: default_policies() of the role.
+/// depends on several fields by scaling::validate(). Absent: scaling::default_policies() of the role.
 std::vector<scaling::PolicyConfig> read_policies(SectionReader& section, ProblemList& problems, PoolRole role);
-
-/// What a pool without `policies:` runs with: the SLA policy with a learned engine model; for gateways target tracking on
-/// CPU (0.7) and connections (1000 an instance).
-std::vector<scaling::PolicyConfig> default_policies(PoolRole role);
 
 }  // namespace flexpert::config
