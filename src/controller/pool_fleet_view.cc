@@ -129,7 +129,8 @@ void PoolFleet::take(const codec::WebhookProgress& progress) {
       member = std::move(old->second);
     } else {
       member.pool = pool;
-      member.launched_at = clock_.now();
+      // Of one that is ready when it is first named it is not known how long it took.
+      if (instance.state == InstanceState::kStarting) member.launched_at = clock_.now();
       member.since_unix_ms = clock_.unix_ms();
       member.status.id = instance.id;
       member.status.role = role_of(pool_config(pool));

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "net/address.h"
 #include "platform/webhook_signature.h"
 #include "web_client/web_client.h"
 
@@ -101,6 +102,14 @@ struct WebhookOrchestrator::Impl {
     if (seen.contains(std::string(*id))) return refuse(409, "this webhook-id was used before", "replayed");
     auto progress = codec::decode_webhook_progress(request.body);
     if (!progress) return refuse(400, progress.error().message, "malformed");
+    const bool ours = std::any_of(desired.pools.begin(), desired.pools.end(), [&](const auto& pool) { return pool.pool == progress->pool; });
+    if (!ours && !desired.pools.empty())
+      return refuse(400, fmt::format("pool: none with launch.backend webhook has this name: \"{}\"", progress->pool.value.substr(0, 64)), "malformed");
+    for (std::size_t i = 0; i < progress->instances.size(); ++i) {
+      const std::string& address = progress->instances[i].address;
+      if (const auto parsed = net::Address::parse(address); !address.empty() && !parsed)
+        return refuse(400, fmt::format("instances[{}].address: {}", i, parsed.error().message), "malformed");
+    }
     if (seen.size() >= kMostIds) return refuse(503, "too many webhooks; send fewer", "overloaded");
     seen.emplace(*id, *seconds);
     delivery.last_progress_unix_ms = clock.unix_ms();

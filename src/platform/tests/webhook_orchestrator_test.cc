@@ -171,6 +171,29 @@ TEST_F(WebhookWorld, ABodyThatIsMalformedIsNamedAndMayBeSentAgain) {
   EXPECT_EQ(webhook->take_progress(signed_progress("a", 1)).status, 204);
 }
 
+TEST_F(WebhookWorld, ProgressOfNoPoolOfOursOrFromNoAddressIsNamed) {
+  start();
+  http::Request request = signed_progress("one", 1);
+  const auto send = [&](const std::string& id, const codec::WebhookProgress& progress) {
+    request.body = codec::encode(progress);
+    const std::string timestamp = std::to_string(clock.unix_ms() / 1000);
+    request.headers.set("Webhook-Id", id);
+    request.headers.set("Webhook-Timestamp", timestamp);
+    request.headers.set("Webhook-Signature", WebhookSignature::create(kSecret)->sign(id, timestamp, request.body));
+    return webhook->take_progress(request);
+  };
+  const http::Response address = send("two", {{"p"}, 1, 2, {{{"i"}, InstanceState::kReady, "not an address", ""}}});
+  EXPECT_EQ(address.status, 400);
+  EXPECT_NE(address.body.find("instances[0].address"), std::string::npos) << address.body;
+  codec::WebhookPool ours;
+  ours.pool = {"p"};
+  webhook->want({ours});
+  const http::Response pool = send("three", {{"q"}, 1, 3, {}});
+  EXPECT_EQ(pool.status, 400);
+  EXPECT_NE(pool.body.find("pool: "), std::string::npos) << pool.body;
+  EXPECT_EQ(send("four", {{"p"}, 1, 4, {}}).status, 204);
+}
+
 TEST_F(WebhookWorld, AUrlOrSecretThatCannotBeIsRefused) {
   options.url = "orchestrator:80";
   EXPECT_EQ(WebhookOrchestrator::create(loop, clock, options).error().message,
