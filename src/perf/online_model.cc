@@ -10,6 +10,9 @@ constexpr std::size_t kMostResiduals = 32;
 constexpr std::size_t kEnoughResiduals = 8;
 constexpr double kLargestValue = 1e12;
 constexpr double kQuiet = 0.8;     // of saturation: waits are still short
+constexpr double kGuessWeight = 0.03;  // samples that a guessed prior is worth
+constexpr double kYoungMemory = 6;     // samples: the first were read with a poor model, and are soon forgotten
+constexpr double kMemoryGrowth = 0.33;  // for each sample, until the memory is as long as it is to be
 constexpr double kLeastOwn = 0.2;  // of a TTFT, whatever is taken for waiting
 using Vector = std::array<double, 4>;
 
@@ -83,6 +86,7 @@ bool OnlineEngineModel::observe(const IntervalMeans& interval, EngineRole role) 
   const EngineModel shape_of(now_.value_or(StepCoefficients{}), limits_);
   largest_rate_ = std::max(largest_rate_, rate);
   bool used = false;
+  std::optional<double> beside;  // sequences that decode, by Little's law: whatever the model thinks
   if (role != EngineRole::kPrefill && interval.itl_s && is_amount(*interval.itl_s) && interval.osl > 1) {
     StepSample step = shape_of.mean_step(rate, load, role, *interval.itl_s);
     if (interval.in_flight && *interval.in_flight > 0 && *interval.in_flight < step.decode_batch * interval.instances) {
@@ -91,6 +95,7 @@ bool OnlineEngineModel::observe(const IntervalMeans& interval, EngineRole role) 
       step.kv_tokens_read *= there / step.decode_batch;
       step.decode_batch = there;
     }
+    beside = rate * *interval.itl_s * (interval.osl - 1);
     used = observe(step);
   }
   if (role == EngineRole::kDecode || !interval.ttft_s || !is_amount(*interval.ttft_s)) return used;
@@ -99,14 +104,14 @@ bool OnlineEngineModel::observe(const IntervalMeans& interval, EngineRole role) 
   const LoadPoint expected = known ? known->at(rate, load, role, 0.5) : LoadPoint{};
   if (known && !(expected.utilisation < kQuiet)) return used;
   double steps = 1;
-  StepSample prompt = shape_of.prompt_step(load, role, expected.batch, steps);
+  StepSample prompt = shape_of.prompt_step(load, role, beside.value_or(expected.batch), steps);
   prompt.seconds = std::max(*interval.ttft_s - expected.mean_wait_s, kLeastOwn * *interval.ttft_s) / steps;
   used |= observe(prompt);
   return used;
 }
 
 void OnlineEngineModel::learn(const Vector& row, double weight) {
-  const double keep = std::exp(-1 / options_.memory);
+  const double keep = std::exp(-1 / std::min(options_.memory, kYoungMemory + kMemoryGrowth * static_cast<double>(used_)));
   for (std::size_t i = 0; i < 4; ++i) {
     anchor_scale_[i] = std::max(anchor_scale_[i] * keep, row[i]);
     for (std::size_t j = 0; j < 4; ++j) normal_[i][j] = keep * normal_[i][j] + weight * row[i] * row[j];
@@ -120,7 +125,7 @@ void OnlineEngineModel::solve() {
   std::array<Vector, 4> m = normal_;
   Vector r = right_;
   // A given prior counts like samples; a guessed one only settles what the samples leave open.
-  const double weight = prior_given_ ? options_.prior_weight : 1e-3;
+  const double weight = prior_given_ ? options_.prior_weight : kGuessWeight;
   for (std::size_t i = 0; i < 4; ++i) {
     const double pull = weight * anchor_scale_[i] * anchor_scale_[i] / 4;
     m[i][i] += pull;

@@ -5,20 +5,18 @@
 
 #include <fmt/format.h>
 
+#include "scaling/field_check.h"
+#include "scaling/policy_metrics.h"
+
 namespace flexpert::scaling {
 namespace {
 
-bool is_amount(double value) { return std::isfinite(value) && value >= 0; }
-
-std::optional<double> fresh_value(const std::optional<MetricSample>& sample, double max_age_s) {
-  if (!sample || !is_amount(sample->value) || !(sample->age_s <= max_age_s)) return std::nullopt;
-  return sample->value;
-}
+bool is_amount(double value) { return value >= 0 && value <= kLargestMetric; }
 
 /// Notes why a sample cannot be gone by; returns whether it can.
 bool check(std::string_view name, const std::optional<MetricSample>& sample, double max_age_s, std::vector<Reason>& conditions) {
-  if (!sample || !is_amount(sample->value)) {
-    conditions.push_back({"metric_missing", fmt::format("{} is {}", name, sample ? "not a number of at least 0" : "not known"), {}});
+  if (!sample || !is_amount(sample->value) || !std::isfinite(sample->age_s)) {
+    conditions.push_back({"metric_missing", fmt::format("{} is {}", name, sample ? "no amount, or of no known age" : "not known"), {}});
     return false;
   }
   if (!(sample->age_s <= max_age_s)) {
@@ -72,21 +70,37 @@ std::optional<SlaDemand> sla_demand(const PolicyInput& input, double max_age_s, 
   return demand;
 }
 
-std::optional<perf::IntervalMeans> settled_interval(const PolicyInput& input, double max_age_s) {
+namespace {
+
+/// The newest interval of what is ready, whatever starts and waits.
+std::optional<perf::IntervalMeans> ready_interval(const PolicyInput& input, double max_age_s) {
   const PoolTraffic& traffic = input.pool.traffic;
-  const auto rate = fresh_value(traffic.requests_per_s, max_age_s), isl = fresh_value(traffic.isl, max_age_s),
-      osl = fresh_value(traffic.osl, max_age_s);
+  const auto rate = fresh(traffic.requests_per_s, max_age_s), isl = fresh(traffic.isl, max_age_s),
+      osl = fresh(traffic.osl, max_age_s);
   if (!rate || !isl || !osl || *rate <= 0 || *isl <= 0 || *osl <= 0) return std::nullopt;
-  if (input.ready == 0 || input.ready != input.current) return std::nullopt;
-  const auto held = fresh_value(traffic.queued, max_age_s);
-  if (held && *held > 0) return std::nullopt;
+  if (input.ready == 0) return std::nullopt;
   return perf::IntervalMeans{*rate,
                              *isl,
                              *osl,
-                             fresh_value(traffic.ttft_s, max_age_s),
-                             fresh_value(traffic.itl_s, max_age_s),
-                             fresh_value(traffic.in_flight, max_age_s),
+                             fresh(traffic.ttft_s, max_age_s),
+                             fresh(traffic.itl_s, max_age_s),
+                             fresh(traffic.in_flight, max_age_s),
                              static_cast<double>(input.ready)};
+}
+
+}  // namespace
+
+std::optional<perf::IntervalMeans> settled_interval(const PolicyInput& input, double max_age_s) {
+  const auto held = fresh(input.pool.traffic.queued, max_age_s);
+  if ((held && *held > 0) || input.ready != input.current) return std::nullopt;
+  return ready_interval(input, max_age_s);
+}
+
+std::optional<QueueingInterval> queueing_interval(const PolicyInput& input, double max_age_s) {
+  const auto queued = fresh(input.pool.traffic.queued, max_age_s);
+  const auto means = ready_interval(input, max_age_s);
+  if (!queued || !means) return std::nullopt;
+  return QueueingInterval{*means, *queued};
 }
 
 perf::EngineRole engine_role(PoolRole role) {

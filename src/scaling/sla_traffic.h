@@ -27,6 +27,15 @@ std::optional<SlaDemand> sla_demand(const PolicyInput& input, double max_age_s, 
 /// held back, at least one request.
 std::optional<perf::IntervalMeans> settled_interval(const PolicyInput& input, double max_age_s);
 
+/// The load of the ready instances, and how many requests are held back.
+struct QueueingInterval {
+  perf::IntervalMeans means;
+  double queued = 0;
+};
+
+/// Returns the newest interval if its traffic and queue are fresh and valid, an instance is ready, and there was work.
+std::optional<QueueingInterval> queueing_interval(const PolicyInput& input, double max_age_s);
+
 perf::EngineRole engine_role(PoolRole role);
 
 }  // namespace flexpert::scaling

@@ -161,6 +161,23 @@ TEST(SlaPolicy, SlowerThanExpectedNeedsMore) {
   EXPECT_EQ(*overloaded.newest.replicas, before) << "latencies of an overloaded pool are its queue's";
 }
 
+TEST(SlaPolicy, AnEngineThatIsSlowerThroughoutIsSizedByItsOwnCapacity) {
+  SlaOptions options = engine_options();
+  options.learn = false;
+  for (const double slower : {1.2, 1.3, 1.6}) {
+    const perf::EngineModel real({slower * kStep.fixed, slower * kStep.per_new_token, slower * kStep.per_sequence,
+                                  slower * kStep.per_kv_token}, kEngine.limits());
+    PolicyBench bench = bench_of(options, PoolRole::kAggregated, 10);
+    expect_traffic(bench, 40);
+    const perf::LoadPoint point = real.at(4, {500, 200}, perf::EngineRole::kAggregated, 0.95);
+    bench.observation.traffic.ttft_s = MetricSample{point.mean_ttft_s, 0};
+    bench.observation.traffic.itl_s = MetricSample{point.mean_itl_s, 0};
+    for (int i = 0; i < 30; ++i) bench.propose();
+    const double needed = 40 / (0.85 * real.capacity({500, 200}, {0.5, 0.03, 0.95}, perf::EngineRole::kAggregated));
+    EXPECT_NEAR(*bench.newest.exact / needed, 1, 0.01) << slower;
+  }
+}
+
 TEST(SlaPolicy, SaysWhenNoCountHoldsTheTargets) {
   SlaOptions options = engine_options();
   options.itl_s = 0.001;
@@ -168,20 +185,6 @@ TEST(SlaPolicy, SaysWhenNoCountHoldsTheTargets) {
   expect_traffic(bench, 60);
   EXPECT_EQ(codes(bench.propose().conditions), std::vector<std::string>{"target_unreachable"});
   EXPECT_LT(*bench.newest.replicas, 50U);
-}
-
-TEST(SlaPolicy, LearnsWithoutAModelAndDoesNotTrustItFar) {
-  SlaOptions options = engine_options();
-  options.engine.reset();
-  PolicyBench bench = bench_of(options, PoolRole::kAggregated, 2);
-  expect_traffic(bench, 0.4);
-  EXPECT_FALSE(bench.propose().replicas.has_value());
-  EXPECT_EQ(codes(bench.newest.conditions), std::vector<std::string>{"model_missing"});
-  measure(bench, 0.4, 2, 1);
-  ASSERT_TRUE(bench.propose().replicas.has_value());
-  bench.horizon->requests_per_s_upper = 40;
-  EXPECT_EQ(*bench.propose().replicas, 100U) << "an instance was seen to serve 0.2 requests/s; twice that is trusted";
-  EXPECT_EQ(bench.newest.reasons.back().code, "sla_extrapolation");
 }
 
 TEST(SlaPolicy, TakesAnEngineModelFromAProfile) {
