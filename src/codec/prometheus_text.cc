@@ -47,7 +47,10 @@ class LineReader {
 
  private:
   [[nodiscard]] std::unexpected<Error> error(std::string_view what) const {
-    return fail(ErrorCode::kInvalidArgument, "line {}: {}", number_, what);
+    // What an engine sends may be anything, and this goes into logs and onto terminals.
+    std::string shown(what);
+    std::replace_if(shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return fail(ErrorCode::kInvalidArgument, "line {}: {}", number_, shown);
   }
   [[nodiscard]] bool wanted(std::string_view name) const { return !options_.wanted || options_.wanted(name); }
   [[nodiscard]] bool at_end() const { return at_ >= line_.size(); }

@@ -74,6 +74,10 @@ TEST(PrometheusText, KeepsOnlyWhatIsWantedAndChecksTheRest) {
   EXPECT_EQ(error_of("b 2\na x\n", options), "line 2: the value must be a number, NaN, +Inf or -Inf: \"x\"");
 }
 
+TEST(PrometheusText, WhatIsQuotedFromBinaryDataIsPrintable) {
+  EXPECT_EQ(error_of("a \x1b[2J\xff\n"), "line 1: the value must be a number, NaN, +Inf or -Inf: \"?[2J?\"");
+}
+
 TEST(PrometheusText, MistakesAreNamedWithTheirLine) {
   const struct Case {
     std::string_view text;
