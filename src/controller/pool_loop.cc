@@ -13,7 +13,8 @@
 namespace flexpert::controller {
 namespace {
 
-constexpr Duration kHeartbeat = Seconds(60);
+/// Every cycle has its line in the log; those in which nothing changes at most one in so long.
+constexpr Duration kHeartbeat = Seconds(5);
 /// Two cycles are at least so far apart, whatever asks for one.
 constexpr Duration kLeastGap = Milliseconds(200);
 
@@ -120,8 +121,10 @@ void PoolLoop::save_state(std::vector<store::PlanRow> rows) {
   const auto written = journal_->commit(rows, state());
   if (written) {
     journal_error_.clear();
+    if (!rows.empty()) cycles_missing_ = false;
     return;
   }
+  if (!rows.empty()) cycles_missing_ = true;
   metrics_.journal_failed();
   if (journal_error_ != written.error().message) log::error("controller: {}", written.error().message);
   journal_error_ = written.error().message;
@@ -160,26 +163,29 @@ void PoolLoop::cycle() {
   ++cycle_;
   last_unix_ms_ = std::max(last_unix_ms_ + 1, clock_.unix_ms());
   snapshot_ = look();
+  const std::string state_before = cycles_missing_ ? planner_->save() : "";
   plan_ = planner_->plan(snapshot_);
   if (options_.dry_run) planner_->note_not_acted();
   if (shadows_) shadows_->observe(snapshot_, *plan_);
-  note(snapshot_, *plan_);
+  note(snapshot_, *plan_, state_before);
   metrics_.take(snapshot_, *plan_, shadows_ ? shadows_->standings() : std::vector<scaling::ShadowStanding>{}, to_seconds(clock_.now() - began));
   if (options_.dry_run) return;
   fleet_->carry_out(*plan_);
   if (acts(*plan_)) save_state({});  // who was told to go is known to a successor, too
 }
 
-void PoolLoop::note(const PoolsSnapshot& snapshot, const ScalePlan& plan) {
+void PoolLoop::note(const PoolsSnapshot& snapshot, const ScalePlan& plan, const std::string& state_before) {
   const std::string standing = standing_of(plan);
   const bool news = acts(plan) || standing != standing_;
   standing_ = standing;
-  std::vector<store::PlanRow> rows{{0, snapshot.unix_ms, options_.dry_run ? "dry_cycle" : "cycle", news, config_hash_, codec::encode(snapshot), codec::encode(plan)}};
-  if (++since_checkpoint_ >= options_.checkpoint_cycles) {
+  std::vector<store::PlanRow> rows;
+  if (!state_before.empty()) rows.push_back(start_row("start", state_before));
+  rows.push_back({0, snapshot.unix_ms, options_.dry_run ? "dry_cycle" : "cycle", news, config_hash_, codec::encode(snapshot), codec::encode(plan)});
+  const bool checkpoint = ++since_checkpoint_ >= options_.checkpoint_cycles;
+  if (checkpoint) {
     since_checkpoint_ = 0;
     rows.push_back(start_row("checkpoint", planner_->save()));
   }
-  const bool checkpoint = rows.size() > 1;
   save_state(std::move(rows));
   if (checkpoint)
     if (const auto pruned = journal_->prune(options_.kept_cycles); !pruned) log::error("controller: {}", pruned.error().message);

@@ -70,7 +70,7 @@ class PoolLoop {
   void cycle();
   void cycle_soon();
   [[nodiscard]] PoolsSnapshot look();
-  void note(const PoolsSnapshot& snapshot, const ScalePlan& plan);
+  void note(const PoolsSnapshot& snapshot, const ScalePlan& plan, const std::string& state_before);
   [[nodiscard]] std::string shadows_json() const;
   [[nodiscard]] store::PlanJournal::State state() const;
   void save_state(std::vector<store::PlanRow> rows);
@@ -102,6 +102,7 @@ class PoolLoop {
   net::TimerId timer_ = 0;
   bool stopped_ = false;
   std::string journal_error_;
+  bool cycles_missing_ = false;                      ///< from the journal: its next cycle needs the planner's state before it
 };
 
 }  // namespace flexpert::controller

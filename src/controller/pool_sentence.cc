@@ -60,8 +60,14 @@ std::string sentence_of(const ScalePlan& plan) {
 }
 
 std::string heartbeat_of(const ScalePlan& plan) {
+  constexpr std::size_t kShown = 8;
   std::string line = fmt::format("cycle {}: nothing to do:", plan.cycle);
-  for (const PoolPlan& pool : plan.pools) line += fmt::format(" {} {}/{}", pool.pool, pool.ready, pool.target);
+  for (std::size_t i = 0; i < std::min(kShown, plan.pools.size()); ++i) {
+    const PoolPlan& pool = plan.pools[i];
+    line += fmt::format("{} {} {}/{}", i > 0 ? "," : "", pool.pool, pool.ready, pool.target);
+    if (!pool.reasons.empty()) line += fmt::format(" ({}: {})", pool.reasons.front().code, pool.reasons.front().text);
+  }
+  if (plan.pools.size() > kShown) line += fmt::format(" and {} pools more", plan.pools.size() - kShown);
   return fmt::format("{}; {} GPUs", line, plan.gpus_after);
 }
 

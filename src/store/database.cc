@@ -56,7 +56,7 @@ std::unexpected<Error> Database::failed(std::string_view what) const {
 }
 
 Result<void> Database::execute(const char* sql) {
-  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failed("cannot set it up");
+  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failed("cannot write to it");
   return {};
 }
 

@@ -28,6 +28,7 @@ class Database {
   Result<Statement> compile(const char* sql);
   /// Returns the first column of the first row as a number; 0 if there is no row.
   Result<std::int64_t> number(const char* sql);
+  [[nodiscard]] bool in_transaction() const { return sqlite3_get_autocommit(database_.get()) == 0; }
   /// Makes the error of the newest failure.
   [[nodiscard]] std::unexpected<Error> failed(std::string_view what) const;
 

@@ -31,12 +31,12 @@ class SqlitePlanJournal final : public PlanJournal {
 
   Result<void> commit(const std::vector<PlanRow>& rows, const State& state) override {
     FLEXPERT_TRY(database_.execute("BEGIN IMMEDIATE"));
-    const Result<void> written = write(rows, state);
-    if (!written) {
+    Result<void> written = write(rows, state);
+    if (written) written = database_.execute("COMMIT");
+    // SQLite itself has undone it after some errors; after others, and after a COMMIT that failed, it is still open.
+    if (!written && database_.in_transaction())
       if (const auto undone = database_.execute("ROLLBACK"); !undone) return fail(undone.error());
-      return written;
-    }
-    return database_.execute("COMMIT");
+    return written;
   }
 
   Result<std::string> state(std::string_view key) override {

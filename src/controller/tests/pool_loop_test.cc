@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include "controller/tests/pool_fixture.h"
+#include "store/database.h"
 #include "store/plan_journal.h"
 
 namespace flexpert::controller {
@@ -123,6 +125,28 @@ TEST_F(PoolControllerTest, CyclesAreJournalledAndShown) {
   EXPECT_EQ(rows[0].kind, "start");
   EXPECT_EQ(rows[1].kind, "cycle");
   EXPECT_NE(rows[1].record.find("\"cycle\":1,"), std::string::npos);
+}
+
+TEST_F(PoolControllerTest, AJournalWithAGapGoesOnWithThePlannersStateBeforeTheNextCycle) {
+  start_scripted();
+  ASSERT_TRUE(cycles_pass(1));
+  const std::string path = options_.runtime_dir + "/flexpert.db";
+  auto other = store::Database::open(path, store::Database::Mode::kWrite);
+  ASSERT_TRUE(other) << other.error().message;
+  ASSERT_TRUE(other->execute("ALTER TABLE cycles RENAME TO away"));
+  ASSERT_TRUE(until([&] { return get("/api/v1/status").find("journal_failed") != std::string::npos; }));
+  ASSERT_TRUE(other->execute("ALTER TABLE away RENAME TO cycles"));
+  ASSERT_TRUE(until([&] { return get("/api/v1/status").find("journal_failed") == std::string::npos; }));
+  auto journal = store::PlanJournal::open_existing(path);
+  ASSERT_TRUE(journal) << journal.error().message;
+  std::vector<std::string> kinds;
+  ASSERT_TRUE((*journal)->for_each([&](const store::PlanRow& row) {
+    kinds.push_back(row.kind);
+    return true;
+  }));
+  ASSERT_GE(kinds.size(), 4U);
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "start"), 2);
+  EXPECT_EQ(kinds.back(), "cycle");
 }
 
 TEST_F(PoolControllerTest, DryRunPlansAndDoesNothing) {
