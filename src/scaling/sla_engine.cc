@@ -232,7 +232,8 @@ class EnginePolicy final : public Policy {
     if (!later.trusted) {
       // What is not known to be needed is started a doubling at a time.
       const std::uint32_t doubled = 2 * std::max(1U, input.ready);
-      const std::uint32_t known = evidence_.young() ? doubled : std::max(doubled, whole(demand.horizon.requests_per_s_upper / later.by_model));
+      const std::uint32_t by_model = whole(demand.horizon.requests_per_s_upper / later.by_model);
+      const std::uint32_t known = evidence_.young() ? doubled : std::max(doubled, by_model);
       const std::uint32_t most = std::max(known, input.current);
       result.replicas = std::min(*result.replicas, most);
       result.exact = std::min(*result.exact, static_cast<double>(most));
