@@ -20,7 +20,9 @@ Result<void> check_rules(const std::string& field, const ScalingRules& rules) {
   if (rules.policies.size() > kMostRatePolicies)
     return fail(ErrorCode::kInvalidArgument, "{}.policies: there are {}; allowed: at most {}", field, rules.policies.size(), kMostRatePolicies);
   for (std::size_t i = 0; i < rules.policies.size(); ++i) {
-    FLEXPERT_TRY(check_range(fmt::format("{}.policies[{}].value", field, i), rules.policies[i].value, 0, kMostInstances, true));
+    // Part of an instance is none: such a rate would never let the pool change.
+    const bool whole = rules.policies[i].kind == RatePolicy::Kind::kInstances;
+    FLEXPERT_TRY(check_range(fmt::format("{}.policies[{}].value", field, i), rules.policies[i].value, whole ? 1 : 0, kMostInstances, !whole));
     FLEXPERT_TRY(check_range(fmt::format("{}.policies[{}].period_s", field, i), rules.policies[i].period_s, 0, 1800, true));
   }
   return {};

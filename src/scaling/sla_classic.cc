@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "scaling/classic_plan.h"
+#include "scaling/policy_metrics.h"
 #include "scaling/sla_engine.h"
 #include "scaling/sla_traffic.h"
 
@@ -23,7 +24,8 @@ class ClassicPolicy final : public Policy {
   [[nodiscard]] std::string_view kind() const override { return "sla"; }
 
   Proposal propose(const PolicyInput& input) override {
-    if (const auto interval = settled_interval(input, max_age_s_)) observe(*interval, input.interval_s);
+    if (const auto interval = settled_interval(input, max_age_s_))
+      observe(*interval, fresh(input.pool.traffic.duration_s, max_age_s_), input.interval_s);
     Proposal result;
     const auto demand = sla_demand(input, max_age_s_, result.conditions);
     if (!demand) {
@@ -68,13 +70,14 @@ class ClassicPolicy final : public Policy {
     return instances > 1 ? static_cast<std::uint32_t>(std::min(std::ceil(instances), 1e6)) : 1;
   }
 
-  void observe(const perf::IntervalMeans& seen, double interval_s) {
+  /// The request's duration as it was measured, or what TTFT and ITL make of it.
+  void observe(const perf::IntervalMeans& seen, std::optional<double> duration_s, double interval_s) {
     const ClassicObservation observation{.requests = seen.requests_per_s * interval_s,
                                          .isl = seen.isl,
                                          .osl = seen.osl,
                                          .ttft_s = seen.ttft_s.value_or(0),
                                          .itl_s = seen.itl_s.value_or(0),
-                                         .duration_s = seen.ttft_s.value_or(0) + seen.itl_s.value_or(0) * seen.osl,
+                                         .duration_s = duration_s.value_or(seen.ttft_s.value_or(0) + seen.itl_s.value_or(0) * seen.osl),
                                          .prefill_instances = static_cast<std::uint32_t>(seen.instances),
                                          .decode_instances = static_cast<std::uint32_t>(seen.instances)};
     const ClassicCorrection ratio = classic_correction(*options_.profile, observation, interval_s, {0, 0});

@@ -84,6 +84,17 @@ TEST(ConfigCheck, RatePoliciesMustBeThereUnlessADirectionIsDisabled) {
   EXPECT_TRUE(validate(PolicyOptions(tracking)));
 }
 
+TEST(ConfigCheck, ARateOfInstancesIsAtLeastOne) {
+  TargetTrackingOptions options;
+  options.metrics = {{"cpu", TargetMetric::Kind::kPerInstance, 0.7}};
+  options.up.policies = {{RatePolicy::Kind::kInstances, 0.5, 15}};
+  const auto checked = validate(PolicyOptions(options));
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().message, "up.policies[0].value: 0.5 is out of range; allowed: a number from 1 to 100000");
+  options.up.policies = {{RatePolicy::Kind::kPercent, 0.5, 15}};
+  EXPECT_TRUE(validate(PolicyOptions(options)));
+}
+
 TEST(PolicyFactory, MakesEveryKindAndRefusesWhatIsWrong) {
   PoolConfig pool;
   TargetTrackingOptions tracking;
