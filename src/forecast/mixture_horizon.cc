@@ -10,8 +10,7 @@ namespace flexpert::forecast {
 namespace {
 
 constexpr std::size_t kLessons = 6;  // of one horizon open at a time, about
-constexpr std::size_t kIssued = 30;
-constexpr std::size_t kMostIssued = 3 * kIssued;
+constexpr std::size_t kIssued = 30;   // bounds of one horizon open at a time, at most
 constexpr double kUnseenScore = 3;    // of an error where none was expected
 constexpr double kChangeShare = 0.03;
 constexpr double kUsualChangeShare = 0.005;
@@ -30,8 +29,8 @@ double share_of(double share, std::int64_t count) { return std::max(share, 1 / s
 
 MixtureHorizon::MixtureHorizon(std::size_t horizon, bool non_negative)
     : horizon_(horizon),
-      lesson_stride_(static_cast<std::int64_t>(std::max<std::size_t>(1, horizon / kLessons))),
-      bound_stride_(static_cast<std::int64_t>(std::max<std::size_t>(1, horizon / kIssued))),
+      bound_stride_(static_cast<std::int64_t>((horizon + kIssued - 1) / kIssued)),
+      lesson_stride_(bound_stride_ * std::max<std::int64_t>(1, static_cast<std::int64_t>(horizon / kLessons) / bound_stride_)),
       non_negative_(non_negative),
       weights_(kExperts),
       regression_(kMembers - 1, 30, 1500) {}
@@ -172,7 +171,7 @@ void MixtureHorizon::restore(StateReader& reader) {
     for (double& value : lesson.shares) value = read();
   }
   issued_.clear();
-  for (std::int64_t i = count(kMostIssued); i > 0 && reader.ok(); --i) {
+  for (std::int64_t i = count(kIssued + 1); i > 0 && reader.ok(); --i) {
     Issued& issued = issued_.emplace_back();
     issued.due = reader.integer();
     issued.scored = reader.integer() != 0;

@@ -61,8 +61,8 @@ class MixtureHorizon {
   void resolve(const Issued& issued, double value);
 
   std::size_t horizon_;
-  std::int64_t lesson_stride_;
-  std::int64_t bound_stride_;
+  std::int64_t bound_stride_;   ///< steps between bounds that are followed up
+  std::int64_t lesson_stride_;  ///< a multiple of that
   bool non_negative_;
   double change_ = 0;        ///< mean absolute change over the horizon, of few and of many lessons
   double usual_change_ = 0;
