@@ -18,6 +18,10 @@ constexpr double kMarginWeight = 1.0 / 120;
 constexpr double kLargestMargin = 10;
 constexpr double kMostTraceSteps = 20'160;  // two weeks of minutes
 constexpr double kDayS = 86400;
+constexpr double kRecentS = 3600;
+constexpr double kOverSeen = 1.25;
+constexpr double kRarelyOverSeen = 1.5;
+constexpr double kMostRemembered = 1e15;
 
 Reason forecast_reason(const TrafficForecast& at, double quantile, const ForecastOptions& options) {
   return {"forecast",
@@ -80,6 +84,11 @@ double PoolTrafficForecast::Margin::smooth(double mean, double bound) {
   return mean * ratio;
 }
 
+double PoolTrafficForecast::most(double over_seen) const {
+  if (values_ < kCalibrated) return largest_;
+  return recent_.empty() ? std::numeric_limits<double>::infinity() : over_seen * static_cast<double>(recent_.largest()) / 1000;
+}
+
 void PoolTrafficForecast::take(const PoolTraffic& traffic, std::int64_t unix_ms, double max_age_s) {
   const double gap = std::numeric_limits<double>::quiet_NaN();
   if (last_unix_ms_ == 0) {
@@ -94,7 +103,10 @@ void PoolTrafficForecast::take(const PoolTraffic& traffic, std::int64_t unix_ms,
   last_unix_ms_ = unix_ms;
   const auto requests = fresh(traffic.requests_per_s, max_age_s);
   seen_ = seen_ || requests.has_value();
-  if (requests) count(*requests);
+  if (requests) {
+    count(*requests);
+    recent_.add(unix_ms, std::llround(std::min(*requests, kMostRemembered) * 1000));
+  }
   requests_->observe(requests.value_or(gap));
   const bool idle = requests == 0.0;  // nothing came, so nothing is known of its length
   isl_->observe(idle ? gap : fresh(traffic.isl, max_age_s).value_or(gap));
@@ -115,10 +127,11 @@ TrafficOutlook PoolTrafficForecast::observe(const PoolTraffic& traffic, std::opt
   const auto requests = requests_->predict(asked, levels);
   const auto isl = isl_->predict(asked, {});
   const auto osl = osl_->predict(asked, {});
+  if (!recent_.empty()) recent_.expire(unix_ms, static_cast<std::int64_t>(std::max(kRecentS, 4 * steps * interval_s_) * 1000));
   const auto upper = [&](std::size_t i, std::size_t level, Margin& margin) {
-    double bound = std::max(requests[i].mean, requests[i].quantiles[level]);
-    if (values_ < kCalibrated) bound = std::max(requests[i].mean, std::min(bound, largest_));
-    return margin.smooth(requests[i].mean, bound);
+    const double mean = requests[i].mean;
+    const double highest = std::max(mean, most(level == 0 ? kOverSeen : kRarelyOverSeen));
+    return std::min(highest, margin.smooth(mean, std::clamp(requests[i].quantiles[level], mean, highest)));
   };
   const auto at = [&](std::size_t i, double bound) {
     return TrafficForecast{static_cast<double>(horizons[i]) * interval_s_, requests[i].mean, bound, isl[i].mean, osl[i].mean};
@@ -131,11 +144,12 @@ TrafficOutlook PoolTrafficForecast::observe(const PoolTraffic& traffic, std::opt
 }
 
 void PoolTrafficForecast::save(StateWriter& writer) const {
-  writer.tag("traffic_forecast/1");
+  writer.tag("traffic_forecast/2");
   writer.integer(last_unix_ms_);
   writer.integer(seen_ ? 1 : 0);
   writer.integer(values_);
   writer.number(largest_);
+  recent_.save(writer);
   for (const Margin& margin : margins_) {
     writer.number(margin.ratio);
     writer.integer(margin.known ? 1 : 0);
@@ -144,11 +158,12 @@ void PoolTrafficForecast::save(StateWriter& writer) const {
 }
 
 void PoolTrafficForecast::restore(StateReader& reader) {
-  reader.tag("traffic_forecast/1");
+  reader.tag("traffic_forecast/2");
   last_unix_ms_ = reader.integer();
   seen_ = reader.integer() != 0;
   values_ = std::clamp<std::int64_t>(reader.integer(), 0, kCalibrated);
   largest_ = reader.number();
+  recent_.restore(reader);
   for (Margin& margin : margins_) {
     margin.ratio = reader.number();
     margin.known = reader.integer() != 0;

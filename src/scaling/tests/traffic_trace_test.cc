@@ -61,19 +61,19 @@ TEST(TrafficTrace, KeepsItsHoursWhereItSaysWhenItEnded) {
 TEST(TrafficTrace, WhatIsNoAmountIsAGapAndLongTracesAreCut) {
   LoadTrace odd{std::vector<double>(200'000, 30), 1, 1, std::nullopt};
   for (std::size_t i = 0; i < odd.values.size(); i += 3) odd.values[i] = i % 2 == 0 ? std::nan("") : 1e300;
-  EXPECT_NEAR(first_look(with_trace(odd), 15, 30).horizon->requests_per_s, 30, 1);
+  EXPECT_NEAR(first_look(with_trace(odd, "exponential"), 15, 30).horizon->requests_per_s, 30, 1);
 }
 
 TEST(TrafficTrace, IsOfNoImportanceOnceAStateIsRestored) {
   PlannerConfig config;
   config.pools.resize(1);
   config.pools[0].id = PoolId{"a"};
-  config.pools[0].forecast = with_trace({std::vector<double>(100, 50), 15, 1, 1.0});
+  config.pools[0].forecast = with_trace({std::vector<double>(100, 50), 15, 1, 1.0}, "kalman");
   const auto one = *PoolPlanner::create(config);
   PoolsSnapshot snapshot{1, kStartMs, std::nullopt, {}};
   snapshot.pools.push_back({PoolId{"a"}, {1, 8, std::nullopt}, {}, {}, {}, std::nullopt});
   static_cast<void>(one->plan(snapshot));
-  config.pools[0].forecast = with_trace({std::vector<double>(10, 1), 15, 1, std::nullopt});
+  config.pools[0].forecast = with_trace({std::vector<double>(10, 1), 15, 1, std::nullopt}, "kalman");
   const auto two = *PoolPlanner::create(config);
   ASSERT_TRUE(two->restore(one->save()));
   EXPECT_EQ(two->save(), one->save());
