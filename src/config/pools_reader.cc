@@ -172,6 +172,11 @@ void check_sources(const YamlNode& root, ProblemList& problems, const PoolsConfi
       const std::string path = fmt::format("pools[{}].sensors.source", i);
       problems.add(line_of_path(root, path), path, "prometheus is given, but no server", "planner.prometheus.url: http(s)://HOST:PORT");
     }
+    if (config.planner.pools[i].vertical && config.entries[i].sensors.source == "gateway") {
+      const std::string path = fmt::format("pools[{}].vertical", i);
+      problems.add(line_of_path(root, path), path, "it needs each instance's own figures, and sensors.source is gateway",
+                   "sensors: {source: direct} or {source: prometheus}");
+    }
     if (config.entries[i].launch.backend == "webhook" && config.webhook.url.empty()) {
       const std::string path = fmt::format("pools[{}].launch.backend", i);
       problems.add(line_of_path(root, path), path, "webhook is given, but no address to call", "planner.webhook: with url and secret_file");

@@ -132,6 +132,8 @@ constexpr std::array kTable = {
     Entry{"flexpert", metric::kKv, "flexpert_engine_kv_blocks_used / flexpert_engine_kv_blocks"},
     Entry{"flexpert", metric::kCpu, "rate(process_cpu_seconds_total)"},
     Entry{"flexpert", "connections", "flexpert_gateway_connections"},
+    Entry{"flexpert", "threads", "flexpert_engine_threads"},
+    Entry{"flexpert", "kv_blocks", "flexpert_engine_kv_blocks"},
 
     Entry{"vllm", metric::kRequests, "vllm:request_success_total"},
     Entry{"vllm", metric::kIsl, "vllm:request_prompt_tokens or vllm:prompt_tokens_total / vllm:request_success_total"},

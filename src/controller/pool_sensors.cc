@@ -91,6 +91,15 @@ struct PoolSensors::Impl {
     out.source = entry.sensors.source;
     if (out.source == "direct" || out.source == "prometheus") {
       FLEXPERT_ASSIGN(MetricRules rules, rules_for(entry.sensors.engine, entry.sensors.names));
+      // What nobody asks for is not missed either.
+      const auto unneeded = [&](const char* name) {
+        if (!entry.sensors.names.contains(name)) rules.erase(name);
+      };
+      if (pool.role != PoolRole::kGateway) unneeded("connections");
+      if (!pool.vertical) {
+        unneeded("threads");
+        unneeded("kv_blocks");
+      }
       if (out.source == "direct") {
         const Duration period = period_of(interval);
         const Duration timeout = std::clamp<Duration>(period, Seconds(1), Seconds(5));

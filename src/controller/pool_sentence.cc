@@ -12,7 +12,9 @@ std::string actions_of(const PoolPlan& pool) {
   for (const PoolAction& action : pool.actions) {
     const bool start = action.kind == PoolActionKind::kStart;
     counts[fmt::format("{}{}", name_of(action.kind), start && action.warm ? " warm" : "")] += start ? action.count : 1;
-    if (!start && action.kind != PoolActionKind::kResize) victims += (victims.empty() ? "" : ",") + action.instance.value;
+    if (!start) victims += (victims.empty() ? "" : ",") + action.instance.value;
+    if (action.kind == PoolActionKind::kResize)
+      for (const Reason& reason : action.reasons) victims += fmt::format(" {}: {}", reason.code, reason.text);
   }
   std::string out;
   for (const auto& [what, count] : counts) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", what, count);

@@ -100,7 +100,7 @@ TEST(WarmPool, CoversWhatIsRareWithinItsBounds) {
 TEST(VerticalResize, ChangesWithinBoundsOnFreshFiguresOnly) {
   const VerticalOptions options{1, 16, 100, 4000, 0.85, 0.3};
   PoolInstance busy = instance("a", InstanceState::kReady);
-  busy.metrics = {{"cpu", {0.9, 0}}, {"threads", {8, 0}}, {"kv", {0.1, 0}}, {"kv_blocks", {120, 0}}};
+  busy.metrics = {{"cpu", {7.2, 0}}, {"threads", {8, 0}}, {"kv", {0.1, 0}}, {"kv_blocks", {120, 0}}};
   const auto resize = propose_resize(busy, options, 60);
   ASSERT_TRUE(resize);
   EXPECT_EQ(resize->threads, 12U);
