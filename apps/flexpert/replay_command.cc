@@ -73,7 +73,9 @@ class Replay {
 
   Result<void> plan(const store::PlanRow& row) {
     if (planner_ == nullptr) return fail(ErrorCode::kDataLoss, "row {}: a cycle before any start", row.id);
-    FLEXPERT_ASSIGN(const PoolsSnapshot snapshot, codec::decode_pools_snapshot(row.record));
+    const auto read = codec::decode_pools_snapshot(row.record);
+    if (!read) return fail(read.error().with_context(fmt::format("row {}", row.id)));
+    const PoolsSnapshot& snapshot = *read;
     const ScalePlan plan = planner_->plan(snapshot);
     if (row.kind == "dry_cycle") planner_->note_not_acted();
     ++outcome_.cycles;
@@ -82,8 +84,9 @@ class Replay {
       return {};
     }
     if (!outcome_.first_difference.empty()) return {};
-    FLEXPERT_ASSIGN(const ScalePlan written, codec::decode_scale_plan(row.plan));
-    outcome_.first_difference = difference(snapshot.cycle, written, plan);
+    const auto written = codec::decode_scale_plan(row.plan);
+    if (!written) return fail(written.error().with_context(fmt::format("row {}", row.id)));
+    outcome_.first_difference = difference(snapshot.cycle, *written, plan);
     return {};
   }
 
