@@ -186,14 +186,12 @@ void check_sources(const YamlNode& root, ProblemList& problems, const PoolsConfi
 
 void check_shadows(const YamlNode& root, ProblemList& problems, const PoolsConfig& config) {
   for (std::size_t i = 0; i < config.shadows.size(); ++i) {
-    std::size_t at = 0;
     for (const auto& [name, policies] : config.shadows[i].policies) {
       scaling::PlannerConfig alone = config.planner;
       std::erase_if(alone.pools, [&](const PoolConfig& pool) { return pool.id.value != name; });
       if (alone.pools.size() != 1) continue;
       alone.pools[0].policies = policies;
       alone.gpu_budget.reset();
-      ++at;
       if (auto checked = scaling::validate(alone); !checked) {
         Error error = checked.error();
         constexpr std::string_view kPool = "pools[0].";
