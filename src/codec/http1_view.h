@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "codec/http1.h"
+
+/// HTTP/1.1 heads read in place, as strictly as Http1RequestParser reads them: nothing is copied or allocated in the steady
+/// state. Pure.
+namespace flexpert::codec {
+
+/// Fields that the data plane asks for; found while the head is read, so that asking costs an array access.
+enum class Http1KnownField : std::uint8_t {
+  kOther, kHost, kConnection, kContentLength, kContentType, kTransferEncoding, kExpect, kAuthorization, kAccept, kAcceptEncoding,
+  kContentEncoding, kUserAgent, kTraceparent, kTracestate, kRetryAfter, kCacheControl, kDate, kServer, kKeepAlive, kUpgrade, kTe, kTrailer,
+  kProxyConnection, kProxyAuthenticate, kProxyAuthorization, kXForwardedFor, kXRequestId, kXApiKey, kInternal /* X-Flexpert-* in any spelling */,
+  kCount
+};
+
+struct Http1FieldView {
+  std::string_view name;
+  std::string_view value;  ///< without surrounding white space
+  Http1KnownField known = Http1KnownField::kOther;
+};
+
+/// What both kinds of heads have. Every view points into the buffer that was read.
+struct Http1HeadView {
+  int minor_version = 1;
+  std::vector<Http1FieldView> fields;  ///< in the order received; its memory is kept between messages
+  Http1Framing framing = Http1Framing::kNone;
+  std::uint64_t content_length = 0;    ///< with kLength
+  bool keep_alive = true;
+  std::size_t size = 0;                ///< bytes of the head, its empty line included
+
+  /// Returns the value of the first such field; a null view if there is none.
+  [[nodiscard]] std::string_view find(Http1KnownField known) const {
+    const std::uint8_t at = first_[static_cast<std::size_t>(known)];
+    return at == 0 ? std::string_view{} : fields[at - 1].value;
+  }
+  /// The same by any name, without case.
+  [[nodiscard]] std::string_view find(std::string_view name) const;
+
+  std::uint8_t first_[static_cast<std::size_t>(Http1KnownField::kCount)] = {};  ///< index + 1 of the first field of each kind
+};
+
+struct Http1RequestView : Http1HeadView {
+  std::string_view method;
+  std::string_view target;
+  bool expects_continue = false;
+  [[nodiscard]] std::string_view path() const { return target.substr(0, target.find('?')); }
+};
+
+struct Http1ResponseView : Http1HeadView {
+  int status = 0;
+};
+
+enum class Http1HeadOutcome { kNeedMore, kHead, kError };
+
+/// Reads one head from the beginning of a buffer that grows. Call it with the same bytes and more while it says kNeedMore: it
+/// goes on searching where it stopped. The verdict is that of Http1RequestParser and Http1ResponseParser on the same bytes.
+class Http1HeadReader {
+ public:
+  explicit Http1HeadReader(Http1Limits limits = {}) : limits_(limits) {}
+
+  Http1HeadOutcome read(std::string_view buffer, Http1RequestView& head);
+  /// `answers_head`: the response answers a HEAD request, and so has no body.
+  Http1HeadOutcome read(std::string_view buffer, Http1ResponseView& head, bool answers_head);
+  [[nodiscard]] const Http1Error& error() const { return error_; }
+  /// Forgets the message: the next buffer begins with another one.
+  void reset() { searched_ = 0; }
+
+ private:
+  Http1Limits limits_;
+  Http1Error error_;
+  std::size_t searched_ = 0;
+};
+
+/// Takes the framing off a body, piece by piece. Trailer fields are checked and dropped.
+class Http1BodyReader {
+ public:
+  explicit Http1BodyReader(Http1Limits limits = {}) : limits_(limits) {}
+  void begin(Http1Framing framing, std::uint64_t content_length);
+  /// As Http1Parser::next(), from the first byte behind the head: kBody, kEnd, kNeedMore or kError.
+  Http1Step next(std::string_view input);
+  /// The peer sends no more: kEnd if that ends the body, else kError.
+  Http1Event finish();
+  [[nodiscard]] const Http1Error& error() const { return error_; }
+
+ private:
+  Http1Limits limits_;
+  Http1Error error_;
+  Http1Framing framing_ = Http1Framing::kNone;
+  std::uint64_t remaining_ = 0;
+  int state_ = 0;
+  std::string line_;
+  std::size_t line_bytes_ = 0;
+  std::size_t trailer_fields_ = 0;
+};
+
+}  // namespace flexpert::codec

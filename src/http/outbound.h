@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "codec/http1_view.h"
+#include "net/address.h"
+#include "net/event_loop.h"
+
+/// The data plane's client side: kept connections per upstream, answers as views, nothing allocated per request in the steady
+/// state. http::Client is a convenience on top of it.
+namespace flexpert::http {
+
+struct OutboundOptions {
+  Duration connect_timeout = Seconds(2);
+  Duration head_timeout = Seconds(600);   ///< from the request's last byte to the answer's head
+  Duration idle_timeout = Seconds(600);   ///< between two reads of the body
+  std::size_t max_head_bytes = 64 * 1024;
+  std::size_t max_idle_connections = 512; ///< kept per upstream
+  Duration keep_idle = Seconds(60);
+};
+
+/// How far a failed request had come, which decides whether it may be sent again.
+enum class OutboundFailure {
+  kConnect,     ///< no connection: the upstream has seen nothing
+  kStale,       ///< a kept connection was closed before anything of the answer: the request was most likely not seen
+  kNoAnswer,    ///< the connection broke after the request was sent, before the answer's head
+  kBroken,      ///< it broke inside the answer
+  kMalformed,   ///< the answer is not HTTP as we take it
+  kHeadTimeout,
+  kIdleTimeout,
+};
+
+/// Hears of one answer, on the loop's thread and never from inside send(): on_head once, on_body as bytes come (framing
+/// removed), then exactly one of on_end or on_error. 1xx answers are skipped. Any call may cancel, send, and destroy the pool.
+class OutboundListener {
+ public:
+  virtual ~OutboundListener() = default;
+  /// The views hold during the call.
+  virtual void on_head(const codec::Http1ResponseView& head) = 0;
+  virtual void on_body(std::string_view piece) = 0;
+  virtual void on_end() = 0;
+  virtual void on_error(OutboundFailure failure, const Error& error) = 0;
+};
+
+/// One request on its way. Owned by the pool; gone after on_end(), on_error() or cancel().
+class OutboundRequest {
+ public:
+  virtual ~OutboundRequest() = default;
+  /// Forgets the request: its connection is closed at once and its listener hears no more.
+  virtual void cancel() = 0;
+  /// Stops or resumes reading the answer, for back pressure.
+  virtual void set_reading(bool reading) = 0;
+};
+
+/// One upstream with its connections. Kept by whoever sends there; destroying it closes idle connections and lets requests end.
+class OutboundUpstream {
+ public:
+  virtual ~OutboundUpstream() = default;
+  /// Sends `head` (request line, fields and empty line, complete) and the parts of a body; both must stay where they are until
+  /// the listener hears on_head(), on_error(), or the request is cancelled. `answers_head`: the method is HEAD. A request that
+  /// meets a kept connection which was closed in the meantime is sent once more on a fresh one by itself.
+  virtual OutboundRequest* send(std::string_view head, std::span<const std::string_view> body, bool answers_head, OutboundListener& listener) = 0;
+  [[nodiscard]] virtual std::size_t idle_connections() const = 0;
+  [[nodiscard]] virtual std::size_t open_connections() const = 0;
+};
+
+/// Makes upstreams. Belongs to the loop's thread.
+class Outbound {
+ public:
+  Outbound(net::EventLoop& loop, OutboundOptions options);
+  ~Outbound();
+  Outbound(const Outbound&) = delete;
+  Outbound& operator=(const Outbound&) = delete;
+  /// An upstream over plain HTTP. (TLS: see connect() with a client context, once net has it.)
+  std::unique_ptr<OutboundUpstream> connect(const net::Address& address);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace flexpert::http
