@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "config/gateway_options.h"
 #include "config/pools_config.h"
 #include "fleet/expert_slot.h"
 
@@ -20,6 +21,12 @@ struct GatewayConfig {
   double upstream_timeout_s = 600;
   double hold_s = 120;     ///< longest wait of a request for a first instance of a pool that is scaled from zero
   std::string controller;  ///< address of a controller to follow ("HOST:PORT" or "unix:PATH"); `up` fills it in
+  ListenersConfig listeners;
+  EdgeLimitsConfig edge;
+  AdmissionConfig admission;
+  CacheConfig cache;
+  RoutingConfig routing;
+  GatewayLogConfig log;
 };
 
 /// One entry of `upstreams:`: an OpenAI-compatible server that we do not run.
@@ -110,6 +117,7 @@ struct FleetConfig {
   std::optional<ModelConfig> model;
   std::optional<PoolsConfig> pools;  ///< pools of model servers that the planner scales
   std::vector<UpstreamConfig> upstreams;
+  AccessConfig access;
   std::vector<AccessTokenConfig> tokens;
   std::vector<std::string> default_route_groups{"A", "B"};  ///< when /route names none
   std::string runtime_dir;                                  ///< default: a new folder under $XDG_RUNTIME_DIR or /tmp
