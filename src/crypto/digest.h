@@ -15,6 +15,8 @@ using Digest = std::array<std::uint8_t, 32>;
 /// Returns the SHA-256 digest (FIPS 180-4) of `bytes`.
 Digest sha256(std::span<const std::byte> bytes);
 Digest sha256(std::string_view text);
+/// Returns the digest of the parts put one behind the other.
+Digest sha256(std::span<const std::string_view> parts);
 /// Returns the same as 64 lower-case hex digits.
 std::string sha256_hex(std::span<const std::byte> bytes);
 std::string sha256_hex(std::string_view text);
