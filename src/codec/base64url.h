@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace flexpert::codec {
+
+/// Returns how many characters `bytes` bytes make in base64url without padding (RFC 4648, 5).
+constexpr std::size_t base64url_size(std::size_t bytes) { return bytes / 3 * 4 + (bytes % 3 == 0 ? 0 : bytes % 3 + 1); }
+/// Appends `bytes` in base64url without padding.
+void append_base64url(std::string& out, std::string_view bytes);
+/// Reads base64url without padding. Strict: padding, other characters, an impossible length and set bits that no byte holds are
+/// kInvalidArgument, so that every value has exactly one text.
+Result<std::string> decode_base64url(std::string_view text);
+
+}  // namespace flexpert::codec
