@@ -82,20 +82,19 @@ Relay::Exchange* Relay::find(std::uint64_t id) {
 }
 
 void Relay::handle(http::Request request, std::unique_ptr<Answer> answer) {
-  auto scanned = scanner_.scan(request.body);
-  if (!scanned) {
-    const RefusedRequest& refused = scanned.error();
-    return answer->respond(http::openai_error(400, refused.message, "invalid_request_error", refused.param, refused.code));
-  }
+  ScannedRequest fields;
+  if (const auto refused = scanner_.scan(request.body, fields))
+    return answer->respond(http::openai_error(refused->status, refused->message, refused->type, refused->param, refused->code));
+  const std::string model(fields.model);
   const TimePoint now = clock_.now();
-  if (!directory_.knows(scanned->model) && !directory_.recovering(scanned->model, now, options_.recovery_wait))
-    return answer->respond(unknown_model(scanned->model));
+  if (!directory_.knows(model) && !directory_.recovering(model, now, options_.recovery_wait))
+    return answer->respond(unknown_model(model));
   auto exchange = std::make_unique<Exchange>();
   const std::uint64_t id = exchange->id = next_id_++;
   exchange->answer = std::move(answer);
-  exchange->model = std::move(scanned->model);
+  exchange->model = model;
   exchange->arrived = now;
-  exchange->load.emplace(load_, exchange->model, request.body.size(), scanned->max_tokens);
+  exchange->load.emplace(load_, exchange->model, request.body.size(), fields.max_tokens);
   request.headers = headers_for_upstream(request.headers);
   exchange->request = std::move(request);
   exchange->answer->stream().on_disconnect([weak = std::weak_ptr<Relay*>(self_), id] {

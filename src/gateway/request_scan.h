@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,31 +8,41 @@
 #include <vector>
 
 #include "base/result.h"
+#include "gateway/caller.h"
 
 namespace flexpert::gateway {
 
-/// The little that routing needs to know of a request's body; the body itself goes on byte for byte.
+/// Where a value stands in a body, as JSON text. Empty: the field is not there.
+struct JsonRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  [[nodiscard]] bool there() const { return end > begin; }
+  [[nodiscard]] std::string_view in(std::string_view body) const { return body.substr(begin, end - begin); }
+};
+
+/// The little that the gateway needs to know of a request's body; the body itself goes on as it came. Only fields of the
+/// outermost object count: what stands inside prompts never does.
 struct ScannedRequest {
-  std::string model;
+  std::string_view model;                   ///< decoded; holds until the next scan and as long as the body
   bool stream = false;
-  std::optional<std::uint64_t> max_tokens;  ///< of the answer, where the request limits it
+  bool include_usage = false;               ///< stream_options.include_usage
+  std::optional<std::uint64_t> max_tokens;  ///< of the answer: the smaller of both fields, where they are whole numbers
+  JsonRange model_at, stream_at, stream_options_at, max_tokens_at, max_completion_tokens_at, temperature_at, seed_at, n_at, user_at;
+  JsonRange prompt_at;                      ///< `messages`, `prompt` or `input`, whichever comes first
+  std::size_t first_key = 0;                ///< where a further field can be put in
 };
 
-/// Why a body is not relayed, in the parts of an OpenAI error. `param` and `code` may be empty.
-struct RefusedRequest {
-  std::string message;
-  std::string_view param;
-  std::string_view code;
-};
-
-/// Checks that a body is JSON and finds `model` and `stream`. Keeps its buffers between calls; one thread.
+/// Checks that a body is one JSON object, to its last byte, and finds what ScannedRequest names. Keeps its buffers between
+/// calls; one thread.
 class RequestScanner {
  public:
+  static constexpr int kMaxDepth = 64;
+
   RequestScanner();
   ~RequestScanner();
-  /// Refuses if the body is not a JSON object in UTF-8, if `model` is missing, or if either field has
-  /// the wrong type or is given twice (two readers of one request must never disagree about it).
-  std::expected<ScannedRequest, RefusedRequest> scan(std::string_view body);
+  /// Returns why the body is refused, if it is: it is not a JSON object in UTF-8, it is nested too deeply, `model` is missing, or a
+  /// field that is read here has the wrong type or is given twice (two readers of one request must never disagree about it).
+  std::optional<Refusal> scan(std::string_view body, ScannedRequest& out);
 
  private:
   struct Impl;
