@@ -24,4 +24,11 @@ std::string as_request(const JsonCase& json_case) {
   return "{\"model\":\"m\",\"messages\":[],\"metadata\":" + json_case.text + "}";
 }
 
+bool gateway_takes(gateway::RequestScanner& scanner, const JsonCase& json_case) {
+  std::string body = as_request(json_case);
+  body.reserve(body.size() + 64);  // as connections keep bodies: readable bytes behind them
+  gateway::ScannedRequest scanned;
+  return !scanner.scan(body, scanned);
+}
+
 }  // namespace flexpert::conformance

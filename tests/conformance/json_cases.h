@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "gateway/request_scan.h"
+
 namespace flexpert::conformance {
 
 /// One file of JSONTestSuite.
@@ -17,5 +19,8 @@ std::vector<JsonCase> read_json_cases(const std::string& folder);
 
 /// Returns a chat request that has the case's text as the value of a field which the gateway does not look at.
 std::string as_request(const JsonCase& json_case);
+
+/// Tells whether the gateway would forward that request.
+bool gateway_takes(gateway::RequestScanner& scanner, const JsonCase& json_case);
 
 }  // namespace flexpert::conformance
