@@ -1,0 +1,91 @@
+#include "crypto/jws.h"
+
+#include <gtest/gtest.h>
+
+#include "crypto/base64url.h"
+#include "crypto/hmac_key.h"
+#include "crypto/tests/jws_signing.h"
+
+namespace flexpert::crypto {
+namespace {
+
+const std::string kSecret(32, 's');
+
+std::string refusal(const std::string& token) {
+  const auto jws = read_jws(token);
+  return jws ? "" : jws.error().message;
+}
+
+std::string header_refusal(const std::string& header) { return refusal(hs256_token(kSecret, header, "{}")); }
+
+TEST(FromBase64url, TakesEachValueInOneSpellingOnly) {
+  EXPECT_EQ(from_base64url(""), "");
+  EXPECT_EQ(from_base64url("Zm9vYmE"), "fooba");
+  EXPECT_EQ(from_base64url("-__-"), "\xfb\xff\xfe");
+  for (const char* bad : {"Z", "Zm9vY", "Zg==", "Zh", "Zm9=", "Zm 9", "Zm+v", "Zm/v", "Zm9v\n", "AB", "?m9v"}) EXPECT_FALSE(from_base64url(bad)) << bad;
+  EXPECT_FALSE(from_base64url(std::string_view("Zm9\0", 4)));
+  for (std::size_t size = 0; size < 70; ++size) {
+    const std::string bytes = random_bytes(size);
+    EXPECT_EQ(from_base64url(to_base64url(bytes)), bytes);
+  }
+}
+
+TEST(ReadJws, TakesATokenApart) {
+  const std::string token = hs256_token(kSecret, R"({"alg":"HS256","kid":"a","typ":"application/AT+JWT","jku":"http://evil","x5c":[1]})", "{\"a\":1}");
+  const auto jws = read_jws(token);
+  ASSERT_TRUE(jws) << jws.error().message;
+  EXPECT_EQ(jws->algorithm, JwsAlgorithm::kHs256);
+  EXPECT_EQ(jws->kid, "a");
+  EXPECT_EQ(jws->typ, "at+jwt");
+  EXPECT_EQ(jws->payload, "{\"a\":1}");
+  EXPECT_EQ(jws->signature.size(), 32U);
+}
+
+TEST(ReadJws, RefusesWhatIsNotThreePartsOfBase64url) {
+  const std::string good = hs256_token(kSecret, R"({"alg":"HS256"})", "{}");
+  EXPECT_EQ(refusal(good), "");
+  for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string("a.b"), good + ".", good + ".AAAA", "." + good, good + "=", " " + good,
+                                 good + "\n", good.substr(0, good.rfind('.'))})
+    EXPECT_NE(refusal(bad), "") << bad;
+}
+
+TEST(ReadJws, RefusesAlgorithmsThatItDoesNotVerify) {
+  for (const char* alg : {"none", "None", "NONE", "", "hs256", "HS256 ", "EdDSA", "ES256K", "RSA-OAEP", "HS1"})
+    EXPECT_NE(header_refusal(std::string("{\"alg\":\"") + alg + "\"}"), "") << alg;
+  for (const char* header : {"{}", R"({"alg":1})", R"({"alg":null})", R"({"alg":["HS256"]})", R"({"ALG":"HS256"})"}) EXPECT_NE(header_refusal(header), "") << header;
+}
+
+TEST(ReadJws, RefusesHeadersThatItWouldHaveToUnderstand) {
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","crit":["exp"],"exp":1})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","crit":[]})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","b64":false})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","b64":true})"), "");
+}
+
+TEST(ReadJws, RefusesHeadersThatTwoReadersCouldReadDifferently) {
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","alg":"HS256"})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"none","alg":"HS256"})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","\u0061lg":"none"})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","kid":{"a":1,"a":2}})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"HS256"}{})"), "");
+  EXPECT_NE(header_refusal(R"({"alg":"HS256","kid":"\u0000"})"), "");
+  EXPECT_NE(header_refusal("{\"alg\":\"HS256\",\"kid\":\"\xff\"}"), "");
+  EXPECT_NE(header_refusal(R"(["HS256"])"), "");
+}
+
+TEST(ReadJws, RefusesKidsAndTypesThatAreNoText) {
+  for (const char* header : {R"({"alg":"HS256","kid":1})", R"({"alg":"HS256","kid":null})", R"({"alg":"HS256","kid":["a"]})", R"({"alg":"HS256","typ":7})"})
+    EXPECT_NE(header_refusal(header), "") << header;
+  EXPECT_NE(header_refusal("{\"alg\":\"HS256\",\"kid\":\"" + std::string(257, 'k') + "\"}"), "");
+}
+
+TEST(ReadJws, RefusesTokensThatAreTooLong) {
+  const std::string header = R"({"alg":"HS256"})";
+  EXPECT_EQ(refusal(hs256_token(kSecret, header, std::string(12'000, ' '))), "");
+  EXPECT_NE(refusal(hs256_token(kSecret, header, std::string(13'000, ' '))), "");
+  EXPECT_NE(header_refusal("{\"alg\":\"HS256\",\"x\":\"" + std::string(4'000, 'x') + "\"}"), "");
+  EXPECT_NE(header_refusal(std::string(2000, '[')), "");
+}
+
+}  // namespace
+}  // namespace flexpert::crypto
