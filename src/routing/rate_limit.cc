@@ -1,0 +1,181 @@
+#include "routing/rate_limit.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+namespace flexpert::routing {
+namespace {
+
+__extension__ using Wide = __int128;
+
+constexpr std::int64_t kMinute = 60'000'000'000;  // ns, and the units of one request or token
+constexpr std::uint64_t kMost = std::uint64_t{1} << 50;
+constexpr Wide kLowest = -(Wide{1} << 120);
+
+Wide units(std::uint64_t amount) { return static_cast<Wide>(std::min(amount, kMost)) * kMinute; }
+
+void append_number(std::string& out, std::uint64_t number) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number);
+  out.append(digits, end.ptr);
+}
+
+}  // namespace
+
+RateBucket::RateBucket(std::uint64_t per_minute) : per_minute_(std::min(per_minute, kMost)), level_(capacity()) {}
+
+Wide RateBucket::capacity() const { return units(per_minute_); }
+
+void RateBucket::set_limit(std::uint64_t per_minute, TimePoint now) {
+  refill(now);
+  const Wide taken = capacity() - level_;
+  per_minute_ = std::min(per_minute, kMost);
+  level_ = capacity() - taken;
+}
+
+void RateBucket::refill(TimePoint now) {
+  if (now <= last_) return;
+  const std::int64_t elapsed = (now - last_).count();
+  last_ = now;
+  // Below 2^50 * 2^63: fits.
+  level_ = std::min(capacity(), level_ + static_cast<Wide>(per_minute_) * elapsed);
+}
+
+bool RateBucket::has(std::uint64_t amount, TimePoint now) {
+  if (!limited()) return true;
+  refill(now);
+  return level_ >= units(amount);
+}
+
+bool RateBucket::try_take(std::uint64_t amount, TimePoint now) {
+  if (!has(amount, now)) return false;
+  if (limited()) level_ -= units(amount);
+  return true;
+}
+
+void RateBucket::charge(std::uint64_t amount, TimePoint now) {
+  if (!limited()) return;
+  refill(now);
+  level_ = std::max(kLowest, level_ - units(amount));
+}
+
+void RateBucket::refund(std::uint64_t amount, TimePoint now) {
+  if (!limited()) return;
+  refill(now);
+  level_ = std::min(capacity(), level_ + units(amount));
+}
+
+std::uint64_t RateBucket::remaining(TimePoint now) {
+  if (!limited()) return std::numeric_limits<std::uint64_t>::max();
+  refill(now);
+  return level_ <= 0 ? 0 : static_cast<std::uint64_t>(level_ / kMinute);
+}
+
+Duration RateBucket::time_for(Wide missing) const {
+  if (missing <= 0) return Duration::zero();
+  const Wide wait = (missing + per_minute_ - 1) / per_minute_;
+  return Duration(static_cast<std::int64_t>(std::min<Wide>(wait, std::numeric_limits<std::int64_t>::max())));
+}
+
+std::optional<Duration> RateBucket::until(std::uint64_t amount, TimePoint now) {
+  if (!limited()) return Duration::zero();
+  refill(now);
+  if (units(amount) > capacity()) return std::nullopt;
+  return time_for(units(amount) - level_);
+}
+
+Duration RateBucket::until_full(TimePoint now) {
+  if (!limited()) return Duration::zero();
+  refill(now);
+  return time_for(capacity() - level_);
+}
+
+TenantRates::TenantRates(RateLimits limits) : limits_(limits), requests_(limits.requests_per_minute), tokens_(limits.tokens_per_minute) {}
+
+void TenantRates::set_limits(const RateLimits& limits, TimePoint now) {
+  if (limits == limits_) return;
+  limits_ = limits;
+  requests_.set_limit(limits.requests_per_minute, now);
+  tokens_.set_limit(limits.tokens_per_minute, now);
+}
+
+RateVerdict TenantRates::check(std::uint64_t tokens, TimePoint now) {
+  if (limits_.concurrency != 0 && inside_ >= limits_.concurrency) return RateVerdict::kConcurrency;
+  if (!requests_.has(1, now)) return RateVerdict::kRequests;
+  if (tokens_.has(tokens, now)) return RateVerdict::kOk;
+  return tokens_.until(tokens, now) ? RateVerdict::kTokens : RateVerdict::kTooLarge;
+}
+
+void TenantRates::take(std::uint64_t tokens, TimePoint now) {
+  requests_.charge(1, now);
+  tokens_.charge(tokens, now);
+  ++inside_;
+}
+
+void TenantRates::settle(std::uint64_t reserved, std::uint64_t used, TimePoint now) {
+  if (used < reserved) tokens_.refund(reserved - used, now);
+  if (used > reserved) tokens_.charge(used - reserved, now);
+}
+
+void TenantRates::undo(std::uint64_t reserved, TimePoint now) {
+  requests_.refund(1, now);
+  tokens_.refund(reserved, now);
+}
+
+void TenantRates::leave() {
+  if (inside_ > 0) --inside_;
+}
+
+std::optional<Duration> TenantRates::wait(std::uint64_t tokens, TimePoint now) {
+  if (limits_.concurrency != 0 && inside_ >= limits_.concurrency) return std::nullopt;
+  const auto for_tokens = tokens_.until(tokens, now);
+  if (!for_tokens) return std::nullopt;
+  return std::max(*for_tokens, requests_.until(1, now).value_or(Duration::zero()));
+}
+
+RateWindow TenantRates::requests(TimePoint now) {
+  if (!requests_.limited()) return {};
+  return {requests_.limit(), requests_.remaining(now), requests_.until_full(now)};
+}
+
+RateWindow TenantRates::tokens(TimePoint now) {
+  if (!tokens_.limited()) return {};
+  return {tokens_.limit(), tokens_.remaining(now), tokens_.until_full(now)};
+}
+
+bool TenantRates::idle(TimePoint now) { return inside_ == 0 && requests_.full(now) && tokens_.full(now); }
+
+int retry_after_s(Duration wait) {
+  const std::int64_t seconds = wait.count() / 1'000'000'000 + (wait.count() % 1'000'000'000 > 0 ? 1 : 0);
+  return static_cast<int>(std::clamp<std::int64_t>(seconds, 1, std::numeric_limits<int>::max()));
+}
+
+void append_reset(std::string& out, Duration duration) {
+  const std::int64_t ns = std::max<std::int64_t>(duration.count(), 0);
+  const auto ms = static_cast<std::uint64_t>(ns / 1'000'000 + (ns % 1'000'000 > 0 ? 1 : 0));
+  if (ms > 0 && ms < 1000) {
+    append_number(out, ms);
+    out += "ms";
+    return;
+  }
+  const std::uint64_t minutes = ms / 60'000;
+  if (minutes >= 60) {
+    append_number(out, minutes / 60);
+    out += 'h';
+  }
+  if (minutes > 0) {
+    append_number(out, minutes % 60);
+    out += 'm';
+  }
+  append_number(out, ms % 60'000 / 1000);
+  if (std::uint64_t fraction = ms % 1000; fraction != 0) {
+    char digits[4] = {'.', static_cast<char>('0' + fraction / 100), static_cast<char>('0' + fraction / 10 % 10), static_cast<char>('0' + fraction % 10)};
+    std::size_t size = sizeof digits;
+    while (digits[size - 1] == '0') --size;
+    out.append(digits, size);
+  }
+  out += 's';
+}
+
+}  // namespace flexpert::routing
