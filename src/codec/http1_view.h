@@ -36,13 +36,13 @@ struct Http1HeadView {
 
   /// Returns the value of the first such field; a null view if there is none.
   [[nodiscard]] std::string_view find(Http1KnownField known) const {
-    const std::uint8_t at = first_[static_cast<std::size_t>(known)];
+    const std::uint16_t at = first_[static_cast<std::size_t>(known)];
     return at == 0 ? std::string_view{} : fields[at - 1].value;
   }
   /// The same by any name, without case.
   [[nodiscard]] std::string_view find(std::string_view name) const;
 
-  std::uint8_t first_[static_cast<std::size_t>(Http1KnownField::kCount)] = {};  ///< index + 1 of the first field of each kind
+  std::uint16_t first_[static_cast<std::size_t>(Http1KnownField::kCount)] = {};  ///< index + 1 of the first field of each kind
 };
 
 struct Http1RequestView : Http1HeadView {
@@ -56,10 +56,18 @@ struct Http1ResponseView : Http1HeadView {
   int status = 0;
 };
 
+/// Tells which field a name means, without case. Names that begin with "X-Flexpert" once case and everything that is neither
+/// letter nor digit are taken away are kInternal.
+Http1KnownField http1_known_field(std::string_view name);
+
+/// Makes every view of `head` point into `to` instead of `from`, where the same bytes were before.
+void http1_rebase(Http1RequestView& head, const char* from, const char* to);
+
 enum class Http1HeadOutcome { kNeedMore, kHead, kError };
 
-/// Reads one head from the beginning of a buffer that grows. Call it with the same bytes and more while it says kNeedMore: it
-/// goes on searching where it stopped. The verdict is that of Http1RequestParser and Http1ResponseParser on the same bytes.
+/// Reads one head from the beginning of a buffer that grows. Call it with the same bytes and more, and the same head, while it
+/// says kNeedMore: it goes on where it stopped, each byte is looked at once or twice. The bytes may have moved in between. What is
+/// wrong in a line is told as soon as the line is there. One empty line before a request is skipped (RFC 9112, 2.2).
 class Http1HeadReader {
  public:
   explicit Http1HeadReader(Http1Limits limits = {}) : limits_(limits) {}
@@ -69,12 +77,28 @@ class Http1HeadReader {
   Http1HeadOutcome read(std::string_view buffer, Http1ResponseView& head, bool answers_head);
   [[nodiscard]] const Http1Error& error() const { return error_; }
   /// Forgets the message: the next buffer begins with another one.
-  void reset() { searched_ = 0; }
+  void reset() { base_ = nullptr; }
 
  private:
+  template <class Head>
+  Http1HeadOutcome read_lines(std::string_view buffer, Head& head);
+  template <class Head>
+  bool take_line(std::string_view line, Head& head);
+  bool take_start_line(std::string_view line, Http1RequestView& head);
+  bool take_start_line(std::string_view line, Http1ResponseView& head);
+  bool add_field(Http1HeadView& head, const Http1FieldView& field);
+  bool read_framing_fields(Http1HeadView& head, bool& has_length, bool& chunked);
+  bool finish_head(Http1RequestView& head);
+  bool finish_head(Http1ResponseView& head, bool answers_head);
+  bool refuse(int status, const char* message);
+
   Http1Limits limits_;
   Http1Error error_;
-  std::size_t searched_ = 0;
+  const char* base_ = nullptr;   ///< where the buffer was at the last call; null: no message has begun
+  std::size_t taken_ = 0;        ///< bytes of whole lines that were read
+  std::size_t searched_ = 0;     ///< bytes in which there is no further line end
+  std::size_t skipped_ = 0;      ///< bytes of the empty line before the request
+  bool in_fields_ = false;
 };
 
 /// Takes the framing off a body, piece by piece. Trailer fields are checked and dropped.
@@ -91,12 +115,20 @@ class Http1BodyReader {
  private:
   Http1Limits limits_;
   Http1Error error_;
-  Http1Framing framing_ = Http1Framing::kNone;
-  std::uint64_t remaining_ = 0;
-  int state_ = 0;
-  std::string line_;
-  std::size_t line_bytes_ = 0;
+  enum class State : std::uint8_t { kLength, kUntilClose, kChunkSize, kChunkData, kChunkEnd, kTrailers, kDone, kFailed };
+
+  bool refuse(int status, const char* message);
+  /// Takes one line out of `input` from `at` on, whole or in pieces. Returns whether there was one, in `line`.
+  bool take_line(std::string_view input, std::size_t& at, std::string_view& line);
+  bool take_chunk_size(std::string_view line);
+  bool take_trailer(std::string_view line);
+
+  State state_ = State::kDone;
+  std::uint64_t remaining_ = 0;      ///< of the body or chunk
+  std::string line_;                 ///< the beginning of a line whose end has not come, then the whole line
+  std::size_t line_bytes_ = 0;       ///< of this chunk-size line, chunk end or trailer section
   std::size_t trailer_fields_ = 0;
+  bool line_done_ = false;
 };
 
 }  // namespace flexpert::codec

@@ -1,0 +1,350 @@
+// Reads heads in place. A line that is as it should be is read in one pass; any other goes through take_line(), which says what
+// is wrong with it.
+#include "codec/http1_view.h"
+
+#include <algorithm>
+#include <cstring>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "codec/http1_chars.h"
+
+namespace flexpert::codec {
+namespace {
+
+using namespace http1_chars;
+
+constexpr std::size_t kMaxLengthDigits = 18;
+
+#ifdef __SSE2__
+constexpr std::ptrdiff_t kBlock = 16;
+
+__m128i block_at(const char* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
+
+/// Returns a bit for every byte that must not stand in a value.
+unsigned not_of_value(__m128i bytes) {
+  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del)));
+}
+
+/// Returns a bit for every byte that is a letter, a digit or '-'.
+unsigned plain_of_name(__m128i bytes) {
+  const auto between = [](__m128i value, char first, char last) {
+    return _mm_and_si128(_mm_cmpgt_epi8(value, _mm_set1_epi8(static_cast<char>(first - 1))), _mm_cmpgt_epi8(_mm_set1_epi8(static_cast<char>(last + 1)), value));
+  };
+  const __m128i letter = between(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
+  const __m128i rest = _mm_or_si128(between(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(letter, rest)));
+}
+#endif
+
+/// Returns the first byte that must not stand in a value, or `end`.
+const char* skip_value(const char* at, const char* end) {
+#ifdef __SSE2__
+  for (; end - at >= kBlock; at += kBlock)
+    if (const unsigned found = not_of_value(block_at(at)); found != 0) return at + __builtin_ctz(found);
+#endif
+  while (at != end && is(*at, kFieldValue)) ++at;
+  return at;
+}
+
+/// Returns the first byte that must not stand in a name, or `end`.
+const char* skip_name(const char* at, const char* end) {
+#ifdef __SSE2__
+  while (end - at >= kBlock) {
+    const unsigned other = ~plain_of_name(block_at(at)) & 0xffffU;
+    if (other == 0) {
+      at += kBlock;
+      continue;
+    }
+    at += __builtin_ctz(other);
+    if (!is(*at, kToken)) return at;
+    ++at;
+  }
+#endif
+  while (at != end && is(*at, kToken)) ++at;
+  return at;
+}
+
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+/// Reads a field line that is as it should be. Returns the byte behind its CRLF; null if it is not whole, or not right.
+const char* read_field(const char* at, const char* end, Http1FieldView& field) {
+  const char* const colon = skip_name(at, end);
+  if (colon == at || colon == end || *colon != ':') return nullptr;
+  const char* value = colon + 1;
+  while (value != end && is_blank(*value)) ++value;
+  const char* const line_end = skip_value(value, end);
+  if (end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') return nullptr;
+  const char* last = line_end;
+  while (last != value && is_blank(last[-1])) --last;
+  field.name = {at, colon};
+  field.value = {value, last};
+  field.known = http1_known_field(field.name);
+  return line_end + 2;
+}
+
+bool known_method(std::string_view method) {
+  switch (method.size()) {
+    case 3: return method == "GET" || method == "PUT";
+    case 4: return method == "POST" || method == "HEAD";
+    case 5: return method == "PATCH";
+    case 6: return method == "DELETE";
+    case 7: return method == "OPTIONS";
+    default: return false;
+  }
+}
+
+/// Splits off what stands before the next comma.
+std::string_view next_element(std::string_view& list) {
+  const std::size_t comma = list.find(',');
+  const std::string_view element = trimmed(list.substr(0, comma));
+  list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+  return element;
+}
+
+/// Returns 0 or 1 for HTTP/1.0 and HTTP/1.1, -1 for another version of HTTP, -2 for anything else.
+int minor_version_of(std::string_view text) {
+  if (text == "HTTP/1.1") return 1;
+  if (text == "HTTP/1.0") return 0;
+  const bool version = text.size() == 8 && text.starts_with("HTTP/") && is(text[5], kDigit) && text[6] == '.' && is(text[7], kDigit);
+  return version ? -1 : -2;
+}
+
+void begin(Http1HeadView& head) {
+  head.minor_version = 1;
+  head.fields.clear();
+  head.framing = Http1Framing::kNone;
+  head.content_length = 0;
+  head.keep_alive = true;
+  head.size = 0;
+  std::memset(head.first_, 0, sizeof head.first_);
+}
+
+void move_view(std::string_view& view, const char* from, const char* to) { view = {to + (view.data() - from), view.size()}; }
+
+void rebase_fields(Http1HeadView& head, const char* from, const char* to) {
+  for (Http1FieldView& field : head.fields) {
+    move_view(field.name, from, to);
+    move_view(field.value, from, to);
+  }
+}
+
+void rebase(Http1RequestView& head, const char* from, const char* to) { http1_rebase(head, from, to); }
+void rebase(Http1ResponseView& head, const char* from, const char* to) { rebase_fields(head, from, to); }
+
+constexpr bool tolerates_empty_line(const Http1RequestView&) { return true; }
+constexpr bool tolerates_empty_line(const Http1ResponseView&) { return false; }
+
+}  // namespace
+
+std::string_view Http1HeadView::find(std::string_view name) const {
+  for (const Http1FieldView& field : fields)
+    if (http1_equal_ignoring_case(field.name, name)) return field.value;
+  return {};
+}
+
+void http1_rebase(Http1RequestView& head, const char* from, const char* to) {
+  move_view(head.method, from, to);
+  move_view(head.target, from, to);
+  rebase_fields(head, from, to);
+}
+
+bool Http1HeadReader::refuse(int status, const char* message) {
+  error_ = {status, message};
+  return false;
+}
+
+Http1HeadOutcome Http1HeadReader::read(std::string_view buffer, Http1RequestView& head) {
+  const Http1HeadOutcome outcome = read_lines(buffer, head);
+  if (outcome != Http1HeadOutcome::kHead) return outcome;
+  return finish_head(head) ? outcome : Http1HeadOutcome::kError;
+}
+
+Http1HeadOutcome Http1HeadReader::read(std::string_view buffer, Http1ResponseView& head, bool answers_head) {
+  const Http1HeadOutcome outcome = read_lines(buffer, head);
+  if (outcome != Http1HeadOutcome::kHead) return outcome;
+  return finish_head(head, answers_head) ? outcome : Http1HeadOutcome::kError;
+}
+
+template <class Head>
+Http1HeadOutcome Http1HeadReader::read_lines(std::string_view buffer, Head& head) {
+  if (base_ == nullptr) {
+    begin(head);
+    taken_ = 0;
+    searched_ = 0;
+    skipped_ = 0;
+    in_fields_ = false;
+  } else if (base_ != buffer.data()) {
+    rebase(head, base_, buffer.data());
+  }
+  base_ = buffer.data();
+  const char* const end = buffer.data() + buffer.size();
+  while (true) {
+    const char* const line = buffer.data() + taken_;
+    if (in_fields_ && searched_ == taken_) {
+      Http1FieldView field;
+      const char* const next = read_field(line, end, field);
+      if (next != nullptr) {
+        const auto taken = static_cast<std::size_t>(next - buffer.data());
+        if (taken - skipped_ > limits_.max_head_bytes) return refuse(431, "the header section is larger than allowed"), Http1HeadOutcome::kError;
+        if (!add_field(head, field)) return Http1HeadOutcome::kError;
+        taken_ = taken;
+        searched_ = taken;
+        continue;
+      }
+    }
+    const std::size_t newline = buffer.find('\n', searched_);
+    const std::size_t seen = newline == std::string_view::npos ? buffer.size() : newline + 1;
+    if (seen - skipped_ > limits_.max_head_bytes) return refuse(431, "the header section is larger than allowed"), Http1HeadOutcome::kError;
+    searched_ = seen;
+    if (newline == std::string_view::npos) return Http1HeadOutcome::kNeedMore;
+    std::string_view text = buffer.substr(taken_, newline - taken_);
+    if (!text.ends_with('\r')) return refuse(400, "a line ends in LF without CR"), Http1HeadOutcome::kError;
+    text.remove_suffix(1);
+    taken_ = seen;
+    if (text.empty() && in_fields_) {
+      head.size = taken_;
+      return Http1HeadOutcome::kHead;
+    }
+    if (text.empty() && tolerates_empty_line(head) && skipped_ == 0) {
+      skipped_ = taken_;
+      continue;
+    }
+    if (!take_line(text, head)) return Http1HeadOutcome::kError;
+  }
+}
+
+template <class Head>
+bool Http1HeadReader::take_line(std::string_view line, Head& head) {
+  if (!in_fields_) {
+    in_fields_ = true;
+    return take_start_line(line, head);
+  }
+  if (is_blank(line.front())) return refuse(400, "a header line begins with white space (line folding is not allowed)");
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return refuse(400, "a header line has no colon");
+  const std::string_view name = line.substr(0, colon);
+  if (!http1_is_token(name)) return refuse(400, "a header name is empty or has a character that is not allowed");
+  const std::string_view value = trimmed(line.substr(colon + 1));
+  if (!all(value, kFieldValue)) return refuse(400, "a header value has a control character");
+  return add_field(head, {.name = name, .value = value, .known = http1_known_field(name)});
+}
+
+bool Http1HeadReader::add_field(Http1HeadView& head, const Http1FieldView& field) {
+  constexpr std::size_t kMost = 65'000;
+  if (head.fields.size() >= std::min(limits_.max_fields, kMost)) return refuse(431, "too many header fields");
+  head.fields.push_back(field);
+  std::uint16_t& first = head.first_[static_cast<std::size_t>(field.known)];
+  if (first == 0) first = static_cast<std::uint16_t>(head.fields.size());
+  return true;
+}
+
+bool Http1HeadReader::take_start_line(std::string_view line, Http1RequestView& head) {
+  const std::size_t first = line.find(' ');
+  const std::size_t last = line.rfind(' ');
+  if (first == std::string_view::npos || first == last) return refuse(400, "the request line is not METHOD TARGET HTTP/1.1");
+  head.method = line.substr(0, first);
+  head.target = line.substr(first + 1, last - first - 1);
+  if (!http1_is_token(head.method)) return refuse(400, "the method has a character that is not allowed");
+  const int version = minor_version_of(line.substr(last + 1));
+  if (version == -1) return refuse(505, "this version of HTTP is not supported; use HTTP/1.1");
+  if (version < 0) return refuse(400, "the request line does not end in HTTP/1.1");
+  head.minor_version = version;
+  if (!known_method(head.method)) return refuse(501, "the method is not supported");
+  if (!http1_is_target(head.target) && !(head.target == "*" && head.method == "OPTIONS"))
+    return refuse(400, "the request target is not a path with an optional query, or has a character that must be percent-encoded");
+  return true;
+}
+
+bool Http1HeadReader::take_start_line(std::string_view line, Http1ResponseView& head) {
+  const int version = minor_version_of(line.substr(0, 8));
+  if (version == -1) return refuse(505, "the answer has a version of HTTP that is not supported");
+  if (version < 0 || line.size() < 12 || line[8] != ' ' || !all(line.substr(9, 3), kDigit))
+    return refuse(400, "the status line is not HTTP/1.1 STATUS REASON");
+  head.minor_version = version;
+  head.status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
+  if (head.status < 100 || head.status > 599) return refuse(400, "the status is not between 100 and 599");
+  if (line.size() > 12 && (line[12] != ' ' || !all(line.substr(13), kFieldValue)))
+    return refuse(400, "the reason has a character that is not allowed");
+  return true;
+}
+
+bool Http1HeadReader::read_framing_fields(Http1HeadView& head, bool& has_length, bool& chunked) {
+  bool close = false;
+  bool keep = false;
+  for (const Http1FieldView& field : head.fields) {
+    const std::string_view value = field.value;
+    if (field.known == Http1KnownField::kContentLength) {
+      if (has_length) return refuse(400, "Content-Length is given twice");
+      if (value.empty() || !all(value, kDigit)) return refuse(400, "Content-Length is not a number");
+      std::string_view digits = value;
+      while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
+      if (digits.size() > kMaxLengthDigits) return refuse(400, "Content-Length is too large");
+      has_length = true;
+      for (const char digit : digits) head.content_length = head.content_length * 10 + static_cast<std::uint64_t>(digit - '0');
+    } else if (field.known == Http1KnownField::kTransferEncoding) {
+      if (chunked) return refuse(400, "Transfer-Encoding is given twice");
+      if (!http1_equal_ignoring_case(value, "chunked")) {
+        const bool other_coding = http1_is_token(value) && !http1_equal_ignoring_case(value, "identity");
+        return refuse(other_coding ? 501 : 400, "Transfer-Encoding is not 'chunked', the only one supported");
+      }
+      chunked = true;
+    } else if (field.known == Http1KnownField::kConnection) {
+      for (std::string_view list = value; !list.empty();) {
+        const std::string_view option = next_element(list);
+        if (option.empty()) continue;
+        if (!http1_is_token(option)) return refuse(400, "Connection is malformed");
+        close = close || http1_equal_ignoring_case(option, "close");
+        keep = keep || http1_equal_ignoring_case(option, "keep-alive");
+      }
+    }
+  }
+  if (has_length && chunked) return refuse(400, "Content-Length and Transfer-Encoding are given together");
+  if (chunked && head.minor_version == 0) return refuse(400, "Transfer-Encoding in an HTTP/1.0 message");
+  head.keep_alive = !close && (head.minor_version == 1 || keep);
+  return true;
+}
+
+bool Http1HeadReader::finish_head(Http1RequestView& head) {
+  bool has_length = false;
+  bool chunked = false;
+  head.expects_continue = false;
+  if (!read_framing_fields(head, has_length, chunked)) return false;
+  bool has_host = false;
+  for (const Http1FieldView& field : head.fields) {
+    if (field.known == Http1KnownField::kHost) {
+      if (has_host) return refuse(400, "Host is given twice");
+      if (field.value.empty() || !all(field.value, kHost)) return refuse(400, "Host is empty or has a character that is not allowed");
+      has_host = true;
+    } else if (field.known == Http1KnownField::kExpect && head.minor_version == 1) {
+      if (!http1_equal_ignoring_case(field.value, "100-continue")) return refuse(417, "the only expectation supported is 100-continue");
+      head.expects_continue = true;
+    }
+  }
+  if (!has_host && head.minor_version == 1) return refuse(400, "Host is missing");
+  head.framing = chunked ? Http1Framing::kChunked : has_length ? Http1Framing::kLength : Http1Framing::kNone;
+  return true;
+}
+
+bool Http1HeadReader::finish_head(Http1ResponseView& head, bool answers_head) {
+  bool has_length = false;
+  bool chunked = false;
+  if (!read_framing_fields(head, has_length, chunked)) return false;
+  const bool informational = head.status < 200;
+  if ((informational || head.status == 204) && chunked) return refuse(400, "Transfer-Encoding in an answer that has no body");
+  if (head.status == 101) return refuse(400, "the server switches to a protocol that was not asked for");
+  if (informational || head.status == 204 || head.status == 304 || answers_head) {
+    if (informational) head.keep_alive = true;  // the final answer follows
+    return true;
+  }
+  head.framing = chunked ? Http1Framing::kChunked : has_length ? Http1Framing::kLength : Http1Framing::kUntilClose;
+  if (head.framing == Http1Framing::kUntilClose) head.keep_alive = false;
+  return true;
+}
+
+}  // namespace flexpert::codec
