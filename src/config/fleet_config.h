@@ -26,21 +26,29 @@ struct GatewayConfig {
   AdmissionConfig admission;
   CacheConfig cache;
   RoutingConfig routing;
+  std::vector<ModelRoutingConfig> routing_models;
   GatewayLogConfig log;
 };
 
 /// One entry of `upstreams:`: an OpenAI-compatible server that we do not run.
 struct UpstreamConfig {
   std::string name;                 ///< default: host:port
-  std::string url;                  ///< http://HOST:PORT
+  std::string url;                  ///< http://HOST:PORT or https://HOST:PORT
   std::vector<std::string> models;  ///< empty: asked with GET /v1/models
   std::string health_path = "/health";
+  std::string ca_file;              ///< with https: PEM certificates to trust instead of the system's
+  std::string api_key_file;         ///< its text goes there as `Authorization: Bearer`; a client's credential never does
+  bool flexpert = false;            ///< one of our model servers: gets the signed grant and masks experts
+  double weight = 1;                ///< relative speed
+  std::uint64_t capacity_tokens = 0;///< in flight and queued that it takes well; 0 = gateway.routing.capacity_tokens
+  double cost = 1;                  ///< of a token there
 };
 
 /// A configured group of experts that `/route` knows by name.
 struct ExpertGroupConfig {
   std::string name;
   std::string security = "standard";  ///< standard | high; high needs a token that names the group
+  double cost = 1;                    ///< what a row through it costs, for load and limits
   std::vector<ExpertSlot> slots;
 };
 

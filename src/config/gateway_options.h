@@ -31,7 +31,7 @@ struct JwtIssuerConfig {
   std::vector<std::string> audiences;                 ///< one of them must be in `aud`; at least one
   std::string jwks_url;                               ///< http(s)://..., or
   std::string jwks_file;
-  std::vector<std::string> algorithms;                ///< RS256, PS256, ES256, EdDSA-less: what cjose verifies; never "none", HS* only with jwks_file
+  std::vector<std::string> algorithms;                ///< of RS, PS, ES 256, 384, 512, default RS256 and ES256; HS256 to 512 only with jwks_file
   double leeway_s = 30;
   double refresh_s = 300;                             ///< between two regular fetches
   double min_refresh_s = 10;                          ///< between two fetches for unknown kids
@@ -43,14 +43,14 @@ struct JwtIssuerConfig {
 
 /// The `access:` section.
 struct AccessConfig {
-  std::string keys_file;                              ///< SQLite store of API keys, relative to the runtime folder
-  std::string keys_yaml;                              ///< or a file of records
-  std::string pepper_file;                            ///< secret under which keys are stored; made at first use by `flexpert keys`
+  std::string keys_file;                              ///< SQLite store of API keys
+  std::string keys_yaml;                              ///< a file of records, beside it or instead of it
+  std::string pepper_file;                            ///< secret under which keys are stored; default: the keys' file with ".pepper" behind it
   std::vector<JwtIssuerConfig> jwt;
   bool anonymous = false;
   std::vector<std::string> anonymous_roles;           ///< default: the built-in role `everything` without admin rights
   std::string policy_file;                            ///< roles, tenants, groups; reloaded when it changes
-  auth::PolicyRules rules;                            ///< from `policy_file`, or `access.policy` inline
+  auth::PolicyRules rules;                            ///< `policy_file` or `access.policy`, model.groups, and a role token_role(NAME) a token
   std::string internal_secret_file;                   ///< signs X-Flexpert-Grant; our model servers have the same
   std::string pool_secret_file;                       ///< lets engines register themselves
   std::vector<std::string> pool_networks;             ///< CIDRs that may register; none = registration is off
@@ -97,7 +97,7 @@ struct CacheConfig {
   bool share_in_flight = true;                        ///< identical requests share one computation, where `enabled`
 };
 
-/// `gateway.routing`, and the same per pool or model in `gateway.routing.models[]`.
+/// `gateway.routing`.
 struct RoutingConfig {
   std::string policy = "least_load";                  ///< round_robin | random | power_of_two | least_load | prefix_hash | session
   std::string session_header;                         ///< with session: what a client may name its session by; it only narrows
@@ -111,6 +111,12 @@ struct RoutingConfig {
   double max_ejected_share = 0.5;
   std::uint32_t breaker_max_in_flight = 0;            ///< requests on one upstream; 0 = no limit
   std::uint64_t capacity_tokens = 0;                  ///< of one upstream, for least_load; 0 = relative load only
+};
+
+/// One entry of `gateway.routing.models[]`: what is not given there is as in `gateway.routing`.
+struct ModelRoutingConfig {
+  std::string model;                                  ///< as requests name it
+  RoutingConfig routing;
 };
 
 /// `gateway.log`.

@@ -130,6 +130,16 @@ void SectionReader::count(std::string_view key, std::uint32_t low, std::uint32_t
   if (const YamlNode* node = value(key)) read_count(*node, path_of(key), problems_, low, high, out);
 }
 
+void SectionReader::amount(std::string_view key, std::uint64_t low, std::uint64_t high, std::uint64_t& out) {
+  const YamlNode* node = value(key);
+  if (node == nullptr) return;
+  const std::string allowed = fmt::format("a whole number from {} to {}", low, high);
+  const auto number = parse_number<std::uint64_t>(*node);
+  if (!number) return problems_.add(node->line, path_of(key), given(*node), allowed);
+  if (*number < low || *number > high) return problems_.add(node->line, path_of(key), fmt::format("{} is out of range", *number), allowed);
+  out = *number;
+}
+
 void SectionReader::number(std::string_view key, Range range, double& out) {
   const YamlNode* node = value(key);
   if (node == nullptr) return;
@@ -204,6 +214,15 @@ void SectionReader::choice(std::string_view key, const std::vector<std::string>&
   if (node->kind != YamlNode::Kind::kScalar || std::find(allowed.begin(), allowed.end(), node->text) == allowed.end())
     return problems_.add(node->line, path_of(key), given(*node), fmt::format("{}", fmt::join(allowed, ", ")));
   out = node->text;
+}
+
+void SectionReader::problem(std::string_view key, std::string_view what, std::string_view allowed) {
+  problems_.add(line_of(key), path_of(key), what, allowed);
+}
+
+void SectionReader::require(std::string_view key, std::string_view allowed) {
+  const bool mapping = node_.kind == YamlNode::Kind::kMapping || node_.kind == YamlNode::Kind::kNull;
+  if (mapping && value(key) == nullptr) problems_.add(node_.line, path_of(key), "the key is missing", allowed);
 }
 
 void SectionReader::finish() {

@@ -56,6 +56,8 @@ class SectionReader {
   const YamlNode* value(std::string_view key);
   void text(std::string_view key, std::string& out);
   void count(std::string_view key, std::uint32_t low, std::uint32_t high, std::uint32_t& out);
+  /// A whole number that may be larger than a count.
+  void amount(std::string_view key, std::uint64_t low, std::uint64_t high, std::uint64_t& out);
   void number(std::string_view key, Range range, double& out);
   void boolean(std::string_view key, bool& out);
   /// Bytes: a plain number, or one with KiB, MiB or GiB.
@@ -67,6 +69,12 @@ class SectionReader {
   /// One of `allowed`.
   void choice(std::string_view key, const std::vector<std::string>& allowed, std::string& out);
 
+  /// Notes a problem with `key`, on its line.
+  void problem(std::string_view key, std::string_view what, std::string_view allowed);
+  /// Notes a problem if the section is a mapping that lacks `key`; `allowed` says what it may be.
+  void require(std::string_view key, std::string_view allowed);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string path_of(std::string_view key) const;
   /// Returns the line of `key`, or of the section where the key is absent.
   [[nodiscard]] int line_of(std::string_view key) const;

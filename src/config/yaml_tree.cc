@@ -1,6 +1,9 @@
 #include "config/yaml_tree.h"
 
+#include <cerrno>
+#include <cstring>
 #include <exception>
+#include <fstream>
 #include <optional>
 #include <sstream>
 
@@ -157,6 +160,18 @@ Result<YamlNode> parse_yaml(const std::string& text, const std::string& source) 
   if (const auto& problem = builder.found_problem())
     return fail(ErrorCode::kInvalidArgument, "{}:{}: {}", source, problem->line, problem->what);
   return builder.take_root();
+}
+
+Result<std::string> read_yaml_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(ErrorCode::kNotFound, "{}: the configuration cannot be opened: {}", path, std::strerror(errno));
+  // One byte over the limit is enough to know that the file is too large.
+  std::string text(kMaxConfigBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad() || (file.gcount() == 0 && !file.eof()))
+    return fail(ErrorCode::kInvalidArgument, "{}: the configuration cannot be read: {}", path, std::strerror(errno));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
 }
 
 }  // namespace flexpert::config

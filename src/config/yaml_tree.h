@@ -38,4 +38,7 @@ inline constexpr int kMaxConfigDepth = 16;
 /// An error says `SOURCE:LINE: what is wrong; allowed: ...`.
 Result<YamlNode> parse_yaml(const std::string& text, const std::string& source);
 
+/// Reads a file for parse_yaml(): the whole of it, or one byte more than it may have. Errors: kNotFound, kInvalidArgument.
+Result<std::string> read_yaml_file(const std::string& path);
+
 }  // namespace flexpert::config

@@ -158,8 +158,9 @@ TEST(FleetConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
        "f.yaml:2: gatway: unknown key, the nearest known one is \"gateway\"; allowed: access, controller, gateway, model, planner, pools, "
        "runtime_dir, shutdown_deadline_s, upstreams"},
       {"model: {path: m}\ngateway:\n  listen: 127.0.0.1:9000\n  lisen: x\n",
-       "f.yaml:4: gateway.lisen: unknown key, the nearest known one is \"listen\"; allowed: controller, health_interval_s, hold_s, listen, "
-       "max_body_bytes, upstream_timeout_s"},
+       "f.yaml:4: gateway.lisen: unknown key, the nearest known one is \"listen\"; allowed: admin_listen, admission, "
+       "also_listen, cache, controller, degradation, health_interval_s, hold_s, limits, listen, log, max_body_bytes, metrics_listen, routing, tls, "
+       "upstream_timeout_s"},
       {"model: {path: m}\ngateway: {listen: 9000}\n",
        "f.yaml:2: gateway.listen: 9000 is given; allowed: HOST:PORT, [IPV6]:PORT, *:PORT or unix:PATH (at most 107 bytes)"},
       {"model: {path: m}\ngateway: {listen: \"h:70000\"}\n",
@@ -197,14 +198,16 @@ TEST(FleetConfig, ErrorsSayFileLineFieldAndWhatIsAllowed) {
        "f.yaml:4: model.groups[0].security: secret is given; allowed: standard, high"},
       {"model:\n  path: m\n  groups:\n    - {name: A, slots: [[0, 1]]}\n    - {name: A, slots: [[0, 2]]}\n",
        "f.yaml:5: model.groups[1].name: a group A is already given; allowed: each name once"},
-      {"upstreams:\n  - {url: 'https://h:1'}\n",
-       "f.yaml:2: upstreams[0].url: \"https://h:1\" is given, and the gateway does not speak TLS yet; allowed: http://HOST:PORT, of a TLS proxy "
-       "beside the gateway if the engine has https only"},
+      {"upstreams:\n  - {url: 'ftp://h:1'}\n",
+       "f.yaml:2: upstreams[0].url: \"ftp://h:1\" is given; allowed: http://HOST:PORT or https://HOST:PORT, without a path (the gateway adds "
+       "/v1/...)"},
       {"upstreams:\n  - {url: 'http://my-vllm:8000/v1'}\n",
-       "f.yaml:2: upstreams[0].url: \"http://my-vllm:8000/v1\" is given; allowed: http://HOST:PORT, without a path (the gateway adds /v1/...)"},
+       "f.yaml:2: upstreams[0].url: \"http://my-vllm:8000/v1\" is given; allowed: http://HOST:PORT or https://HOST:PORT, without a path "
+       "(the gateway adds /v1/...)"},
       {"upstreams:\n  - {url: 'http://10.0.0.300:8000'}\n",
-       "f.yaml:2: upstreams[0].url: \"http://10.0.0.300:8000\" is given; allowed: http://HOST:PORT, without a path (the gateway adds /v1/...)"},
-      {"upstreams:\n  - {name: x}\n", "f.yaml:2: upstreams[0].url: the key is missing; allowed: http://HOST:PORT"},
+       "f.yaml:2: upstreams[0].url: \"http://10.0.0.300:8000\" is given; allowed: http://HOST:PORT or https://HOST:PORT, without a path "
+       "(the gateway adds /v1/...)"},
+      {"upstreams:\n  - {name: x}\n", "f.yaml:2: upstreams[0].url: the key is missing; allowed: http://HOST:PORT or https://HOST:PORT"},
       {"upstreams:\n  - url: http://h:1\n    health_path: ping\n",
        "f.yaml:3: upstreams[0].health_path: \"ping\" is given; allowed: a path that begins with / and has no blanks"},
       {"model: {path: m}\naccess:\n  tokens:\n    - {name: t, sha256: PREMIUM_USER_TOKEN}\n",
