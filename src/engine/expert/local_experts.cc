@@ -23,6 +23,7 @@ void LocalExperts::compute(const ExpertBatch& batch) {
   for (const ExpertGroup& group : batch.groups) {
     const ExpertWeights* weights = impl_->pack->expert({batch.layer, group.expert});
     FLEXPERT_CHECK(weights != nullptr, "the model asks for an expert that its pack file does not have");
+    count_restricted(batch.masks, {batch.layer, group.expert}, group.rows);
     impl_->groups.push_back({weights, group.rows, group.out});
   }
   impl_->compute.run(batch.rows, batch.hidden, impl_->groups);

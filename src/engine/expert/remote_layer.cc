@@ -19,6 +19,16 @@ constexpr Duration kFirstPatience = Seconds(1);
 /// What one overdue batch may teach, in times of what was expected: its time may be that of a stopped process.
 constexpr double kMostOverdue = 4;
 
+/// Counts the rows of restricted requests that `shares` hold, and checks them.
+std::uint32_t count_restricted_of(const ExpertBatch& batch, std::span<const BatchShare> shares) {
+  std::uint32_t count = 0;
+  for (const BatchShare& share : shares) {
+    const ExpertGroup& group = batch.groups[share.group];
+    count += count_restricted(batch.masks, {batch.layer, group.expert}, group.rows.subspan(share.first, share.count));
+  }
+  return count;
+}
+
 }  // namespace
 
 void RemoteExperts::Impl::run(const ExpertBatch& batch) {
@@ -82,6 +92,7 @@ void RemoteExperts::Impl::send_batch(const ExpertBatch& batch, Peer& peer) {
     peer.shares.clear();
     return;
   }
+  if (!batch.masks.empty()) metrics.restricted_remote.add(count_restricted_of(batch, peer.shares));
   const std::uint64_t correlation = next_correlation++;
   const Duration queued = from_seconds(std::min(peer.queue_at(clock.now()) * peer.cost.ns_per_row() * 1e-9, 60.0));
   batch_frame.write(peer.link.out(), correlation, peer.link.server().instance);
@@ -107,6 +118,7 @@ void RemoteExperts::Impl::send_batch(const ExpertBatch& batch, Peer& peer) {
 
 void RemoteExperts::Impl::compute_local(const ExpertBatch& batch) {
   if (local.empty()) return;
+  if (!batch.masks.empty()) metrics.restricted_local.add(count_restricted_of(batch, local));
   compute_groups.clear();
   for (const BatchShare& share : local) {
     const ExpertGroup& group = batch.groups[share.group];

@@ -18,6 +18,8 @@ struct RemoteMetrics {
         rows(registry.counter("flexpert_remote_experts_rows_total", "Expert rows computed by expert servers.")),
         local_rows(registry.counter("flexpert_remote_experts_local_rows_total", "Expert rows computed here because the table has no replica.")),
         fallback_rows(registry.counter("flexpert_remote_experts_fallback_rows_total", "Expert rows computed here because no replica was usable.")),
+        restricted_remote(restricted(registry, "remote")),
+        restricted_local(restricted(registry, "in_process")),
         failures(registry.counter("flexpert_remote_experts_failures_total", "Connections to expert servers lost.")),
         hedged(registry.counter("flexpert_remote_experts_hedged_total", "Batches done elsewhere because the server's answer was overdue.")),
         reconnects(registry.counter("flexpert_remote_experts_reconnects_total", "Connections made anew after a failure.")),
@@ -30,7 +32,13 @@ struct RemoteMetrics {
                                  "Time from the loss of a server to the end of the layer that lost it.",
                                  {50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30})) {}
 
-  telemetry::Counter batches, rows, local_rows, fallback_rows, failures, hedged, reconnects, refused;
+  static telemetry::Counter restricted(telemetry::Registry& registry, const char* where) {
+    return registry.counter("flexpert_restricted_expert_rows_total",
+                            "Expert rows computed for requests that must not use every expert; each was checked where it was computed or sent.",
+                            {{"where", where}});
+  }
+
+  telemetry::Counter batches, rows, local_rows, fallback_rows, restricted_remote, restricted_local, failures, hedged, reconnects, refused;
   telemetry::Gauge epoch, live, paced, suspects;
   telemetry::Histogram stall;
 };

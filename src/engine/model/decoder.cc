@@ -1,5 +1,7 @@
 #include "engine/model/decoder.h"
 
+#include <algorithm>
+
 #include "engine/kernels/kernels.h"
 #include "engine/model/families/decoder_family.h"
 
@@ -23,11 +25,14 @@ void Decoder::gather(std::span<const SequenceRows> sequences, std::uint64_t step
   rows_.step = step;
   rows_.position.clear();
   rows_.blocks.clear();
+  rows_.masks.clear();
   for (const SequenceRows& sequence : sequences)
     for (std::uint32_t i = 0; i < sequence.tokens.size(); ++i) {
       rows_.position.push_back(sequence.first_position + i);
       rows_.blocks.push_back(sequence.blocks);
     }
+  if (std::ranges::any_of(sequences, [](const SequenceRows& sequence) { return sequence.mask != nullptr; }))
+    for (const SequenceRows& sequence : sequences) rows_.masks.insert(rows_.masks.end(), sequence.tokens.size(), sequence.mask);
   x_.resize(static_cast<std::size_t>(rows_.count()) * config_.hidden_size);
   normalised_.resize(x_.size());
   float* row = x_.data();

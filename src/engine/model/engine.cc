@@ -174,6 +174,7 @@ class EngineThread final : public Engine {
         finish(std::move(left));
         return;
       }
+      give_up_late();
       scheduler_.admit();
       publish();
       if (scheduler_.idle()) {
@@ -182,6 +183,15 @@ class EngineThread final : public Engine {
         step();
       }
     }
+  }
+
+  void give_up_late() {
+    std::vector<Finished> late;
+    for (auto& sequence : scheduler_.take_late(clock_.now()))
+      late.push_back({.sequence = std::move(sequence),
+                      .reason = FinishReason::kError,
+                      .error = Error{ErrorCode::kDeadlineExceeded, "the request's deadline passed while it waited"}});
+    finish(std::move(late));
   }
 
   void obey(Command& command) {
@@ -216,6 +226,7 @@ class EngineThread final : public Engine {
       stats_.kv_blocks_used = cache_.used();
       stats_.prompt_tokens = prompt_tokens_;
       stats_.generated_tokens = generated_tokens_;
+      stats_.routed_tokens = routed_tokens_;
       stats_.steps = steps_;
       stats = stats_;
     }
@@ -239,7 +250,8 @@ class EngineThread final : public Engine {
       rows.push_back({.tokens = std::span(sequence.tokens).subspan(sequence.computed, one.tokens),
                       .first_position = sequence.computed,
                       .blocks = sequence.blocks,
-                      .logits_wanted = one.tokens == sequence.left()});
+                      .logits_wanted = one.tokens == sequence.left(),
+                      .mask = sequence.request.mask.get()});
       tokens += one.tokens;
       if (sequence.generated == 0) prompt_tokens += one.tokens;
       context += sequence.computed + one.tokens;
@@ -249,6 +261,7 @@ class EngineThread final : public Engine {
     const std::span<const float> logits = decoder_->forward(rows, steps_, cache_, executor_, *pool_);
     if (options_.pace) hold_until(start, *options_.pace, tokens, context);
     prompt_tokens_ += prompt_tokens;
+    routed_tokens_ += tokens;
     metrics_.count_step(prompt_tokens, clock_.now() - start);
     deliver(work, rows, logits);
     if (metrics_.busiest_due(clock_.now())) show_busiest();
@@ -345,6 +358,7 @@ class EngineThread final : public Engine {
   std::uint64_t steps_ = 0;
   std::uint64_t prompt_tokens_ = 0;
   std::uint64_t generated_tokens_ = 0;
+  std::uint64_t routed_tokens_ = 0;
 
   std::thread thread_;
 };

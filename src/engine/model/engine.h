@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "engine/kernels/compute_pool.h"
 #include "engine/model/expert_executor.h"
+#include "engine/model/expert_mask.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/weights/checkpoint.h"
 #include "placement/recorder.h"
@@ -35,6 +36,10 @@ struct GenerationRequest {
   SamplingParams sampling = {};
   std::vector<std::string> stop = {};   ///< texts that end the generation and are not part of it
   bool ignore_eos = false;
+  /// The experts that it may use, in prefill and decode; null: all.
+  std::shared_ptr<const ExpertMask> mask = {};
+  /// Given up with kDeadlineExceeded if it still waits then; what has begun goes on.
+  std::optional<TimePoint> deadline = {};
 };
 
 struct TokenLogprob {
@@ -107,6 +112,7 @@ struct EngineStats {
   std::uint32_t threads = 1;
   std::uint64_t prompt_tokens = 0;
   std::uint64_t generated_tokens = 0;
+  std::uint64_t routed_tokens = 0;   ///< that went through the layers
   std::uint64_t steps = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "engine/model/moe_block.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "engine/kernels/elementwise.h"
@@ -15,10 +16,16 @@ std::vector<std::uint64_t> ExpertLoads::snapshot() const {
   return rows;
 }
 
-void choose_experts(const float* probabilities, std::uint32_t experts, std::uint32_t count, bool renormalise, ExpertChoice* choices) {
+namespace {
+
+/// `expert_at(i)`: the candidates, ascending; `count` of them at most.
+template <class ExpertAt>
+void choose_among(const float* probabilities, std::uint32_t candidates, ExpertAt expert_at, std::uint32_t count, bool renormalise,
+                  ExpertChoice* choices) {
   // Insertion into a sorted list of `count`: ascending index and strict comparison give ties to the lower index.
   std::uint32_t held = 0;
-  for (std::uint32_t e = 0; e < experts; ++e) {
+  for (std::uint32_t i = 0; i < candidates; ++i) {
+    const std::uint32_t e = expert_at(i);
     const float p = probabilities[e];
     if (held == count && !(p > choices[held - 1].weight)) continue;
     std::uint32_t at = held < count ? held++ : held - 1;
@@ -29,6 +36,19 @@ void choose_experts(const float* probabilities, std::uint32_t experts, std::uint
   float sum = 0;
   for (std::uint32_t i = 0; i < count; ++i) sum += choices[i].weight;
   for (std::uint32_t i = 0; i < count; ++i) choices[i].weight /= sum;
+}
+
+}  // namespace
+
+void choose_experts(const float* probabilities, std::uint32_t experts, std::uint32_t count, bool renormalise, ExpertChoice* choices) {
+  choose_among(probabilities, experts, [](std::uint32_t i) { return i; }, count, renormalise, choices);
+}
+
+void choose_allowed_experts(const float* probabilities, std::uint32_t experts, std::span<const std::uint32_t> allowed, std::uint32_t count,
+                            bool renormalise, ExpertChoice* choices) {
+  const std::uint32_t some = std::min(count, static_cast<std::uint32_t>(allowed.size()));
+  choose_among(probabilities, static_cast<std::uint32_t>(allowed.size()), [&](std::uint32_t i) { return allowed[i]; }, some, renormalise, choices);
+  std::fill(choices + some, choices + count, ExpertChoice{experts, 0});
 }
 
 Result<MoeBlock> MoeBlock::load(const Checkpoint& checkpoint, const std::string& prefix, std::uint32_t layer) {
@@ -43,18 +63,27 @@ Result<MoeBlock> MoeBlock::load(const Checkpoint& checkpoint, const std::string&
   return block;
 }
 
-void MoeBlock::route(std::uint32_t rows, const float* x, ComputePool& pool) {
-  probabilities_.resize(static_cast<std::size_t>(rows) * experts_);
-  choices_.resize(static_cast<std::size_t>(rows) * chosen_);
-  matmul(router_.view(), x, rows, hidden_, probabilities_.data(), experts_, pool);
-  for (std::size_t row = 0; row < rows; ++row) {
-    softmax(probabilities_.data() + row * experts_, experts_);
-    choose_experts(probabilities_.data() + row * experts_, experts_, chosen_, renormalise_, choices_.data() + row * chosen_);
+void MoeBlock::choose(const ExpertMask* mask, float* logits, ExpertChoice* choices) const {
+  if (mask == nullptr || mask->forbidden(layer_).empty()) {
+    softmax(logits, experts_);
+    return choose_experts(logits, experts_, chosen_, renormalise_, choices);
   }
+  for (const std::uint32_t expert : mask->forbidden(layer_)) logits[expert] = -std::numeric_limits<float>::infinity();
+  softmax(logits, experts_);
+  choose_allowed_experts(logits, experts_, mask->allowed(layer_), chosen_, renormalise_, choices);
+}
+
+void MoeBlock::route(const StepRows& rows, const float* x, ComputePool& pool) {
+  const std::uint32_t count = rows.count();
+  probabilities_.resize(static_cast<std::size_t>(count) * experts_);
+  choices_.resize(static_cast<std::size_t>(count) * chosen_);
+  matmul(router_.view(), x, count, hidden_, probabilities_.data(), experts_, pool);
+  for (std::size_t row = 0; row < count; ++row)
+    choose(rows.masks.empty() ? nullptr : rows.masks[row], probabilities_.data() + row * experts_, choices_.data() + row * chosen_);
 }
 
 void MoeBlock::group(std::uint32_t rows) {
-  group_begin_.assign(experts_ + 1, 0);
+  group_begin_.assign(experts_ + 2, 0);
   for (const ExpertChoice& choice : choices_) ++group_begin_[choice.expert + 1];
   std::partial_sum(group_begin_.begin(), group_begin_.end(), group_begin_.begin());
   group_rows_.resize(choices_.size());
@@ -78,7 +107,7 @@ void MoeBlock::record(placement::Recorder& recorder) {
 void MoeBlock::run(const StepRows& rows, const float* x, ExpertExecutor& executor, ExpertLoads& loads, placement::Recorder* recorder,
                    ComputePool& pool, float* residual) {
   const std::uint32_t count = rows.count();
-  route(count, x, pool);
+  route(rows, x, pool);
   if (recorder != nullptr) record(*recorder);
   group(count);
   outputs_.resize(choices_.size() * hidden_);
@@ -97,10 +126,11 @@ void MoeBlock::run(const StepRows& rows, const float* x, ExpertExecutor& executo
                     .rows = std::span(x, static_cast<std::size_t>(count) * hidden_),
                     .row_count = count,
                     .hidden = hidden_,
-                    .groups = groups_});
+                    .groups = groups_,
+                    .masks = rows.masks});
   // Groups come by ascending expert, so each row's sum runs in that order whatever the batch.
   sum_.assign(static_cast<std::size_t>(count) * hidden_, 0.0F);
-  for (std::size_t at = 0; at < group_rows_.size(); ++at)
+  for (std::size_t at = 0, end = group_begin_[experts_]; at < end; ++at)
     add_scaled(group_weights_[at], outputs_.data() + at * hidden_, hidden_, sum_.data() + static_cast<std::size_t>(group_rows_[at]) * hidden_);
   add_to(sum_.data(), sum_.size(), residual);
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ class ExpertLoads {
   std::vector<std::atomic<std::uint64_t>> rows_;
 };
 
-/// An expert chosen for a row and its weight in the sum.
+/// An expert chosen for a row and its weight in the sum. A row with fewer choices than there is room for has some of the expert
+/// behind the last one, weight 0.
 struct ExpertChoice {
   std::uint32_t expert = 0;
   float weight = 0;
@@ -36,9 +38,13 @@ struct ExpertChoice {
 /// Chooses the `count` largest of `probabilities` by falling value, ties to the lower index; with `renormalise` their
 /// weights sum to 1.
 void choose_experts(const float* probabilities, std::uint32_t experts, std::uint32_t count, bool renormalise, ExpertChoice* choices);
+/// The same among `allowed` only, which is not empty; if those are fewer than `count`, all of them, and the rest is {experts, 0}.
+void choose_allowed_experts(const float* probabilities, std::uint32_t experts, std::span<const std::uint32_t> allowed, std::uint32_t count,
+                            bool renormalise, ExpertChoice* choices);
 
 /// A layer of experts: softmax router over all experts, top-k, and the weighted sum of the chosen ones, which an
-/// ExpertExecutor computes.
+/// ExpertExecutor computes. A restricted row's forbidden experts have a logit of minus infinity before the softmax, and are
+/// no candidates of top-k.
 class MoeBlock {
  public:
   /// Reads PREFIXgate.weight, the router.
@@ -49,7 +55,8 @@ class MoeBlock {
            ComputePool& pool, float* residual);
 
  private:
-  void route(std::uint32_t rows, const float* x, ComputePool& pool);
+  void route(const StepRows& rows, const float* x, ComputePool& pool);
+  void choose(const ExpertMask* mask, float* logits, ExpertChoice* choices) const;
   void group(std::uint32_t rows);
   void record(placement::Recorder& recorder);
 
@@ -64,7 +71,7 @@ class MoeBlock {
   std::vector<ExpertChoice> choices_;       // rows x chosen
   std::vector<std::uint32_t> group_rows_;   // rows by expert
   std::vector<float> group_weights_;        // alongside
-  std::vector<std::uint32_t> group_begin_;  // experts + 1
+  std::vector<std::uint32_t> group_begin_;  // experts + 2: the last group is of no expert
   std::vector<ExpertGroup> groups_;
   std::vector<std::uint16_t> chosen_experts_;  // rows x chosen, while it is recorded
   std::vector<float> outputs_;  // rows * chosen x hidden

@@ -23,6 +23,14 @@ std::uint32_t Scheduler::most_blocks_waited_for() const {
   return most;
 }
 
+std::vector<std::unique_ptr<Sequence>> Scheduler::take_late(TimePoint now) {
+  std::vector<std::unique_ptr<Sequence>> late;
+  for (auto& sequence : waiting_)
+    if (sequence->request.deadline && *sequence->request.deadline <= now) late.push_back(std::move(sequence));
+  if (!late.empty()) std::erase(waiting_, nullptr);
+  return late;
+}
+
 void Scheduler::admit() {
   while (!waiting_.empty() && running_.size() < max_batch_) {
     Sequence& next = *waiting_.front();

@@ -59,6 +59,8 @@ class Scheduler {
   [[nodiscard]] std::uint32_t blocks_for(const Sequence& sequence) const;
   /// Returns the most blocks that one waiting sequence needs; 0 if none waits.
   [[nodiscard]] std::uint32_t most_blocks_waited_for() const;
+  /// Takes out the waiting sequences whose deadline is over.
+  std::vector<std::unique_ptr<Sequence>> take_late(TimePoint now);
   /// Moves waiting sequences into the batch as far as there are places and KV blocks.
   void admit();
   /// Lists the next step's work: one token of every decoding sequence, then chunks of prompts in order of admission.

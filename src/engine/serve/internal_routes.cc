@@ -22,7 +22,6 @@ std::string resources_json(const EngineStats& stats) {
 InternalRoutes::InternalRoutes(net::EventLoop& loop, const ServedModel& model, std::uint32_t max_context)
     : loop_(loop), model_(model), max_context_(max_context) {
   const ModelConfig& config = model.engine.config();
-  while (first_moe_layer_ + 1 < config.num_layers && !config.is_moe_layer(first_moe_layer_)) ++first_moe_layer_;
   const ExpertGeometry geometry = config.expert_geometry();
   table_ = std::make_shared<const RoutingTable>(RoutingTable{.epoch = 0, .geometry = geometry, .endpoints = {}, .replicas = std::vector<std::vector<std::uint16_t>>(geometry.size())});
 }
@@ -42,13 +41,9 @@ void InternalRoutes::expert_loads(Reply reply) const {
   codec::ExpertLoadReport report{.model = model_.name,
                                  .unix_ms = model_.clock.unix_ms(),
                                  .steps = model_.engine.stats().steps,
-                                 .tokens = 0,
+                                 .tokens = model_.engine.stats().routed_tokens,
                                  .geometry = config.expert_geometry(),
                                  .rows = model_.engine.expert_loads()};
-  // Every token goes through the same number of experts of a layer.
-  const std::size_t first = report.geometry.index({first_moe_layer_, 0});
-  for (std::size_t i = first; i < first + report.geometry.experts && i < report.rows.size(); ++i) report.tokens += report.rows[i];
-  if (config.experts_per_token > 0) report.tokens /= config.experts_per_token;
   reply.respond_json(200, codec::encode(report));
 }
 

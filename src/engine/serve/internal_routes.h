@@ -42,7 +42,6 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   net::EventLoop& loop_;
   const ServedModel& model_;
   std::uint32_t max_context_;
-  std::uint32_t first_moe_layer_ = 0;
   std::shared_ptr<const RoutingTable> table_;  // the newest that took effect
   ParkedReplies waiting_;
   std::unordered_map<std::uint64_t, std::unique_ptr<ExpertCallRun>> runs_;  // by the number of their reply

@@ -2,6 +2,7 @@
 // head, weights that are not renormalised, f32 weights.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -40,7 +41,8 @@ ModelConfig small_config() {
 /// The formulas, one token at a time over the whole sequence so far.
 class Reference {
  public:
-  explicit Reference(const RandomCheckpoint& checkpoint) : checkpoint_(checkpoint), c_(checkpoint.config()) {}
+  explicit Reference(const RandomCheckpoint& checkpoint, ExpertSet forbidden = {})
+      : checkpoint_(checkpoint), c_(checkpoint.config()), forbidden_(std::move(forbidden)) {}
 
   Vector last_logits(const std::vector<TokenId>& tokens) {
     std::vector<Vector> x;
@@ -49,7 +51,7 @@ class Reference {
       const auto row = embedding.begin() + token * static_cast<std::ptrdiff_t>(c_.hidden_size);
       x.emplace_back(row, row + c_.hidden_size);
     }
-    for (std::uint32_t l = 0; l < c_.num_layers; ++l) layer(fmt::format("model.layers.{}.", l), c_.is_moe_layer(l), x);
+    for (std::uint32_t l = 0; l < c_.num_layers; ++l) layer(l, fmt::format("model.layers.{}.", l), c_.is_moe_layer(l), x);
     return product("lm_head.weight", c_.vocab_size, norm("model.norm.weight", x.back()));
   }
 
@@ -98,7 +100,7 @@ class Reference {
     for (std::size_t i = 0; i < inner; ++i) gate[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];
     return product(prefix + "down_proj.weight", c_.hidden_size, gate);
   }
-  void layer(const std::string& prefix, bool moe, std::vector<Vector>& x) {
+  void layer(std::uint32_t index, const std::string& prefix, bool moe, std::vector<Vector>& x) {
     std::vector<std::vector<Vector>> keys;
     std::vector<std::vector<Vector>> values;
     for (std::size_t t = 0; t < x.size(); ++t) {
@@ -128,12 +130,20 @@ class Reference {
         continue;
       }
       Vector router = product(prefix + "mlp.gate.weight", c_.num_experts, h);
+      std::size_t allowed = 0;
+      for (std::uint32_t e = 0; e < c_.num_experts; ++e) {
+        if (forbidden_.contains({index, e})) router[e] = -std::numeric_limits<double>::infinity();
+        else ++allowed;
+      }
       softmax(router);
       std::vector<std::size_t> order(c_.num_experts);
       std::iota(order.begin(), order.end(), std::size_t{0});
       std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return router[a] > router[b]; });
-      for (std::size_t i = 0; i < c_.experts_per_token; ++i)
-        add(row, network(fmt::format("{}mlp.experts.{}.", prefix, order[i]), c_.moe_intermediate_size, h), router[order[i]]);
+      const std::size_t chosen = std::min<std::size_t>(c_.experts_per_token, allowed);
+      double sum = 0;
+      for (std::size_t i = 0; i < chosen; ++i) sum += router[order[i]];
+      for (std::size_t i = 0; i < chosen; ++i)
+        add(row, network(fmt::format("{}mlp.experts.{}.", prefix, order[i]), c_.moe_intermediate_size, h), router[order[i]] / (c_.norm_topk_prob ? sum : 1));
     }
   }
   static void add(Vector& x, const Vector& y, double weight) {
@@ -142,6 +152,7 @@ class Reference {
 
   const RandomCheckpoint& checkpoint_;
   const ModelConfig& c_;
+  ExpertSet forbidden_;
 };
 
 TEST(Qwen3Moe, ComputesDenseLayersAndAnUntiedHeadAsTheFormulasSay) {
@@ -162,6 +173,33 @@ TEST(Qwen3Moe, ComputesDenseLayersAndAnUntiedHeadAsTheFormulasSay) {
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(logits[i], expected[i], 2e-4 * (1 + std::abs(expected[i]))) << "token " << i;
   ASSERT_EQ(experts.chosen().size(), 1U) << "one layer has experts";
   EXPECT_TRUE(experts.chosen().contains(1));
+}
+
+TEST(Qwen3Moe, MasksForbiddenExpertsAsTheFormulasSayWithEitherRuleOfTheWeights) {
+  for (const bool renormalised : {false, true}) {
+    for (const ExpertSet& forbidden : {ExpertSet({{1, 0}, {1, 4}}), ExpertSet({{1, 0}, {1, 1}, {1, 3}, {1, 5}})}) {
+      ModelConfig config = small_config();
+      config.norm_topk_prob = renormalised;
+      const auto checkpoint = std::make_shared<RandomCheckpoint>(config);
+      const auto mask = ExpertMask::make(forbidden, config);
+      ASSERT_TRUE(mask.has_value()) << mask.error().message;
+      MemoryExperts experts(*checkpoint);
+      experts.start_recording();
+      auto decoder = Decoder::load(checkpoint, 64);
+      const std::vector<TokenId> tokens{3, 49, 0, 17, 17, 8, 30, 2, 41};
+      KvCache cache(config.num_layers, 4, 4, config.num_kv_heads, config.head_dim);
+      const auto blocks = cache.allocate(3);
+      ComputePool pool(1);
+      const SequenceRows rows{.tokens = tokens, .first_position = 0, .blocks = blocks, .logits_wanted = true, .mask = mask->get()};
+      const auto logits = (*decoder)->forward(std::span(&rows, 1), 1, cache, experts, pool);
+      const Vector expected = Reference(*checkpoint, forbidden).last_logits(tokens);
+      for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(logits[i], expected[i], 2e-4 * (1 + std::abs(expected[i]))) << "token " << i;
+      for (const auto& row : experts.chosen().at(1)) {
+        EXPECT_EQ(row.size(), std::min<std::size_t>(3, 6 - forbidden.slots().size()));
+        for (const std::uint32_t expert : row) EXPECT_FALSE(forbidden.contains({1, expert}));
+      }
+    }
+  }
 }
 
 TEST(Qwen3Moe, NamesTheTensorThatIsMissing) {

@@ -49,6 +49,23 @@ TEST_F(SchedulerTest, DecodesFirstAndFillsTheStepWithChunksOfPrompts) {
   EXPECT_EQ(step(), "a:1 b:1 ");
 }
 
+TEST_F(SchedulerTest, GivesUpWhatWaitsBeyondItsDeadlineAndNothingElse) {
+  GenerationRequest request;
+  request.prompt.assign(4, 1);
+  request.max_tokens = 4;
+  for (const auto& [id, second] : {std::pair("late", 5), std::pair("in time", 6)}) {
+    request.id = id;
+    request.deadline = TimePoint{} + Seconds(second);
+    scheduler_.enqueue(std::make_unique<Sequence>(request, nullptr, tokenizer_, TimePoint{}));
+  }
+  const auto late = scheduler_.take_late(TimePoint{} + Seconds(5));
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(late[0]->request.id, "late");
+  EXPECT_EQ(scheduler_.waiting(), 1U);
+  step();
+  EXPECT_TRUE(scheduler_.take_late(TimePoint{} + Seconds(60)).empty()) << "what has begun goes on";
+}
+
 TEST_F(SchedulerTest, AdmitsInOrderAsFarAsBlocksAndPlacesGo) {
   add("a", 20, 4);   // 6 blocks
   add("b", 16, 4);   // 5 blocks: must wait for a

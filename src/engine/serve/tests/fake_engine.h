@@ -47,7 +47,7 @@ class FakeEngine final : public Engine {
     if (wanted.kv_blocks > 16) return done(fail(ErrorCode::kInvalidArgument, "kv_blocks is out of range: {}", wanted.kv_blocks));
     done(wanted);
   }
-  [[nodiscard]] EngineStats stats() const override { return {.running = 1, .queued = 2, .kv_blocks_used = 3, .kv_blocks_total = 8, .steps = 5}; }
+  [[nodiscard]] EngineStats stats() const override { return {.running = 1, .queued = 2, .kv_blocks_used = 3, .kv_blocks_total = 8, .routed_tokens = 5, .steps = 5}; }
   [[nodiscard]] std::uint32_t max_context() const override { return 1024; }
   [[nodiscard]] const ModelConfig& config() const override { return config_; }
   [[nodiscard]] std::vector<std::uint64_t> expert_loads() const override { return {1, 2, 3, 4, 4, 3, 2, 1}; }
