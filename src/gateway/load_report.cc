@@ -1,9 +1,10 @@
 #include "gateway/load_report.h"
 
 #include <algorithm>
+#include <utility>
 
-#include <time.h>
 #include <unistd.h>
+
 #include "telemetry/process_usage.h"
 
 namespace flexpert::gateway {
@@ -29,13 +30,13 @@ LoadReport::LoadReport(telemetry::Registry& registry, const Clock& clock, std::s
       // Another one after each start, on one machine and over many.
       boot_(static_cast<std::uint64_t>(clock.unix_ms()) << 20 ^ static_cast<std::uint64_t>(::getpid())) {}
 
-LoadReport::Model& LoadReport::model(const std::string& name) {
+LoadReport::Model& LoadReport::model(std::string_view name) {
   const auto found = models_.find(name);
   if (found != models_.end()) return found->second;
-  Model& made = models_[name];
+  Model& made = models_[std::string(name)];
   made.counts.model = name;
   made.changed = clock_.now();
-  const telemetry::Labels labels{{"model", name}};
+  const telemetry::Labels labels{{"model", made.counts.model}};
   made.offered = registry_.counter("flexpert_gateway_offered_total", "Requests that arrived, by model", labels);
   made.held = registry_.gauge("flexpert_gateway_held", "Requests that wait for a server that has still to come, by model", labels);
   made.isl = registry_.histogram("flexpert_gateway_isl_tokens", "Tokens of prompts, estimated where servers do not tell", token_bounds(), labels);
@@ -71,7 +72,7 @@ codec::GatewayReport LoadReport::report(std::size_t connections) {
     out.models.push_back(model.counts);
   }
   std::map<std::string, codec::GatewayServerLoad> servers;
-  for (const RequestLoad* request : active_) {
+  for (const RequestLoad* request = first_; request != nullptr; request = request->next_) {
     if (!request->in_flight()) continue;
     codec::GatewayServerLoad& server = servers[request->server()];
     ++server.in_flight;
@@ -84,16 +85,17 @@ codec::GatewayReport LoadReport::report(std::size_t connections) {
   return out;
 }
 
-RequestLoad::RequestLoad(LoadReport& report, const std::string& model, std::size_t body_bytes, std::optional<std::uint64_t> max_tokens)
-    : report_(report), model_(report.model(model)), body_bytes_(body_bytes), max_tokens_(max_tokens) {
+RequestLoad::RequestLoad(LoadReport& report, std::string_view model, std::size_t body_bytes, std::optional<std::uint64_t> max_tokens)
+    : report_(report), model_(report.model(model)), next_(std::exchange(report.first_, this)), body_bytes_(body_bytes), max_tokens_(max_tokens) {
+  if (next_ != nullptr) next_->previous_ = this;
   ++model_.counts.offered;
   model_.offered.add();
-  report_.active_.insert(this);
 }
 
 RequestLoad::~RequestLoad() {
   let_go();
-  report_.active_.erase(this);
+  (previous_ != nullptr ? previous_->next_ : report_.first_) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
 }
 
 void RequestLoad::let_go() {
@@ -116,7 +118,7 @@ void RequestLoad::hold() {
   if (model_.counts.held == 1 && report_.on_demand_) report_.on_demand_();
 }
 
-void RequestLoad::sent(const std::string& server, TimePoint now) {
+void RequestLoad::sent(std::string_view server, TimePoint now) {
   let_go();
   server_ = server;
   sent_ = now;
@@ -137,7 +139,7 @@ void RequestLoad::piece(std::string_view bytes, TimePoint now) {
   first_ = now;
 }
 
-void RequestLoad::finish(int status, std::string_view body, TimePoint now) {
+void RequestLoad::finish(int status, TimePoint now) {
   if (status >= 500) return fail();
   if (counted_) return;
   counted_ = true;
@@ -145,18 +147,15 @@ void RequestLoad::finish(int status, std::string_view body, TimePoint now) {
   codec::GatewayModelLoad& counts = model_.counts;
   ++counts.finished;
   if (status >= 400) return;  // what servers refuse says nothing of what they can do
-  if (!began_) meter_.feed(body);
   counts.duration_s.add(to_seconds(now - sent_));
   model_.duration.observe(to_seconds(now - sent_));
-  const double bytes = static_cast<double>(body_bytes_);
   if (const auto tokens = meter_.prompt_tokens()) {
-    model_.prompt_bytes += bytes;
+    model_.prompt_bytes += static_cast<double>(body_bytes_);
     model_.prompt_tokens += static_cast<double>(*tokens);
     counts.isl.add(static_cast<double>(*tokens));
     model_.isl.observe(static_cast<double>(*tokens));
   } else {
-    const double per_token = model_.prompt_tokens > 0 ? model_.prompt_bytes / model_.prompt_tokens : kBytesPerToken;
-    const double estimate = std::max(1.0, bytes / per_token);
+    const double estimate = prompt_estimate();
     counts.isl.add(estimate);
     ++counts.isl_estimated;
     model_.isl.observe(estimate);
@@ -169,6 +168,11 @@ void RequestLoad::finish(int status, std::string_view body, TimePoint now) {
   if (!began_) return;
   counts.ttft_s.add(to_seconds(first_ - sent_));
   if (produced >= 2 && last_ > first_) counts.itl_s.add(to_seconds(last_ - first_), static_cast<std::uint64_t>(produced) - 1);
+}
+
+double RequestLoad::prompt_estimate() const {
+  const double per_token = model_.prompt_tokens > 0 ? model_.prompt_bytes / model_.prompt_tokens : kBytesPerToken;
+  return std::max(1.0, static_cast<double>(body_bytes_) / per_token);
 }
 
 void RequestLoad::fail() {

@@ -4,8 +4,8 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "codec/gateway_report.h"
@@ -46,7 +46,7 @@ class LoadReport {
     telemetry::Gauge held;
     telemetry::Histogram isl, osl, duration;
   };
-  Model& model(const std::string& name);
+  Model& model(std::string_view name);
   void settle(Model& model, TimePoint now) const;
 
   telemetry::Registry& registry_;
@@ -58,15 +58,15 @@ class LoadReport {
   bool leaving_ = false;
   std::uint64_t held_bytes_ = 0;
   std::function<void()> on_demand_;
-  std::map<std::string, Model> models_;  // its nodes stay where they are: requests point into them
-  std::set<const RequestLoad*> active_;
+  std::map<std::string, Model, std::less<>> models_;  // its nodes stay where they are: requests point into them
+  RequestLoad* first_ = nullptr;                      // of all requests that live, as a list
 };
 
 /// One request in the report, from its arrival to its end; when it dies it is neither held nor in flight any more.
 class RequestLoad {
  public:
   /// `max_tokens`: that the answer may have at most, if the request says so.
-  RequestLoad(LoadReport& report, const std::string& model, std::size_t body_bytes, std::optional<std::uint64_t> max_tokens);
+  RequestLoad(LoadReport& report, std::string_view model, std::size_t body_bytes, std::optional<std::uint64_t> max_tokens);
   ~RequestLoad();
   RequestLoad(const RequestLoad&) = delete;
   RequestLoad& operator=(const RequestLoad&) = delete;
@@ -74,25 +74,35 @@ class RequestLoad {
   /// It waits for a server that has still to come.
   void hold();
   /// It went to a server.
-  void sent(const std::string& server, TimePoint now);
+  void sent(std::string_view server, TimePoint now);
   /// It came back from it without an answer, and may be sent again.
   void returned(TimePoint now);
   /// A piece of a streamed answer passes.
   void piece(std::string_view bytes, TimePoint now);
-  /// A server answered it to the end. `body`: of an answer that was not streamed.
-  void finish(int status, std::string_view body, TimePoint now);
+  /// A piece of an answer that is not streamed passes.
+  void part(std::string_view bytes) { meter_.feed(bytes); }
+  /// A server answered it to the end.
+  void finish(int status, TimePoint now);
   void fail();
 
   [[nodiscard]] const std::string& server() const { return server_; }
   [[nodiscard]] bool in_flight() const { return in_flight_; }
+  /// The model's name; holds as long as the report.
+  [[nodiscard]] std::string_view model() const { return model_.counts.model; }
+  [[nodiscard]] const AnswerMeter& meter() const { return meter_; }
+  /// Tokens of the prompt, estimated from its bytes and what answers have told so far.
+  [[nodiscard]] double prompt_estimate() const;
   /// Tokens that are still to come, as far as can be guessed.
   [[nodiscard]] double remaining_tokens() const;
 
  private:
+  friend class LoadReport;
   void let_go();
 
   LoadReport& report_;
   LoadReport::Model& model_;
+  RequestLoad* next_;
+  RequestLoad* previous_ = nullptr;
   std::size_t body_bytes_;
   std::optional<std::uint64_t> max_tokens_;
   std::string server_;
@@ -105,6 +115,5 @@ class RequestLoad {
   TimePoint last_;
   AnswerMeter meter_;
 };
-
 
 }  // namespace flexpert::gateway

@@ -198,7 +198,8 @@ void Relay::took_end(std::uint64_t id) {
   if (exchange == nullptr || exchange->breaking) return;
   if (!exchange->streaming) {
     if (exchange->status == 503 && refused_and_another_may_take_it(*exchange)) return attempt(id);
-    exchange->load->finish(exchange->status, exchange->body, clock_.now());
+    if (exchange->status < 400) exchange->load->part(exchange->body);
+    exchange->load->finish(exchange->status, clock_.now());
     return respond(*exchange, {exchange->status, exchange->headers, std::move(exchange->body)});
   }
   if (!exchange->started) {
@@ -208,7 +209,7 @@ void Relay::took_end(std::uint64_t id) {
   // Where only the connection's end marks the stream's, a crash looks the same, but for the last event.
   if (!exchange->marked_end && exchange->tail.find(kDoneEvent) == std::string::npos)
     return break_stream(*exchange, "the connection ended before the stream did");
-  exchange->load->finish(exchange->status, {}, clock_.now());
+  exchange->load->finish(exchange->status, clock_.now());
   exchange->answer->stream().finish();
   end(id);
 }

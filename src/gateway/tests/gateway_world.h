@@ -97,9 +97,12 @@ class GatewayWorld : public ::testing::Test {
   config::FleetConfig config_for(const std::vector<FakeServer*>& upstreams) {
     config::FleetConfig config;
     config.gateway.health_interval_s = 0.1;
-    int number = 0;
-    for (const FakeServer* upstream : upstreams)
-      config.upstreams.push_back({.name = fmt::format("up-{}", number++), .url = "http://" + upstream->address(), .models = {}, .health_path = "/health"});
+    for (const FakeServer* upstream : upstreams) {
+      config::UpstreamConfig entry;
+      entry.name = fmt::format("up-{}", config.upstreams.size());
+      entry.url = "http://" + upstream->address();
+      config.upstreams.push_back(std::move(entry));
+    }
     return config;
   }
 
