@@ -27,6 +27,7 @@ class GatewayPool : public testing::Test {
     const std::string config = folder_.write("pools.yaml", fmt::format(R"(
 gateway: {{listen: "127.0.0.1:{}"}}
 controller: {{listen: "127.0.0.1:{}"}}
+access: {{anonymous: true}}
 planner: {{interval_s: 0.2}}
 pools:
   - name: tiny

@@ -21,6 +21,7 @@ class PoolsTest : public testing::Test {
 controller:
   listen: unix:{0}/api.sock
 runtime_dir: {0}/run
+access: {{anonymous: true}}
 planner: {{interval_s: 0.1, gpu_budget: 3}}
 pools:
   - name: chat

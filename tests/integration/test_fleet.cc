@@ -69,6 +69,7 @@ model:
       security: high
       slots: [[2, 8], [4, 7], [5, 17]]
 access:
+  anonymous: true
   tokens:
     - name: premium
       sha256: 576af19f505964347ebc4baeadabb2f3a5bd072cb5f29b7df26317471cc7ee46
