@@ -287,7 +287,11 @@ TEST_F(RouteTest, AClientThatGoesAwayGivesItsLoadBack) {
 TEST_F(RouteTest, WithoutAControllerThereAreNoExperts) {
   FakeServer upstream(loop, [](const http::Request&, http::Responder responder) { responder.respond(http::json_response(200, "{}")); });
   config.gateway.controller.clear();
-  config.upstreams.push_back({.name = "u", .url = "http://" + upstream.address(), .models = {"m"}, .health_path = "/health"});
+  config::UpstreamConfig entry;
+  entry.name = "u";
+  entry.url = "http://" + upstream.address();
+  entry.models = {"m"};
+  config.upstreams.push_back(entry);
   begin();
   EXPECT_EQ(route(R"({"token_id": 1})")->status, 503);
   EXPECT_TRUE(upstream.requests.empty());
