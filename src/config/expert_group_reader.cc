@@ -1,5 +1,6 @@
 #include "config/expert_group_reader.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -10,26 +11,26 @@ namespace {
 
 constexpr std::uint32_t kMaxLayers = 1024;
 constexpr std::uint32_t kMaxExperts = 65536;
-/// More experts than any model has, and few enough that a file of 1 MiB cannot fill memory with ranges.
-constexpr std::size_t kMostSlots = 1u << 18;
 
 constexpr const char* kLayerForm = "layer: N together with experts: [N, ...]";
 
 /// The experts of one group, each once, in the order of the file.
 class Slots {
  public:
-  explicit Slots(ProblemList& problems) : problems_(problems) {}
+  Slots(ProblemList& problems, std::size_t& room) : problems_(problems), room_(room) {}
 
   void add(const YamlNode& node, const std::string& path, ExpertSlot slot) {
     if (!seen_.insert(slot).second)
       return problems_.add(node.line, path, fmt::format("layer {} expert {} is given twice", slot.layer, slot.expert), "each expert once a group");
     slots_.push_back(slot);
+    room_ -= room_ > 0 ? 1 : 0;
   }
-  [[nodiscard]] bool has_room(std::size_t more) const { return slots_.size() + more <= kMostSlots; }
+  [[nodiscard]] bool has_room(std::size_t more) const { return more <= room_; }
   [[nodiscard]] std::vector<ExpertSlot> take() { return std::move(slots_); }
 
  private:
   ProblemList& problems_;
+  std::size_t& room_;
   std::set<ExpertSlot> seen_;
   std::vector<ExpertSlot> slots_;
 };
@@ -73,7 +74,8 @@ void read_layer_experts(SectionReader& section, ProblemList& problems, Slots& ou
     if (!read_span(item, path, problems, kMaxExperts - 1, experts)) return;
     for (const Span span : layers) {
       const std::size_t count = static_cast<std::size_t>(experts.last - experts.first + 1) * (span.last - span.first + 1);
-      if (!out.has_room(count)) return problems.add(item.line, path, "the group has too many experts", fmt::format("at most {}", kMostSlots));
+      if (!out.has_room(count))
+        return problems.add(item.line, path, "the file's groups have too many experts", fmt::format("at most {} together", kMostGroupedExperts));
       for (std::uint32_t at = span.first; at <= span.last; ++at)
         for (std::uint32_t expert = experts.first; expert <= experts.last; ++expert) out.add(item, path, {at, expert});
     }
@@ -98,9 +100,9 @@ void read_slot(const YamlNode& node, const std::string& path, ProblemList& probl
 
 }  // namespace
 
-ExpertGroupConfig read_expert_group(SectionReader& section, const YamlNode& node, ProblemList& problems) {
+ExpertGroupConfig read_expert_group(SectionReader& section, const YamlNode& node, ProblemList& problems, std::size_t& room) {
   ExpertGroupConfig group;
-  Slots slots(problems);
+  Slots slots(problems, room);
   section.text("name", group.name);
   section.choice("security", {"standard", "high"}, group.security);
   section.number("cost", {0, 1e6, true}, group.cost);
@@ -126,7 +128,9 @@ ExpertGroupConfig read_expert_group(SectionReader& section, const YamlNode& node
 
 void read_model_group(const YamlNode& node, const std::string& path, ProblemList& problems, std::vector<ExpertGroupConfig>& out) {
   SectionReader section(node, path, problems);
-  ExpertGroupConfig group = read_expert_group(section, node, problems);
+  std::size_t room = kMostGroupedExperts;
+  for (const ExpertGroupConfig& other : out) room -= std::min(room, other.slots.size());
+  ExpertGroupConfig group = read_expert_group(section, node, problems, room);
   section.finish();
   if (node.kind != YamlNode::Kind::kMapping) return;
   for (const ExpertGroupConfig& other : out)

@@ -26,7 +26,9 @@ void each_entry(SectionReader& section, ProblemList& problems, std::string_view 
 
 void read_group(const YamlNode& node, const std::string& path, ProblemList& problems, std::vector<auth::ExpertGroup>& out) {
   SectionReader section(node, path, problems);
-  ExpertGroupConfig read = read_expert_group(section, node, problems);
+  std::size_t room = kMostGroupedExperts;
+  for (const auth::ExpertGroup& other : out) room -= std::min(room, other.slots.size());
+  ExpertGroupConfig read = read_expert_group(section, node, problems, room);
   auth::ExpertGroup group{.name = std::move(read.name), .model = {}, .cost = read.cost, .slots = std::move(read.slots)};
   group.level = read.security == "high" ? auth::SecurityLevel::kHigh : auth::SecurityLevel::kStandard;
   section.text("model", group.model);

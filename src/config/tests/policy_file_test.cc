@@ -59,6 +59,13 @@ TEST(PolicyFile, GroupsOfTheBaseMayBeNamed) {
   EXPECT_FALSE(parse_policy("expert_groups: [{name: C, model: tiny, slots: [[1, 1]]}]\n", "p.yaml", base));
 }
 
+TEST(PolicyFile, ManyGroupsOfWholeModelsAreRefusedBeforeTheyFillMemory) {
+  std::string text = "expert_groups:\n";
+  for (int i = 0; i < 5; ++i) text += fmt::format("  - {{name: g{}, model: m, layers: [0-63], experts: [0-1023]}}\n", i);
+  const std::string message = message_of(text);
+  EXPECT_TRUE(message.starts_with("p.yaml:6: expert_groups[4].experts[0]: the file's groups have too many experts")) << message;
+}
+
 struct Case {
   const char* text;
   const char* message;
@@ -80,7 +87,7 @@ TEST(PolicyFile, WhatCannotBeIsSaidWithItsLine) {
       {"expert_groups:\n  - {name: a, model: m, cost: 0, slots: [[0, 0]]}\n", "p.yaml:2: expert_groups[0].cost: 0 is out of range"},
       {"expert_groups:\n  - {name: a, model: m, layer: 1, layers: [2], experts: [0]}\n", "expert_groups[0].layers: layer is given, too"},
       {"expert_groups:\n  - {name: a, model: m, layers: [3-1], experts: [0]}\n", "expert_groups[0].layers[0]: 3-1 is given; allowed: a whole number, or FIRST-LAST"},
-      {"expert_groups:\n  - {name: a, model: m, layers: [0-1023], experts: [0-65535]}\n", "expert_groups[0].experts[0]: the group has too many experts"},
+      {"expert_groups:\n  - {name: a, model: m, layers: [0-1023], experts: [0-65535]}\n", "expert_groups[0].experts[0]: the file's groups have too many experts"},
       {"expert_groups:\n  - {name: a, model: m, slots: [[0, 0]]}\n  - {name: a, model: m, slots: [[0, 1]]}\n", "p.yaml:3: expert_groups[1].name: a group a of model m is already given"},
       {"tenants:\n  t: {weight: 0}\n", "p.yaml:2: tenants.t.weight: 0 is out of range; allowed: a number over 0"},
       {"tenants:\n  t: {priority: high}\n", "p.yaml:2: tenants.t.priority: high is given; allowed: critical, standard, sheddable"},
