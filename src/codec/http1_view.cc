@@ -125,7 +125,15 @@ void begin(Http1HeadView& head) {
   std::memset(head.first_, 0, sizeof head.first_);
 }
 
-void move_view(std::string_view& view, const char* from, const char* to) { view = {to + (view.data() - from), view.size()}; }
+void begin(Http1RequestView& head) {
+  begin(static_cast<Http1HeadView&>(head));
+  head.method = {};
+  head.target = {};
+}
+
+void move_view(std::string_view& view, const char* from, const char* to) {
+  if (view.data() != nullptr) view = {to + (view.data() - from), view.size()};
+}
 
 void rebase_fields(Http1HeadView& head, const char* from, const char* to) {
   for (Http1FieldView& field : head.fields) {

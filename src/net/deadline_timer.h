@@ -2,32 +2,25 @@
 
 #include <functional>
 
-#include "net/event_loop.h"
+#include "net/timer_wheel.h"
 
 namespace flexpert::net {
 
-/// A timeout that is moved much more often than it fires: moving it later costs a store, not a timer. Belongs to the
-/// loop's thread; destroying it disarms it. The callback may destroy it.
-class DeadlineTimer {
+/// A CoarseTimer that calls a function. The callback may destroy it.
+class DeadlineTimer final : private CoarseTimer {
  public:
-  DeadlineTimer(EventLoop& loop, std::function<void()> on_expired) : loop_(loop), on_expired_(std::move(on_expired)) {}
-  ~DeadlineTimer() { loop_.cancel(timer_); }
-  DeadlineTimer(const DeadlineTimer&) = delete;
-  DeadlineTimer& operator=(const DeadlineTimer&) = delete;
+  DeadlineTimer(EventLoop& loop, std::function<void()> on_expired) : CoarseTimer(loop), on_expired_(std::move(on_expired)) {}
 
-  /// Expires `delay` after the beginning of this turn of the loop, instead of whenever it would have.
-  void set(Duration delay);
-  void clear() { armed_ = false; }
+  using CoarseTimer::clear;
+  using CoarseTimer::set;
 
  private:
-  void check();
+  void on_timeout() override {
+    const auto callback = on_expired_;  // a copy: the callback may destroy this timer
+    callback();
+  }
 
-  EventLoop& loop_;
   std::function<void()> on_expired_;
-  bool armed_ = false;
-  TimePoint deadline_{};
-  TimerId timer_ = 0;
-  TimePoint timer_due_{};
 };
 
 }  // namespace flexpert::net

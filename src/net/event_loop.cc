@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/mutex.h"
+#include "net/timer_wheel.h"
 #include "net/unique_fd.h"
 
 namespace flexpert::net {
@@ -46,6 +47,16 @@ int wait_for_events(int epoll, epoll_event* events, int capacity, Duration longe
 }  // namespace
 
 struct EventLoop::Impl {
+  struct Buried {
+    void* object = nullptr;
+    void (*destroy)(void*) = nullptr;
+  };
+
+  explicit Impl(const EventLoop& loop) : wheel(loop, std::chrono::steady_clock::now()) {}
+  ~Impl() {
+    for (const Buried& dead : std::exchange(buried, {})) dead.destroy(dead.object);
+  }
+
   struct Watched {
     FdHandler* handler = nullptr;
     std::uint32_t generation = 0;  ///< tells a descriptor from an earlier one of the same number
@@ -59,7 +70,12 @@ struct EventLoop::Impl {
 
   Mutex mutex;
   std::vector<Task> mailbox GUARDED_BY(mutex);
+  std::atomic<bool> has_mail = false;  ///< set under the mutex; spares the loop taking it in vain
 
+  TimerWheel wheel;
+  std::vector<AfterEvent*> after;
+  std::vector<Buried> buried;
+  int depth = 0;        ///< of turns: a handler may run the loop itself
   std::vector<HeapEntry> heap;
   std::unordered_map<TimerId, Task> timers;
   TimerId next_timer = 1;
@@ -81,15 +97,33 @@ struct EventLoop::Impl {
     FLEXPERT_CHECK(written == sizeof one || errno == EAGAIN, "cannot wake an event loop");
   }
 
+  /// Does what waited for the end of an event, and destroys what was buried in it.
+  bool settle() {
+    if (after.empty() && buried.empty()) return false;
+    for (std::size_t i = 0; i < after.size(); ++i) {  // what runs may ask for more
+      AfterEvent* const work = std::exchange(after[i], nullptr);
+      if (work == nullptr) continue;
+      work->queued_ = false;
+      work->after_event();
+    }
+    after.clear();
+    if (depth == 1 && !buried.empty())
+      for (const Buried& dead : std::exchange(buried, {})) dead.destroy(dead.object);
+    return true;
+  }
+
   bool run_mailbox() {
+    if (!has_mail.load(std::memory_order_acquire)) return false;
     std::vector<Task> tasks;
     {
       const MutexLock lock(mutex);
       tasks.swap(mailbox);
+      has_mail.store(false, std::memory_order_relaxed);
     }
     for (Task& task : tasks) {
       task();
       task = nullptr;
+      settle();
     }
     return !tasks.empty();
   }
@@ -103,7 +137,9 @@ struct EventLoop::Impl {
   }
 
   bool run_timers() {
-    bool ran = false;
+    bool ran = wheel.next() <= turn_began && wheel.advance(turn_began);
+    if (ran) settle();
+    if (heap.empty() || heap.front().due > turn_began) return ran;
     const TimerId first_new = next_timer;  // a timer set from here on waits for the next turn
     std::vector<HeapEntry> kept;
     for (drop_cancelled(); !heap.empty() && heap.front().due <= turn_began; drop_cancelled()) {
@@ -118,6 +154,7 @@ struct EventLoop::Impl {
       Task task = std::move(found->second);
       timers.erase(found);
       task();
+      settle();
       ran = true;
     }
     for (const HeapEntry& entry : kept) push(entry);
@@ -130,9 +167,12 @@ struct EventLoop::Impl {
   }
 
   [[nodiscard]] Duration until_next_timer() {
+    constexpr Duration kSoon = Milliseconds(50);  // later ones may wait as much longer as this turn has taken
     drop_cancelled();
-    if (heap.empty()) return kForever;
-    return std::max(Duration::zero(), Duration(heap.front().due - std::chrono::steady_clock::now()));
+    const TimePoint next = heap.empty() ? wheel.next() : std::min(heap.front().due, wheel.next());
+    if (next == TimePoint::max()) return kForever;
+    const Duration left = next - turn_began;
+    return left > kSoon ? left : std::max(Duration::zero(), Duration(next - std::chrono::steady_clock::now()));
   }
 
   bool dispatch(Duration longest) {
@@ -148,24 +188,33 @@ struct EventLoop::Impl {
         [[maybe_unused]] const auto ignored = ::read(wakeup.get(), &wakeups, sizeof wakeups);
         continue;
       }
-      if (FdHandler* handler = handler_of(token)) handler->on_events(event.events);
+      if (FdHandler* handler = handler_of(token)) {
+        handler->on_events(event.events);
+        settle();
+      }
     }
     return count > 0;
   }
 
   void turn(Duration longest_wait) {
-    thread.store(std::this_thread::get_id(), std::memory_order_relaxed);
-    turn_began = std::chrono::steady_clock::now();
+    ++depth;
+    const bool settled = settle();
     const bool ran_timers = run_timers();
     const bool ran_tasks = run_mailbox();
-    if (ran_timers || ran_tasks || stop_asked.load()) longest_wait = Duration::zero();
+    if (settled || ran_timers || ran_tasks || stop_asked.load(std::memory_order_acquire)) longest_wait = Duration::zero();
     dispatch(std::min(longest_wait, until_next_timer()));
     run_timers();
     run_mailbox();
+    --depth;
+  }
+
+  void enter() {
+    thread.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    turn_began = std::chrono::steady_clock::now();
   }
 };
 
-EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {
+EventLoop::EventLoop() : impl_(std::make_unique<Impl>(*this)) {
   impl_->epoll.reset(::epoll_create1(EPOLL_CLOEXEC));
   impl_->wakeup.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   FLEXPERT_CHECK(impl_->epoll && impl_->wakeup, "cannot make an event loop: out of file descriptors");
@@ -176,12 +225,19 @@ EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {
 EventLoop::~EventLoop() = default;
 
 void EventLoop::run() {
-  while (!impl_->stop_asked.load()) impl_->turn(kForever);
+  impl_->enter();
+  while (!impl_->stop_asked.load(std::memory_order_acquire)) impl_->turn(kForever);
+  { const MutexLock last_caller_is_done(impl_->mutex); }
+  ++impl_->depth;
   impl_->run_mailbox();
+  --impl_->depth;
   impl_->stop_asked.store(false);
 }
 
-void EventLoop::run_once(Duration longest_wait) { impl_->turn(longest_wait); }
+void EventLoop::run_once(Duration longest_wait) {
+  impl_->enter();
+  impl_->turn(longest_wait);
+}
 
 // stop() and post() write to the wakeup descriptor under the mutex: run() takes it once more before it returns, so an
 // owner that destroys the loop right after run() cannot pull it from under the caller.
@@ -194,6 +250,7 @@ void EventLoop::stop() {
 void EventLoop::post(Task task) {
   const MutexLock lock(impl_->mutex);
   impl_->mailbox.push_back(std::move(task));
+  impl_->has_mail.store(true, std::memory_order_release);
   if (impl_->mailbox.size() == 1) impl_->wake();
 }
 
@@ -237,6 +294,25 @@ void EventLoop::unwatch(int fd) {
   ++impl_->watched[index].generation;
   ::epoll_ctl(impl_->epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
+
+void EventLoop::after_event(AfterEvent& work) {
+  if (std::exchange(work.queued_, true)) return;
+  impl_->after.push_back(&work);
+}
+
+void EventLoop::forget(AfterEvent& work) {
+  if (!std::exchange(work.queued_, false)) return;
+  std::replace(impl_->after.begin(), impl_->after.end(), &work, static_cast<AfterEvent*>(nullptr));
+}
+
+void EventLoop::bury_later(void* object, void (*destroy)(void*)) {
+  if (impl_->depth > 0) impl_->buried.push_back({object, destroy});
+  else destroy(object);
+}
+
+TimerWheel& EventLoop::wheel() { return impl_->wheel; }
+
+TimePoint EventLoop::timer_base() const { return impl_->depth > 0 ? impl_->turn_began : std::chrono::steady_clock::now(); }
 
 TimePoint EventLoop::now() const { return impl_->turn_began; }
 

@@ -9,11 +9,25 @@
 
 namespace flexpert::net {
 
+class TimerWheel;
+
 /// Receives readiness of one file descriptor. `events` are EPOLL* bits.
 class FdHandler {
  public:
   virtual ~FdHandler() = default;
   virtual void on_events(std::uint32_t events) = 0;
+};
+
+/// Work that waits until the handler, timer or task that runs now has returned: what came together is sent together, and nobody
+/// is called back from inside a call of his own. Belongs to the loop's thread; must outlive EventLoop::forget().
+class AfterEvent {
+ public:
+  virtual ~AfterEvent() = default;
+  virtual void after_event() = 0;
+
+ private:
+  friend class EventLoop;
+  bool queued_ = false;
 };
 
 using TimerId = std::uint64_t;
@@ -44,7 +58,17 @@ class EventLoop {
   /// Forgets a timer; a fired, cancelled or zero id is ignored.
   void cancel(TimerId timer);
 
-  /// Watches `fd` for EPOLL* `events` (level-triggered). `handler` must outlive unwatch(fd).
+  /// Runs `work` once, soon: when what runs now has returned, before the loop waits. Asking again before that does nothing.
+  void after_event(AfterEvent& work);
+  /// Does not run it.
+  void forget(AfterEvent& work);
+  /// Destroys `object` when what runs now has returned; at once when the loop does not run.
+  template <class T>
+  void bury(std::unique_ptr<T> object) {
+    if (object != nullptr) bury_later(object.release(), [](void* dead) { delete static_cast<T*>(dead); });
+  }
+
+  /// Watches `fd` for EPOLL* `events` (level-triggered unless they say EPOLLET). `handler` must outlive unwatch(fd).
   void watch(int fd, std::uint32_t events, FdHandler* handler);
   void modify(int fd, std::uint32_t events);
   void unwatch(int fd);
@@ -52,8 +76,14 @@ class EventLoop {
   /// Returns the time at which this turn of the loop began.
   [[nodiscard]] TimePoint now() const;
   [[nodiscard]] bool on_loop_thread() const;
+  /// The timers behind CoarseTimer.
+  [[nodiscard]] TimerWheel& wheel();
+  /// Returns now() in a turn, and the clock's time outside of turns.
+  [[nodiscard]] TimePoint timer_base() const;
 
  private:
+  void bury_later(void* object, void (*destroy)(void*));
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
