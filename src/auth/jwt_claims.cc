@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t kLongestName = 256;
 constexpr std::size_t kMostRoles = 64;
+/// Roles that only an access token of that name gives.
+constexpr std::string_view kTokenRolePrefix = "token:";
 
 /// Names go into logs and keys of tables.
 bool is_name(std::string_view text) {
@@ -35,7 +37,9 @@ void add_roles(std::vector<std::string>& roles, std::string_view names, const st
     const std::size_t space = names.find(' ');
     const std::string_view name = names.substr(0, space);
     names.remove_prefix(space == std::string_view::npos ? names.size() : space + 1);
-    if (roles.size() < kMostRoles && is_name(name) && (allowed.empty() || contains(allowed, name)) && !contains(roles, name)) roles.emplace_back(name);
+    if (roles.size() >= kMostRoles) return;
+    const bool may = is_name(name) && !name.starts_with(kTokenRolePrefix) && (allowed.empty() || contains(allowed, name));
+    if (may && !contains(roles, name)) roles.emplace_back(name);
   }
 }
 

@@ -31,9 +31,10 @@ struct JwtRules {
   std::vector<std::string> allowed_roles;  ///< that a token may give; empty = every role
 };
 
-/// Returns who the token names. A role that is not allowed counts for nothing; a token without a tenant belongs to the tenant
-/// of its issuer's name. Errors: kUnauthenticated with the claim at fault, quoting none: issuer, audience, exp (missing or
-/// over), nbf, iat in the future, sub (missing or empty), names that are too long or have control characters.
+/// Returns who the token names. A role that is not allowed counts for nothing, nor does one that only an access token gives
+/// ("token:..."); a token without a tenant belongs to the tenant of its issuer's name. Errors: kUnauthenticated with the claim
+/// at fault, quoting none: issuer, audience, exp (missing or over), nbf, iat in the future, sub (missing or empty), names that
+/// are too long or have control characters.
 Result<Identity> identify_jwt(const JwtClaims& claims, const JwtRules& rules, double now_unix_s);
 
 }  // namespace flexpert::auth

@@ -43,7 +43,7 @@ TEST(IdentifyJwt, NamesSubjectTenantAndRoles) {
 
 TEST(IdentifyJwt, TakesOneTextOfRolesAndDropsThoseThatAreNotAllowed) {
   JwtClaims token = claims();
-  token.roles = {"admin analyst  root ", "analyst"};
+  token.roles = {"admin analyst  root token:PREMIUM", "analyst"};
   EXPECT_EQ(identify_jwt(token, rules(), kNow)->roles, std::vector<std::string>({"user", "analyst"}));
   JwtRules open = rules();
   open.allowed_roles = {};
