@@ -4,7 +4,7 @@ namespace flexpert::store {
 namespace {
 
 constexpr int kApplicationId = 0x466C7870;  // "Flxp"
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 constexpr const char* kSchema =
     "BEGIN IMMEDIATE;"
@@ -13,19 +13,22 @@ constexpr const char* kSchema =
     " config TEXT NOT NULL, record TEXT NOT NULL, plan TEXT);"
     "CREATE INDEX IF NOT EXISTS cycles_news ON cycles(id) WHERE news = 1;"
     "CREATE INDEX IF NOT EXISTS cycles_starts ON cycles(id) WHERE plan IS NULL;"
-    "CREATE TABLE IF NOT EXISTS state(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
+    "CREATE TABLE IF NOT EXISTS state(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS api_keys(id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL, tenant TEXT NOT NULL, roles TEXT NOT NULL,"
+    " created INTEGER NOT NULL, expires INTEGER NOT NULL, revoked INTEGER NOT NULL, replaced_by TEXT NOT NULL) WITHOUT ROWID;";
 
 }  // namespace
 
-Result<Database> Database::open(const std::string& path, Mode mode) {
+Result<Database> Database::open(const std::string& path, Mode mode, std::string_view what) {
   sqlite3* raw = nullptr;
   const int flags = mode == Mode::kWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READWRITE;
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
   Database database;
   database.path_ = path;
+  database.what_ = what;
   database.database_.reset(raw);
   if (code != SQLITE_OK)
-    return fail(ErrorCode::kUnavailable, "journal {}: cannot open it: {}", path, raw == nullptr ? "out of memory" : sqlite3_errmsg(raw));
+    return fail(ErrorCode::kUnavailable, "{} {}: cannot open it: {}", what, path, raw == nullptr ? "out of memory" : sqlite3_errmsg(raw));
   FLEXPERT_TRY(database.prepare(mode));
   return database;
 }
@@ -36,9 +39,9 @@ Result<void> Database::prepare(Mode mode) {
   FLEXPERT_ASSIGN(const std::int64_t application, number("PRAGMA application_id"));
   FLEXPERT_ASSIGN(const std::int64_t version, number("PRAGMA user_version"));
   if (tables > 0 && application != kApplicationId)
-    return fail(ErrorCode::kFailedPrecondition, "journal {}: an SQLite file of another program; move it away or name another file", path_);
+    return fail(ErrorCode::kFailedPrecondition, "{} {}: an SQLite file of another program; move it away or name another file", what_, path_);
   if (tables > 0 && version > kSchemaVersion)
-    return fail(ErrorCode::kFailedPrecondition, "journal {}: written by a newer version of Flexpert: schema {}, known are up to {}", path_,
+    return fail(ErrorCode::kFailedPrecondition, "{} {}: written by a newer version of Flexpert: schema {}, known are up to {}", what_, path_,
                 version, kSchemaVersion);
   if (mode == Mode::kRead) return {};
   FLEXPERT_TRY(execute("PRAGMA journal_mode = WAL"));
@@ -48,10 +51,10 @@ Result<void> Database::prepare(Mode mode) {
   return execute(schema.c_str());
 }
 
-std::unexpected<Error> Database::failed(std::string_view what) const {
+std::unexpected<Error> Database::failed(std::string_view why) const {
   const int code = sqlite3_errcode(database_.get());
   const bool foreign = code == SQLITE_NOTADB || code == SQLITE_CORRUPT;
-  return fail(foreign ? ErrorCode::kFailedPrecondition : ErrorCode::kUnavailable, "journal {}: {}: {}{}", path_, what,
+  return fail(foreign ? ErrorCode::kFailedPrecondition : ErrorCode::kUnavailable, "{} {}: {}: {}{}", what_, path_, why,
               sqlite3_errmsg(database_.get()), foreign ? "; move it away or name another file" : "");
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-/// What the journals share: one SQLite file of ours with its schema. Private to src/store.
+/// What journals and the key store share: one SQLite file of ours with its schema. Private to src/store.
 namespace flexpert::store {
 
 struct FinalizeStatement {
@@ -20,9 +20,9 @@ using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 class Database {
  public:
   enum class Mode { kWrite, kRead };
-  /// Opens `path`; kWrite makes it if it is not there and brings its schema up to date. Errors: kFailedPrecondition if the
-  /// file is not a journal of ours or of a newer version; kUnavailable if it cannot be opened.
-  static Result<Database> open(const std::string& path, Mode mode);
+  /// Opens `path`; kWrite makes it if it is not there and brings its schema up to date. `what` it is goes into messages.
+  /// Errors: kFailedPrecondition if the file is not one of ours or of a newer version; kUnavailable if it cannot be opened.
+  static Result<Database> open(const std::string& path, Mode mode, std::string_view what = "journal");
 
   Result<void> execute(const char* sql);
   Result<Statement> compile(const char* sql);
@@ -30,7 +30,7 @@ class Database {
   Result<std::int64_t> number(const char* sql);
   [[nodiscard]] bool in_transaction() const { return sqlite3_get_autocommit(database_.get()) == 0; }
   /// Makes the error of the newest failure.
-  [[nodiscard]] std::unexpected<Error> failed(std::string_view what) const;
+  [[nodiscard]] std::unexpected<Error> failed(std::string_view why) const;
 
  private:
   struct Close {
@@ -39,6 +39,7 @@ class Database {
   Result<void> prepare(Mode mode);
 
   std::string path_;
+  std::string_view what_;
   std::unique_ptr<sqlite3, Close> database_;
 };
 
