@@ -29,7 +29,7 @@ class AccessLogFile final : public AccessLog {
 
   void write(const AccessRecord& record) override {
     char* out = buffer_.data() + used_;
-    out = put_time(put(out, "{\"time\":"), record.unix_ms);
+    out = time_.put(put(out, "{\"time\":"), record.unix_ms);
     out = put_field(out, ",\"request_id\":", record.request_id);
     out = put_field(out, ",\"trace_id\":", record.trace_id);
     out = put_field(out, ",\"peer\":", record.peer);
@@ -78,6 +78,7 @@ class AccessLogFile final : public AccessLog {
 
  private:
   AppendFile file_;
+  TimeText time_;
   std::array<char, kFlushAt + kLargestRecord> buffer_;
   std::size_t used_ = 0;
   std::uint64_t lines_ = 0;  ///< in the buffer

@@ -49,7 +49,7 @@ char* put_field(char* out, const char (&name)[N], std::string_view text) {
 
 /// Writes the fields behind "seq" and "prev", and the end of the line.
 char* put_fields(char* out, const AuditRecord& record) {
-  out = put_time(put(out, ",\"time\":"), record.unix_ms);
+  out = TimeText().put(put(out, ",\"time\":"), record.unix_ms);
   out = put_field(out, ",\"event\":", record.event);
   out = put_field(out, ",\"request_id\":", record.request_id);
   out = put_field(out, ",\"tenant\":", record.tenant);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 
 namespace flexpert::telemetry::json_line {
@@ -20,39 +21,61 @@ bool plain(std::uint64_t bytes) {
   return ((bytes | controls | deletes | quotes | slashes) & kHighBits) == 0;
 }
 
-std::uint64_t load(const char* bytes, std::size_t size) {
-  std::uint64_t value = kOnes * 'a';
-  std::memcpy(&value, bytes, size);
-  return value;
+/// Sixteen signed bytes (a vector of g++ and clang++), for longer texts.
+using Sixteen [[gnu::vector_size(16)]] = signed char;
+
+/// The same as plain() of sixteen: what is negative or under a blank is no printable ASCII.
+bool plain(Sixteen bytes) {
+  const auto marked = (bytes < 0x20) | (bytes == 0x7f) | (bytes == '"') | (bytes == '\\');
+  std::array<std::uint64_t, 2> halves{};
+  std::memcpy(halves.data(), &marked, sizeof marked);
+  return (halves[0] | halves[1]) == 0;
+}
+
+template <class Bytes>
+bool copy_plain(char* out, const char* in) {
+  Bytes bytes;
+  std::memcpy(&bytes, in, sizeof bytes);
+  std::memcpy(out, &bytes, sizeof bytes);
+  return plain(bytes);
+}
+
+/// Copies text at least as long as Bytes in steps of it, the last one overlapping.
+template <class Bytes>
+bool copy_all_plain(char* out, std::string_view text) {
+  const char* in = text.data();
+  const std::size_t last = text.size() - sizeof(Bytes);
+  for (std::size_t i = 0; i < last; i += sizeof(Bytes))
+    if (!copy_plain<Bytes>(out + i, in + i)) return false;
+  return copy_plain<Bytes>(out + last, in + last);
 }
 
 /// Copies `text` if nothing in it needs more; null if something does.
 char* put_plain(char* out, std::string_view text) {
   const char* in = text.data();
   const std::size_t size = text.size();
-  if (size >= 8) {
-    for (std::size_t i = 0; i + 8 < size; i += 8) {
-      const std::uint64_t bytes = load(in + i, 8);
-      if (!plain(bytes)) return nullptr;
-      std::memcpy(out + i, &bytes, 8);
+  bool well = true;
+  if (size >= sizeof(Sixteen)) {
+    well = copy_all_plain<Sixteen>(out, text);
+  } else if (size >= sizeof(std::uint64_t)) {
+    well = copy_all_plain<std::uint64_t>(out, text);
+  } else if (size >= 4) {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    std::memcpy(&first, in, 4);
+    std::memcpy(&last, in + size - 4, 4);
+    std::memcpy(out, &first, 4);
+    std::memcpy(out + size - 4, &last, 4);
+    well = plain(std::uint64_t{first} << 32 | last);
+  } else {
+    std::uint64_t all = kOnes * 'a';
+    for (std::size_t i = 0; i < size; ++i) {
+      out[i] = in[i];
+      all = all << 8 | static_cast<unsigned char>(in[i]);
     }
-    const std::uint64_t last = load(in + size - 8, 8);
-    if (!plain(last)) return nullptr;
-    std::memcpy(out + size - 8, &last, 8);
-    return out + size;
+    well = plain(all);
   }
-  if (size >= 4) {
-    const std::uint64_t both = load(in, 4) << 32 | (load(in + size - 4, 4) & 0xffffffffU);
-    if (!plain(both)) return nullptr;
-    std::memcpy(out, in, 4);
-    std::memcpy(out + size - 4, in + size - 4, 4);
-    return out + size;
-  }
-  for (std::size_t i = 0; i < size; ++i) {
-    if (!plain(load(in + i, 1))) return nullptr;
-    out[i] = in[i];
-  }
-  return out + size;
+  return well ? out + size : nullptr;
 }
 
 /// Returns the length of the UTF-8 sequence at the beginning of `text` (RFC 3629); 0 if there is none.
@@ -112,6 +135,18 @@ char* put_pair(char* out, unsigned value) {
   return out + 2;
 }
 
+/// Returns the number of decimal digits of `value`, which is over 0.
+std::size_t digits_of(std::uint64_t value) {
+  static constexpr auto kPowers = [] {
+    std::array<std::uint64_t, 20> powers{1};
+    for (std::size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
+    return powers;
+  }();
+  // log10(2) is 1233 / 4096, closely enough for 64 bits: at most one too few.
+  const auto least = static_cast<std::size_t>(std::bit_width(value)) * 1233 >> 12;
+  return least + (value >= kPowers[least] ? 1 : 0);
+}
+
 }  // namespace
 
 char* put_number(char* out, std::uint64_t value) {
@@ -119,22 +154,12 @@ char* put_number(char* out, std::uint64_t value) {
     *out = static_cast<char>('0' + value);
     return out + 1;
   }
-  char digits[kLargestNumber];
-  char* at = digits + sizeof digits;
-  while (value >= 100) {
-    at -= 2;
-    put_pair(at, static_cast<unsigned>(value % 100));
-    value /= 100;
-  }
-  if (value >= 10) {
-    at -= 2;
-    put_pair(at, static_cast<unsigned>(value));
-  } else {
-    *--at = static_cast<char>('0' + value);
-  }
-  const auto size = static_cast<std::size_t>(digits + sizeof digits - at);
-  std::memcpy(out, at, size);
-  return out + size;
+  char* const end = out + digits_of(value);
+  char* at = end;
+  for (; value >= 100; value /= 100) put_pair(at -= 2, static_cast<unsigned>(value % 100));
+  if (value >= 10) put_pair(at - 2, static_cast<unsigned>(value));
+  else *--at = static_cast<char>('0' + value);
+  return end;
 }
 
 char* put_text(char* out, std::string_view text) {
@@ -146,12 +171,12 @@ char* put_text(char* out, std::string_view text) {
   return end;
 }
 
-char* put_time(char* out, std::int64_t unix_ms) {
+char* put_second(char* out, std::int64_t unix_s) {
   using namespace std::chrono;
-  const sys_time<milliseconds> time{milliseconds(std::clamp<std::int64_t>(unix_ms, 0, 253402300799999))};
+  const sys_seconds time{seconds(std::clamp<std::int64_t>(unix_s, 0, 253402300799))};
   const auto day = floor<days>(time);
   const year_month_day date(day);
-  const auto of_day = static_cast<std::uint64_t>((time - day).count());
+  const auto of_day = static_cast<unsigned>((time - day).count());
   const auto year = static_cast<unsigned>(static_cast<int>(date.year()));
   *out++ = '"';
   out = put_pair(put_pair(out, year / 100), year % 100);
@@ -160,14 +185,17 @@ char* put_time(char* out, std::int64_t unix_ms) {
   *out++ = '-';
   out = put_pair(out, static_cast<unsigned>(date.day()));
   *out++ = 'T';
-  out = put_pair(out, static_cast<unsigned>(of_day / 3600000));
+  out = put_pair(out, of_day / 3600);
   *out++ = ':';
-  out = put_pair(out, static_cast<unsigned>(of_day / 60000 % 60));
+  out = put_pair(out, of_day / 60 % 60);
   *out++ = ':';
-  out = put_pair(out, static_cast<unsigned>(of_day / 1000 % 60));
+  return put_pair(out, of_day % 60);
+}
+
+char* put_millisecond(char* out, unsigned millisecond) {
   *out++ = '.';
-  *out++ = static_cast<char>('0' + of_day / 100 % 10);
-  out = put_pair(out, static_cast<unsigned>(of_day % 100));
+  *out++ = static_cast<char>('0' + millisecond / 100);
+  out = put_pair(out, millisecond % 100);
   *out++ = 'Z';
   *out++ = '"';
   return out;

@@ -24,7 +24,26 @@ char* put(char* out, const char (&literal)[N]) {
 char* put_number(char* out, std::uint64_t value);
 /// Writes a quoted string: control characters, quotes and backslashes escaped, bytes that are not UTF-8 replaced by U+FFFD.
 char* put_text(char* out, std::string_view text);
-/// Writes "2026-11-22T09:50:15.123Z", 24 bytes and quotes. Years 1970 to 9999.
-char* put_time(char* out, std::int64_t unix_ms);
+char* put_second(char* out, std::int64_t unix_s);
+char* put_millisecond(char* out, unsigned millisecond);
+
+/// Writes times as "2026-11-22T09:50:15.123Z", 24 bytes and quotes, from 1970 to 9999. Works out a second once.
+class TimeText {
+ public:
+  char* put(char* out, std::int64_t unix_ms) {
+    const std::int64_t time = unix_ms < 0 ? 0 : unix_ms;
+    const std::int64_t second = time / 1000;
+    if (second != second_) {
+      put_second(text_, second);
+      second_ = second;
+    }
+    std::memcpy(out, text_, sizeof text_);
+    return put_millisecond(out + sizeof text_, static_cast<unsigned>(time - second * 1000));
+  }
+
+ private:
+  std::int64_t second_ = -1;
+  char text_[20] = {};
+};
 
 }  // namespace flexpert::telemetry::json_line

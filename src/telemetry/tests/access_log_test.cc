@@ -34,7 +34,7 @@ std::string number(std::uint64_t value) {
 
 std::string time(std::int64_t unix_ms) {
   std::string out(32, '\0');
-  out.resize(static_cast<std::size_t>(json_line::put_time(out.data(), unix_ms) - out.data()));
+  out.resize(static_cast<std::size_t>(json_line::TimeText().put(out.data(), unix_ms) - out.data()));
   return out;
 }
 
@@ -86,6 +86,7 @@ TEST(JsonLine, WritesTimes) {
   EXPECT_EQ(time(951'827'696'789), "\"2000-02-29T12:34:56.789Z\"");
   EXPECT_EQ(time(4'107'542'399'999), "\"2100-02-28T23:59:59.999Z\"");
   EXPECT_EQ(time(-5), time(0));
+  EXPECT_EQ(time(999'999'999'999'999), "\"9999-12-31T23:59:59.999Z\"");
 }
 
 TEST_F(AccessLogTest, ALineHasWhatIsKnown) {
