@@ -76,7 +76,7 @@ struct DegradationStepConfig {
   double leave = 0.7;                                 ///< and below which it ends
   double hold_s = 5;                                  ///< at least so long
   std::uint64_t max_tokens = 0;                       ///< cap_max_tokens
-  std::vector<std::pair<std::string, std::string>> models;  ///< smaller_model: from, to
+  std::vector<std::pair<std::string, std::string>> models{};  ///< smaller_model: from, to
 };
 
 /// `gateway.admission`.
@@ -85,7 +85,7 @@ struct AdmissionConfig {
   std::uint32_t max_queued = 1000;
   double max_queue_s = 30;                            ///< longest wait
   std::uint64_t default_max_tokens = 512;             ///< reserved for a request that names none
-  std::vector<DegradationStepConfig> degradation;
+  std::vector<DegradationStepConfig> degradation{};
 };
 
 /// `gateway.cache`: exact answers.
