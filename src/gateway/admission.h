@@ -16,7 +16,7 @@ namespace flexpert::gateway {
 /// What admission needs to know of a request.
 struct AdmissionRequest {
   const Caller* caller = nullptr;
-  std::string_view model;
+  std::string_view model{};
   std::uint64_t prompt_tokens = 0;       ///< estimated
   std::uint64_t max_tokens = 0;          ///< of the answer: asked for, or the default
   double cost = 1;                       ///< of a token of this model for this caller

@@ -127,11 +127,8 @@ void TenantRates::leave() {
   if (inside_ > 0) --inside_;
 }
 
-std::optional<Duration> TenantRates::wait(std::uint64_t tokens, TimePoint now) {
-  if (limits_.concurrency != 0 && inside_ >= limits_.concurrency) return std::nullopt;
-  const auto for_tokens = tokens_.until(tokens, now);
-  if (!for_tokens) return std::nullopt;
-  return std::max(*for_tokens, requests_.until(1, now).value_or(Duration::zero()));
+Duration TenantRates::wait(std::uint64_t tokens, TimePoint now) {
+  return std::max(tokens_.until(tokens, now).value_or(Duration::zero()), requests_.until(1, now).value_or(Duration::zero()));
 }
 
 RateWindow TenantRates::requests(TimePoint now) {

@@ -90,8 +90,8 @@ class TenantRates {
   void leave();
   [[nodiscard]] std::uint32_t inside() const { return inside_; }
 
-  /// How long until check() could say kOk; none for kTooLarge, and for kConcurrency, which depends on others.
-  [[nodiscard]] std::optional<Duration> wait(std::uint64_t tokens, TimePoint now);
+  /// How long until both rates allow it; what they never will, and places, do not count.
+  [[nodiscard]] Duration wait(std::uint64_t tokens, TimePoint now);
   [[nodiscard]] RateWindow requests(TimePoint now);
   [[nodiscard]] RateWindow tokens(TimePoint now);
   /// Tells that forgetting it and beginning anew would change nothing.

@@ -1,0 +1,235 @@
+#include "gateway/admission_core.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "gateway/admission_refusals.h"
+
+namespace flexpert::gateway {
+namespace {
+
+constexpr int kMostRetryS = 60;
+
+std::uint64_t sum(std::uint64_t a, std::uint64_t b) { return a > std::numeric_limits<std::uint64_t>::max() - b ? std::numeric_limits<std::uint64_t>::max() : a + b; }
+
+routing::RateLimits rate_limits(const auth::TenantLimits& limits) {
+  return {.requests_per_minute = limits.requests_per_minute, .tokens_per_minute = limits.tokens_per_minute, .concurrency = limits.concurrency};
+}
+
+AdmissionOutcome outcome_of(routing::RateVerdict verdict) {
+  switch (verdict) {
+    case routing::RateVerdict::kConcurrency: return AdmissionOutcome::kConcurrency;
+    case routing::RateVerdict::kRequests: return AdmissionOutcome::kRequests;
+    default: return AdmissionOutcome::kTokens;
+  }
+}
+
+}  // namespace
+
+AdmissionCore::AdmissionCore(net::EventLoop& loop, const Clock& clock, const config::AdmissionConfig& config, routing::DegradationLadder ladder,
+                             telemetry::Registry& registry)
+    : loop_(loop),
+      clock_(clock),
+      config_(config),
+      ladder_(std::move(ladder)),
+      queue_({.max_queued = config.max_queued}),
+      metrics_(registry),
+      capacity_(config.max_in_flight) {
+  metrics_.set_capacity(capacity_);
+}
+
+AdmissionTenant& AdmissionCore::tenant_of(const Caller& caller, TimePoint now) {
+  const std::string& name = caller.identity.tenant;
+  const auth::Tenant& settings = caller.grant->tenant;
+  AdmissionTenant* tenant = last_tenant_;
+  if (tenant == nullptr || tenant->name != name) {
+    auto found = tenants_.find(std::string_view(name));
+    if (found == tenants_.end()) {
+      forget_idle_tenants(now);
+      auto made = std::make_unique<AdmissionTenant>(AdmissionTenant{.name = name,
+                                                                    .rates = routing::TenantRates(rate_limits(settings.limits)),
+                                                                    .flow = queue_.open(static_cast<std::size_t>(settings.priority), settings.weight,
+                                                                                        settings.limits.queued),
+                                                                    .priority = settings.priority,
+                                                                    .weight = settings.weight,
+                                                                    .queued = settings.limits.queued});
+      found = tenants_.emplace(name, std::move(made)).first;
+    }
+    tenant = found->second.get();
+    last_tenant_ = tenant;
+  }
+  tenant->rates.set_limits(rate_limits(settings.limits), now);
+  if (tenant->priority != settings.priority || tenant->weight != settings.weight || tenant->queued != settings.limits.queued) {
+    tenant->priority = settings.priority;
+    tenant->weight = settings.weight;
+    tenant->queued = settings.limits.queued;
+    queue_.set(tenant->flow, static_cast<std::size_t>(settings.priority), settings.weight, settings.limits.queued);
+  }
+  return *tenant;
+}
+
+void AdmissionCore::forget_idle_tenants(TimePoint now) {
+  if (tenants_.size() < sweep_at_) return;
+  std::erase_if(tenants_, [&](const auto& entry) {
+    if (!entry.second->rates.idle(now)) return false;
+    queue_.close(entry.second->flow);
+    return true;
+  });
+  last_tenant_ = nullptr;
+  sweep_at_ = std::max<std::size_t>(4096, 2 * tenants_.size());
+}
+
+std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::admit(const AdmissionRequest& request,
+                                                                                          std::move_only_function<void(Admission::Outcome)> later) {
+  const TimePoint now = clock_.now();
+  AdmissionTenant& tenant = tenant_of(*request.caller, now);
+  const std::uint64_t tokens = sum(request.prompt_tokens, request.max_tokens != 0 ? request.max_tokens : config_.default_max_tokens);
+  if (const auto verdict = tenant.rates.check(tokens, now); verdict != routing::RateVerdict::kOk) [[unlikely]]
+    return std::unexpected(refuse(tenant, verdict, tokens, now));
+  const bool at_once = free_place() && queue_.empty();
+  if (!ladder_.steps().empty()) {
+    update_ladder(now);
+    const bool low = tenant.priority == auth::PriorityClass::kSheddable && ladder_.holds(routing::DegradationKind::kDropLowPriority);
+    const bool shed = !at_once && tenant.priority != auth::PriorityClass::kCritical && ladder_.holds(routing::DegradationKind::kShed);
+    if (low || shed) {
+      metrics_.count(low ? AdmissionOutcome::kLowPriority : AdmissionOutcome::kShed);
+      return std::unexpected(refuse_by_shedding(low, ladder_retry_s(now)));
+    }
+  }
+  const double cost = static_cast<double>(tokens) * request.cost;
+  if (!at_once) return enqueue(tenant, request, tokens, cost, now, std::move(later));
+  tenant.rates.take(tokens, now);
+  queue_.pass(tenant.flow, cost);
+  metrics_.count(AdmissionOutcome::kAdmitted);
+  return make_ticket(tenant, tokens, request.cost, Duration::zero());
+}
+
+std::unique_ptr<Admitted> AdmissionCore::make_ticket(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, Duration waited) {
+  metrics_.set_in_flight(++in_flight_);
+  return std::unique_ptr<Admitted>(new (*this) AdmissionTicket(*this, tenant, reserved, token_cost, waited));
+}
+
+std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::enqueue(AdmissionTenant& tenant, const AdmissionRequest& request,
+                                                                                            std::uint64_t tokens, double cost, TimePoint now,
+                                                                                            std::move_only_function<void(Admission::Outcome)> later) {
+  // What is over its time makes room first.
+  while (const auto expired = queue_.pop_expired(now)) decide(*reinterpret_cast<AdmissionWaiter*>(*expired), AdmissionWaiter::Verdict::kExpired);
+  const TimePoint longest = now + from_seconds(config_.max_queue_s);
+  const TimePoint deadline = request.deadline == TimePoint{} ? longest : std::min(longest, request.deadline);
+  std::unique_ptr<AdmissionWaiter> waiter(new (*this) AdmissionWaiter(*this, tenant, tokens, request.cost, now, std::move(later)));
+  waiter->inside_ = false;
+  const auto pushed = queue_.push(tenant.flow, cost, deadline, reinterpret_cast<std::uint64_t>(waiter.get()));
+  if (pushed.evicted) decide(*reinterpret_cast<AdmissionWaiter*>(*pushed.evicted), AdmissionWaiter::Verdict::kEvicted);
+  if (pushed.place == 0) {
+    const bool own = pushed.refusal == routing::FairQueue::Refusal::kFlowFull;
+    metrics_.count(own ? AdmissionOutcome::kTenantQueue : AdmissionOutcome::kQueueFull);
+    return std::unexpected(own ? refuse_by_tenant_queue(tenant.name, queue_.size(tenant.flow), queue_retry_s())
+                               : refuse_by_full_queue(queue_.size(), queue_retry_s()));
+  }
+  waiter->place_ = pushed.place;
+  waiter->inside_ = true;
+  tenant.rates.take(tokens, now);
+  metrics_.set_queued(queue_.size());
+  if (free_place()) pump_soon();
+  set_deadline_timer();
+  return std::unique_ptr<Admission::Waiting>(std::move(waiter));
+}
+
+Refusal AdmissionCore::refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, TimePoint now) {
+  metrics_.count(outcome_of(verdict));
+  return refuse_by_rate(verdict, tenant.name, tokens, tenant.rates.limits(), tenant.rates.tokens(now).remaining, tenant.rates.wait(tokens, now));
+}
+
+void AdmissionCore::update_ladder(TimePoint now) {
+  const double own = config_.max_queued == 0 ? 0 : static_cast<double>(queue_.size()) / config_.max_queued;
+  const double saturation = std::max(upstream_saturation_, own);
+  metrics_.set_saturation(saturation);
+  if (ladder_.update(saturation, now)) metrics_.set_level(ladder_.level());
+}
+
+int AdmissionCore::ladder_retry_s(TimePoint now) const {
+  const TimePoint next = ladder_.next_change();
+  const int by_ladder = next == TimePoint::max() ? 1 : routing::retry_after_s(next - now);
+  return std::clamp(std::max(by_ladder, queue_retry_s()), 1, kMostRetryS);
+}
+
+int AdmissionCore::queue_retry_s() const {
+  const double seconds = std::ceil(mean_gap_s_ * queue_.size());
+  return seconds >= kMostRetryS ? kMostRetryS : std::max(1, static_cast<int>(seconds));
+}
+
+Degradation AdmissionCore::degradation(const Caller& caller, std::string_view model) {
+  Degradation degraded;
+  if (ladder_.steps().empty()) return degraded;
+  update_ladder(clock_.now());
+  if (ladder_.level() == 0 || caller.grant->tenant.priority == auth::PriorityClass::kCritical) return degraded;
+  degraded.cap_max_tokens = ladder_.cap_max_tokens();
+  degraded.answer_from_cache = ladder_.holds(routing::DegradationKind::kCache);
+  const std::string_view smaller = ladder_.smaller_model(model);
+  if (!smaller.empty() && caller.grant->model(smaller) != nullptr) degraded.smaller_model = smaller;
+  degraded.header = routing::degraded_header(degraded.cap_max_tokens != 0, degraded.answer_from_cache, !degraded.smaller_model.empty());
+  return degraded;
+}
+
+void AdmissionCore::append_rate_limit_fields(std::string& field_lines, const Caller& caller) {
+  const auth::TenantLimits& limits = caller.grant->tenant.limits;
+  if (limits.requests_per_minute == 0 && limits.tokens_per_minute == 0) return;
+  const TimePoint now = clock_.now();
+  AdmissionTenant& tenant = tenant_of(caller, now);
+  const auto append = [&](const routing::RateWindow& window, std::string_view of) {
+    if (window.limit == 0) return;
+    char digits[20];
+    const auto number = [&](std::string_view name, std::uint64_t value) {
+      field_lines += name;
+      field_lines += of;
+      const auto end = std::to_chars(digits, digits + sizeof digits, value);
+      field_lines.append(digits, end.ptr);
+      field_lines += "\r\n";
+    };
+    number("x-ratelimit-limit-", window.limit);
+    number("x-ratelimit-remaining-", window.remaining);
+    field_lines += "x-ratelimit-reset-";
+    field_lines += of;
+    routing::append_reset(field_lines, window.reset);
+    field_lines += "\r\n";
+  };
+  append(tenant.rates.requests(now), "requests: ");
+  append(tenant.rates.tokens(now), "tokens: ");
+}
+
+void AdmissionCore::set_capacity(std::uint32_t requests) {
+  // The file bounds what the upstreams say, and what they say bounds the file.
+  const std::uint32_t configured = config_.max_in_flight;
+  capacity_ = configured == 0 || requests == 0 ? std::max(configured, requests) : std::min(configured, requests);
+  metrics_.set_capacity(capacity_);
+  if (!queue_.empty()) pump_soon();
+}
+
+void AdmissionCore::set_saturation(double upstream_saturation) {
+  upstream_saturation_ = upstream_saturation >= 0 ? upstream_saturation : 0;
+  if (!ladder_.steps().empty()) update_ladder(clock_.now());
+}
+
+void AdmissionCore::settle(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, std::uint64_t used) {
+  tenant.rates.settle(reserved, used, clock_.now());
+  queue_.settle(tenant.flow, static_cast<double>(reserved) * token_cost, static_cast<double>(used) * token_cost);
+}
+
+void AdmissionCore::leave(AdmissionTenant& tenant) {
+  tenant.rates.leave();
+  metrics_.set_in_flight(--in_flight_);
+  if (queue_.empty()) {
+    last_end_ = {};
+    return;
+  }
+  // How fast the queue moves, for Retry-After.
+  const TimePoint now = clock_.now();
+  if (last_end_ != TimePoint{}) mean_gap_s_ += 0.05 * (std::max(0.0, to_seconds(now - last_end_)) - mean_gap_s_);
+  last_end_ = now;
+  pump_soon();
+}
+
+}  // namespace flexpert::gateway
