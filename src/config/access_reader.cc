@@ -142,23 +142,27 @@ bool is_network(std::string_view text) {
   return true;
 }
 
-auth::PolicyRules rules_without_policy(const FleetConfig& config) {
-  auth::PolicyRules rules;
-  rules.anonymous = config.access.anonymous;
-  rules.anonymous_roles = config.access.anonymous_roles;
-  if (!config.model) return rules;
-  for (const ExpertGroupConfig& group : config.model->groups)
-    rules.groups.push_back({.name = group.name, .model = config.model->name,
-                            .level = group.security == "high" ? auth::SecurityLevel::kHigh : auth::SecurityLevel::kStandard, .cost = group.cost, .slots = group.slots});
-  return rules;
-}
-
 namespace {
 
-/// Adds a role for each token. Groups that no section gives, as in the file of a gateway without the model, open nothing.
-void add_token_roles(const FleetConfig& config, auth::PolicyRules& rules) {
+/// Adds what does not stand in the policy: the model's groups before it is read, since its roles may name them.
+void add_model_groups(const FleetConfig& config, auth::PolicyRules& rules) {
+  if (!config.model) return;
+  for (const ExpertGroupConfig& group : config.model->groups) {
+    const auto same = [&](const auth::ExpertGroup& known) { return known.name == group.name && known.model == config.model->name; };
+    if (std::any_of(rules.groups.begin(), rules.groups.end(), same)) continue;
+    rules.groups.push_back({.name = group.name, .model = config.model->name,
+                            .level = group.security == "high" ? auth::SecurityLevel::kHigh : auth::SecurityLevel::kStandard, .cost = group.cost, .slots = group.slots});
+  }
+}
+
+/// Adds a role for each token, and who comes in without one. Groups that no section gives, as in the file of a gateway without
+/// the model, open nothing.
+void add_callers(const FleetConfig& config, auth::PolicyRules& rules) {
+  rules.anonymous = config.access.anonymous;
+  rules.anonymous_roles = config.access.anonymous_roles;
   for (const AccessTokenConfig& token : config.tokens) {
     auth::Role role{.name = token_role(token.name), .models = {}, .expert_groups = {}, .denied_expert_groups = {}, .admin = 0};
+    if (std::any_of(rules.roles.begin(), rules.roles.end(), [&](const auth::Role& known) { return known.name == role.name; })) continue;
     for (const std::string& name : token.groups)
       if (std::any_of(rules.groups.begin(), rules.groups.end(), [&](const auth::ExpertGroup& group) { return group.name == name; })) role.expert_groups.push_back(name);
     rules.roles.push_back(std::move(role));
@@ -168,16 +172,20 @@ void add_token_roles(const FleetConfig& config, auth::PolicyRules& rules) {
 }  // namespace
 
 Result<auth::PolicyRules> reload_rules(const FleetConfig& config) {
-  if (config.access.policy_file.empty()) return config.access.rules;
-  FLEXPERT_ASSIGN(auth::PolicyRules rules, load_policy_file(config.access.policy_file, rules_without_policy(config)));
-  add_token_roles(config, rules);
+  auth::PolicyRules rules;
+  if (config.access.policy_file.empty()) rules = config.access.rules;
+  add_model_groups(config, rules);
+  if (!config.access.policy_file.empty()) {
+    FLEXPERT_ASSIGN(rules, load_policy_file(config.access.policy_file, std::move(rules)));
+  }
+  add_callers(config, rules);
   FLEXPERT_TRY(auth::check(rules));
   return rules;
 }
 
 void read_access(SectionReader& file, ProblemList& problems, FleetConfig& out) {
   AccessConfig& access = out.access;
-  access.rules = rules_without_policy(out);
+  add_model_groups(out, access.rules);
   const YamlNode* node = file.value("access");
   if (node == nullptr) return;
   SectionReader section(*node, "access", problems);
@@ -189,7 +197,6 @@ void read_access(SectionReader& file, ProblemList& problems, FleetConfig& out) {
   section.text("internal_secret_file", access.internal_secret_file);
   section.text("pool_secret_file", access.pool_secret_file);
   section.texts("pool_networks", access.pool_networks);
-  access.rules.anonymous = access.anonymous;
   read_policy_of(section, problems, out);
   each_item(section, problems, "jwt", "issuers", [&](const YamlNode& item, const std::string& path) { read_issuer(item, path, problems, access); });
   each_item(section, problems, "tokens", "access tokens", [&](const YamlNode& item, const std::string& path) { read_token(item, path, problems, out); });
@@ -203,8 +210,7 @@ void read_access(SectionReader& file, ProblemList& problems, FleetConfig& out) {
     check_roles(section, "jwt", issuer.default_roles, access.rules);
     check_roles(section, "jwt", issuer.allowed_roles, access.rules);
   }
-  access.rules.anonymous_roles = access.anonymous_roles;
-  add_token_roles(out, access.rules);
+  add_callers(out, access.rules);
   if (section.value("default_route_groups") != nullptr && out.model)
     for (const std::string& group : out.default_route_groups)
       if (!knows_group(out, group)) section.problem("default_route_groups", fmt::format("there is no group {}", group), "names from model.groups");

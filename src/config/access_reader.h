@@ -11,11 +11,8 @@ namespace flexpert::config {
 /// Reads the section `access:` into `out.access`, `out.tokens` and `out.default_route_groups`; `out.model` must have been read.
 void read_access(SectionReader& file, ProblemList& problems, FleetConfig& out);
 
-/// Returns the rules that hold whatever the policy file says: groups of `model.groups`, a role for each token, anonymous callers.
-/// A policy file is read on top of them.
-auth::PolicyRules rules_without_policy(const FleetConfig& config);
-
-/// Reads `access.policy_file` anew and returns all rules as they are then; without one, those of `config`.
+/// Reads `access.policy_file` anew and returns all rules as they are then; without one, those of `config`. Either way groups of
+/// `model.groups`, a role for each token, and whether anonymous callers come in, are as `config` says.
 Result<auth::PolicyRules> reload_rules(const FleetConfig& config);
 
 /// Returns the name of the role that opens what `access.tokens[]` of that name opens: expert groups, no model. It cannot be the

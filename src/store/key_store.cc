@@ -102,8 +102,6 @@ class SqliteKeyStore final : public KeyStore {
     return done;
   }
 
-  Result<std::int64_t> version() override { return database_.number("PRAGMA data_version"); }
-
  private:
   Result<auth::ApiKeyRecord> find(std::string_view id) {
     bind_text(one_.get(), 1, id);

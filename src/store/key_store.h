@@ -12,7 +12,8 @@
 namespace flexpert::store {
 
 /// API keys in an SQLite file: digests, never the keys' text. What a call has returned for is on the disk. Several processes may
-/// use one file at once; an object is used by one thread at a time.
+/// use one file at once; an object is used by one thread at a time. Every change touches the file, or the one with "-wal" behind
+/// its name.
 class KeyStore {
  public:
   /// Opens `path`, made for its owner alone if it is not there. Errors: kFailedPrecondition if the file is not one of ours or of
@@ -31,8 +32,6 @@ class KeyStore {
   /// Adds `successor` and lets the key `id` end at `ends_unix_ms` or when it would have anyway: both or nothing. Errors:
   /// kNotFound; kFailedPrecondition if it is revoked, over, or was replaced already; as add().
   virtual Result<void> replace(std::string_view id, const auth::ApiKeyRecord& successor, std::int64_t ends_unix_ms, std::int64_t now_unix_ms) = 0;
-  /// Returns a number that changes when another process has changed the file. Cheap.
-  [[nodiscard]] virtual Result<std::int64_t> version() = 0;
 };
 
 }  // namespace flexpert::store

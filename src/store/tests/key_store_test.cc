@@ -111,14 +111,6 @@ TEST_F(KeyStoreTest, ReplacingDoesNotMakeAKeyLiveLongerAndLeavesNothingBehindWhe
   EXPECT_EQ(store->all()->size(), 2U);
 }
 
-TEST_F(KeyStoreTest, TheVersionChangesWithAnotherProcesssChangesOnly) {
-  auto reader = opened(), writer = opened();
-  const std::int64_t before = *reader->version();
-  EXPECT_EQ(*reader->version(), before);
-  ASSERT_TRUE(writer->add(record("key_a")));
-  EXPECT_NE(*reader->version(), before);
-}
-
 TEST_F(KeyStoreTest, TheFileIsItsOwnersAlone) {
   opened();
   struct stat status {};
