@@ -19,21 +19,32 @@ constexpr std::array<std::uint8_t, 256> kValues = make_values();
 
 }  // namespace
 
-void append_base64url(std::string& out, std::string_view bytes) {
-  std::size_t to = out.size();
-  out.resize(to + base64url_size(bytes.size()));
+void encode_base64url_from(std::string& out, std::size_t from) {
+  const std::size_t size = out.size() - from;
+  out.resize(from + base64url_size(size));
+  char* const bytes = out.data() + from;
   const auto byte = [&](std::size_t at) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[at])); };
-  std::size_t at = 0;
-  for (; at + 3 <= bytes.size(); at += 3) {
-    const std::uint32_t group = byte(at) << 16 | byte(at + 1) << 8 | byte(at + 2);
-    for (int shift = 18; shift >= 0; shift -= 6) out[to++] = kDigits[(group >> shift) & 63];
+  // From the last group to the first: a group's characters lie behind the bytes of all groups before it.
+  std::size_t group = size / 3;
+  if (const std::size_t rest = size % 3; rest != 0) {
+    const std::uint32_t bits = byte(3 * group) << 16 | (rest == 2 ? byte(3 * group + 1) << 8 : 0);
+    bytes[4 * group] = kDigits[(bits >> 18) & 63];
+    bytes[4 * group + 1] = kDigits[(bits >> 12) & 63];
+    if (rest == 2) bytes[4 * group + 2] = kDigits[(bits >> 6) & 63];
   }
-  if (at == bytes.size()) return;
-  const bool two = at + 2 == bytes.size();
-  const std::uint32_t group = byte(at) << 16 | (two ? byte(at + 1) << 8 : 0);
-  out[to++] = kDigits[(group >> 18) & 63];
-  out[to++] = kDigits[(group >> 12) & 63];
-  if (two) out[to] = kDigits[(group >> 6) & 63];
+  while (group-- > 0) {
+    const std::uint32_t bits = byte(3 * group) << 16 | byte(3 * group + 1) << 8 | byte(3 * group + 2);
+    bytes[4 * group] = kDigits[(bits >> 18) & 63];
+    bytes[4 * group + 1] = kDigits[(bits >> 12) & 63];
+    bytes[4 * group + 2] = kDigits[(bits >> 6) & 63];
+    bytes[4 * group + 3] = kDigits[bits & 63];
+  }
+}
+
+void append_base64url(std::string& out, std::string_view bytes) {
+  const std::size_t from = out.size();
+  out += bytes;
+  encode_base64url_from(out, from);
 }
 
 Result<std::string> decode_base64url(std::string_view text) {

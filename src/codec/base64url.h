@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,8 @@ namespace flexpert::codec {
 
 /// Returns how many characters `bytes` bytes make in base64url without padding (RFC 4648, 5).
 constexpr std::size_t base64url_size(std::size_t bytes) { return bytes / 3 * 4 + (bytes % 3 == 0 ? 0 : bytes % 3 + 1); }
+/// Turns the bytes of `out` from `from` on into their text, in place.
+void encode_base64url_from(std::string& out, std::size_t from);
 /// Appends `bytes` in base64url without padding.
 void append_base64url(std::string& out, std::string_view bytes);
 /// Reads base64url without padding. Strict: padding, other characters, an impossible length and set bits that no byte holds are

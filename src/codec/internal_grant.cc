@@ -12,11 +12,11 @@ namespace flexpert::codec {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::string_view kPrefix = "v1.";
 constexpr std::size_t kSignatureChars = base64url_size(32);
-constexpr std::size_t kMostPayloadChars = kMostInternalGrantBytes - kPrefix.size() - 1 - kSignatureChars;
+constexpr std::size_t kMostPayloadChars = kMostInternalGrantBytes - kInternalGrantPrefix.size() - 1 - kSignatureChars;
 constexpr std::size_t kMostText = 0xFFFF;
 constexpr std::uint8_t kLowestPriority = 2;
+constexpr std::size_t kRequestBytes = 32 + 8 + 8 + 1 + 2;  ///< of a request's part, without its id
 
 /// How the forbidden experts of a layer are written: whichever is shorter, runs if both are.
 enum class SetForm : std::uint8_t { kRuns, kBitmap };
@@ -207,18 +207,18 @@ Result<void> InternalGrantForm::append_payload(std::string& out, const InternalG
   if (request.expires_unix_ms < 0) return fail(ErrorCode::kInvalidArgument, "expires_unix_ms: negative");
   if (request.deadline_unix_ms < 0) return fail(ErrorCode::kInvalidArgument, "deadline_unix_ms: negative");
   if (request.priority > kLowestPriority) return fail(ErrorCode::kInvalidArgument, "priority: {} is over {}", request.priority, kLowestPriority);
-  std::string bytes;
-  bytes.reserve(rest_.size() + 64 + request.request_id.size());
-  bytes += rest_;
-  bytes.append(reinterpret_cast<const char*>(request.body_sha256.data()), request.body_sha256.size());
-  append_le(bytes, static_cast<std::uint64_t>(request.expires_unix_ms));
-  append_le(bytes, static_cast<std::uint64_t>(request.deadline_unix_ms));
-  append_le(bytes, request.priority);
-  FLEXPERT_TRY(append_text(bytes, request.request_id, "request_id"));
-  if (text_.size() + base64url_size(bytes.size()) > kMostPayloadChars)
+  if (request.request_id.size() > kMostText || text_.size() + base64url_size(rest_.size() + kRequestBytes + request.request_id.size()) > kMostPayloadChars)
     return fail(ErrorCode::kInvalidArgument, "grant: longer than a field can be");
   out += text_;
-  append_base64url(out, bytes);
+  const std::size_t from = out.size();
+  out += rest_;
+  out.append(reinterpret_cast<const char*>(request.body_sha256.data()), request.body_sha256.size());
+  append_le(out, static_cast<std::uint64_t>(request.expires_unix_ms));
+  append_le(out, static_cast<std::uint64_t>(request.deadline_unix_ms));
+  append_le(out, request.priority);
+  append_le(out, static_cast<std::uint16_t>(request.request_id.size()));
+  out += request.request_id;
+  encode_base64url_from(out, from);
   return {};
 }
 
@@ -235,18 +235,22 @@ Result<std::string> internal_grant_payload(const InternalGrant& grant) {
 
 std::string internal_grant_value(std::string_view payload, const std::array<std::uint8_t, 32>& signature) {
   std::string value;
-  value.reserve(kPrefix.size() + payload.size() + 1 + kSignatureChars);
-  value += kPrefix;
+  value.reserve(kInternalGrantPrefix.size() + payload.size() + 1 + kSignatureChars);
+  value += kInternalGrantPrefix;
   value += payload;
+  append_internal_grant_signature(value, signature);
+  return value;
+}
+
+void append_internal_grant_signature(std::string& value, const std::array<std::uint8_t, 32>& signature) {
   value += '.';
   append_base64url(value, {reinterpret_cast<const char*>(signature.data()), signature.size()});
-  return value;
 }
 
 Result<SplitInternalGrant> split_internal_grant(std::string_view value) {
   if (value.size() > kMostInternalGrantBytes) return fail(ErrorCode::kInvalidArgument, "grant: longer than {} bytes", kMostInternalGrantBytes);
-  if (!value.starts_with(kPrefix)) return fail(ErrorCode::kInvalidArgument, "grant: not of version 1");
-  value.remove_prefix(kPrefix.size());
+  if (!value.starts_with(kInternalGrantPrefix)) return fail(ErrorCode::kInvalidArgument, "grant: not of version 1");
+  value.remove_prefix(kInternalGrantPrefix.size());
   const std::size_t dot = value.find('.');
   if (dot == std::string_view::npos) return fail(ErrorCode::kInvalidArgument, "grant: no signature");
   SplitInternalGrant split{.payload = value.substr(0, dot)};

@@ -14,6 +14,7 @@
 namespace flexpert::codec {
 
 inline constexpr std::string_view kInternalGrantField = "X-Flexpert-Grant";
+inline constexpr std::string_view kInternalGrantPrefix = "v1.";
 inline constexpr std::size_t kMostInternalGrantBytes = 64 * 1024;     ///< of the field's value
 inline constexpr std::size_t kMostForbiddenExperts = 256 * 1024;
 
@@ -64,6 +65,8 @@ class InternalGrantForm {
 Result<std::string> internal_grant_payload(const InternalGrant& grant);
 /// Joins payload and signature into the field's value: "v1.PAYLOAD.SIGNATURE", both base64url.
 std::string internal_grant_value(std::string_view payload, const std::array<std::uint8_t, 32>& signature);
+/// Ends a value that so far is kInternalGrantPrefix and a payload.
+void append_internal_grant_signature(std::string& value, const std::array<std::uint8_t, 32>& signature);
 
 struct SplitInternalGrant {
   std::string_view payload;                ///< verify `signature` over exactly this
