@@ -100,6 +100,7 @@ void add_serve(CLI::App& root, ServeOptions& o) {
   add_text(app, "--expert-distribution-recorder-mode", o.recorder_mode, "what POST /start_expert_distribution_record records: stat, stat_approx, per_pass or per_token");
   add_count(app, "--expert-distribution-recorder-buffer-size", o.recorder_buffer, 0, 1u << 30, "newest steps that are kept (0: all)");
   add_text(app, "--expert-distribution-dump-dir", o.recorder_folder, "folder where dumps of the recorder are written, too");
+  add_text(app, "--internal-secret-file", o.internal_secret_file, "secret shared with the gateways: only requests that one of them signed are served, each with its caller's rights");
   add_log_level(app, o.log_level);
   app->footer("Examples:\n  flexpert serve --model models/flexpert-tiny-moe\n"
               "  flexpert serve --model DIR --pack DIR/experts.pack --listen 127.0.0.1:8000 --threads 2\n"

@@ -32,6 +32,7 @@ struct ServeOptions {
   std::string recorder_mode = "stat";
   std::uint32_t recorder_buffer = 1000;
   std::string recorder_folder;  ///< where dumps are written; empty: nowhere
+  std::string internal_secret_file;  ///< shared with the gateways; empty: requests need no grant
   std::string log_level = "info";
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "crypto/secret_file.h"
 #include "engine/serve/model_server.h"
 #include "flexpert/commands.h"
 #include "flexpert/drain_on_signal.h"
@@ -61,6 +62,9 @@ Result<void> serve_model(const ServeOptions& options) {
   server_options.engine.max_kv_blocks = options.max_kv_blocks;
   server_options.engine.max_batch = options.max_batch;
   FLEXPERT_TRY(read_placement(options, server_options));
+  if (!options.internal_secret_file.empty()) {
+    FLEXPERT_ASSIGN(server_options.internal_secret, crypto::read_secret_file(options.internal_secret_file));
+  }
   FLEXPERT_ASSIGN(server, engine::ModelServer::create(loop, std::move(server_options), clock));
   FLEXPERT_ASSIGN(const net::Address bound, server->listen(address));
   fmt::print("{} listening on {}{}\n", server->served_name(), bound.to_string(), options.pace.empty() ? "" : ", paced");

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/serve/grant_check.h"
 #include "engine/serve/internal_routes.h"
 #include "engine/serve/openai_routes.h"
 #include "engine/serve/recording_routes.h"
@@ -29,38 +30,40 @@ class HttpFront {
   void adopt(std::shared_ptr<const RoutingTable> table) { internal_->adopt(std::move(table)); }
 
  private:
-  using Handler = void (HttpFront::*)(const http::Request&, Reply);
+  using Handler = void (HttpFront::*)(const http::Request&, const RequestRights&, Reply);
   struct Route {
     std::string_view path;
     std::string_view method;
+    GrantScope scope;
     Handler handler;
   };
   static const std::array<Route, 20> kRoutes;  // in http_front.cc
 
   void handle(const http::Request& request, http::Responder responder);
-  void health(const http::Request& request, Reply reply);
-  void ready(const http::Request& request, Reply reply);
-  void metrics(const http::Request& request, Reply reply);
-  void models(const http::Request& request, Reply reply);
-  void model(const http::Request& request, Reply reply);
-  void chat_completion(const http::Request& request, Reply reply);
-  void completion(const http::Request& request, Reply reply);
-  void status(const http::Request& request, Reply reply);
-  void expert_loads(const http::Request& request, Reply reply);
-  void routing_table(const http::Request& request, Reply reply);
-  void set_routing_table(const http::Request& request, Reply reply);
-  void run_experts(const http::Request& request, Reply reply);
-  void resources(const http::Request& request, Reply reply);
-  void set_resources(const http::Request& request, Reply reply);
-  void start_recording(const http::Request& request, Reply reply);
-  void stop_recording(const http::Request& request, Reply reply);
-  void dump_recording(const http::Request& request, Reply reply);
+  void health(const http::Request& request, const RequestRights& rights, Reply reply);
+  void ready(const http::Request& request, const RequestRights& rights, Reply reply);
+  void metrics(const http::Request& request, const RequestRights& rights, Reply reply);
+  void models(const http::Request& request, const RequestRights& rights, Reply reply);
+  void model(const http::Request& request, const RequestRights& rights, Reply reply);
+  void chat_completion(const http::Request& request, const RequestRights& rights, Reply reply);
+  void completion(const http::Request& request, const RequestRights& rights, Reply reply);
+  void status(const http::Request& request, const RequestRights& rights, Reply reply);
+  void expert_loads(const http::Request& request, const RequestRights& rights, Reply reply);
+  void routing_table(const http::Request& request, const RequestRights& rights, Reply reply);
+  void set_routing_table(const http::Request& request, const RequestRights& rights, Reply reply);
+  void run_experts(const http::Request& request, const RequestRights& rights, Reply reply);
+  void resources(const http::Request& request, const RequestRights& rights, Reply reply);
+  void set_resources(const http::Request& request, const RequestRights& rights, Reply reply);
+  void start_recording(const http::Request& request, const RequestRights& rights, Reply reply);
+  void stop_recording(const http::Request& request, const RequestRights& rights, Reply reply);
+  void dump_recording(const http::Request& request, const RequestRights& rights, Reply reply);
   /// Refuses new work while draining; returns whether it did.
   bool refused(Reply& reply) const;
 
   net::EventLoop& loop_;
   ServedModel model_;
   RouteMetrics route_metrics_;
+  GrantCheck grants_;
   bool draining_ = false;
   std::shared_ptr<OpenAiRoutes> openai_;
   std::shared_ptr<InternalRoutes> internal_;

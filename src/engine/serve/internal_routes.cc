@@ -87,9 +87,17 @@ void InternalRoutes::set_routing_table(std::string_view body, Reply reply) {
   });
 }
 
-void InternalRoutes::run_experts(std::string_view body, Reply reply) {
+void InternalRoutes::run_experts(std::string_view body, const ExpertSet& forbidden, Reply reply) {
   auto parsed = parse_expert_calls(body, model_.engine.config().expert_geometry());
   if (!parsed) return reply.fail(parsed.error());
+  for (std::size_t call = 0; call < parsed->calls.size(); ++call)
+    for (const ExpertSlot slot : parsed->calls[call].slots)
+      if (forbidden.contains(slot))
+        return reply.fail({.status = 403,
+                           .message = fmt::format("This caller may not use the expert {} of layer {}.", slot.expert, slot.layer),
+                           .type = "permission_error",
+                           .param = fmt::format("calls[{}].slots", call),
+                           .code = "expert_forbidden"});
   auto row = model_.engine.embedding(parsed->token);
   if (!row) return reply.fail({.status = 400, .message = row.error().message, .param = "token_id"});
 

@@ -11,6 +11,7 @@
 #include "engine/serve/parked_replies.h"
 #include "engine/serve/reply.h"
 #include "engine/serve/served_model.h"
+#include "fleet/expert_set.h"
 #include "net/event_loop.h"
 
 namespace flexpert::engine {
@@ -32,7 +33,8 @@ class InternalRoutes : public std::enable_shared_from_this<InternalRoutes> {
   void expert_loads(Reply reply) const;
   void routing_table(Reply reply) const;
   void set_routing_table(std::string_view body, Reply reply);
-  void run_experts(std::string_view body, Reply reply);
+  /// Refuses (403) a call through any of `forbidden`.
+  void run_experts(std::string_view body, const ExpertSet& forbidden, Reply reply);
   void resources(Reply reply) const;
   void set_resources(std::string_view body, Reply reply);
 

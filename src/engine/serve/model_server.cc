@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "codec/internal_grant.h"
 #include "engine/expert/instance_rows.h"
 #include "engine/expert/pack_file.h"
 #include "engine/expert/remote_experts.h"
@@ -73,9 +74,11 @@ class LoadedModelServer final : public ModelServer {
                       .kv_block_tokens = options_.engine.kv_block_tokens,
                       .paced = options_.engine.pace.has_value(),
                       .recorder = recorder_.get(),
-                      .recording_folder = options_.recording_folder};
+                      .recording_folder = options_.recording_folder,
+                      .internal_secret = options_.internal_secret};
     http::ServerLimits limits;
     limits.max_body_bytes = options_.max_body_bytes;
+    if (!options_.internal_secret.empty()) limits.max_head_bytes += codec::kMostInternalGrantBytes;
     front_ = std::make_unique<HttpFront>(loop, std::move(model), limits);
     if (own_table) front_->adopt(std::move(own_table));
     return {};

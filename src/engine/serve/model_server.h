@@ -28,6 +28,8 @@ struct ModelServerOptions {
   placement::RecorderOptions recorder;
   std::string recording_folder;  ///< where dumps of the recorder are written; empty: nowhere
   std::size_t max_body_bytes = 4 * 1024 * 1024;
+  /// Secret under which gateways sign what a caller may use (X-Flexpert-Grant); empty: whoever reaches the server may use it.
+  std::string internal_secret;
 };
 
 /// A model behind an OpenAI-compatible HTTP server: checkpoint, tokenizer, pack file, experts and engine, put together.

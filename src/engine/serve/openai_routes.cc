@@ -75,7 +75,7 @@ codec::ApiResult<std::vector<TokenId>> OpenAiRoutes::encode(std::string_view tex
   return model_.tokenizer.encode(text);
 }
 
-void OpenAiRoutes::chat_completion(std::string_view body, Reply reply) {
+void OpenAiRoutes::chat_completion(std::string_view body, GenerationRights rights, Reply reply) {
   auto request = codec::parse_chat_completion_request(body);
   if (!request) return reply.fail(request.error());
   if (auto ok = check_model(request->settings); !ok) return reply.fail(ok.error());
@@ -86,10 +86,10 @@ void OpenAiRoutes::chat_completion(std::string_view body, Reply reply) {
   if (!text) return reply.fail({.status = 400, .message = text.error().message, .param = "messages"});
   auto tokens = encode(*text, "messages", request->settings);
   if (!tokens) return reply.fail(tokens.error());
-  submit(codec::ApiForm::kChat, {.tokens = std::move(*tokens), .param = "messages"}, std::move(request->settings), std::move(reply));
+  submit(codec::ApiForm::kChat, {.tokens = std::move(*tokens), .param = "messages"}, std::move(request->settings), std::move(rights), std::move(reply));
 }
 
-void OpenAiRoutes::completion(std::string_view body, Reply reply) {
+void OpenAiRoutes::completion(std::string_view body, GenerationRights rights, Reply reply) {
   auto request = codec::parse_completion_request(body);
   if (!request) return reply.fail(request.error());
   if (auto ok = check_model(request->settings); !ok) return reply.fail(ok.error());
@@ -101,7 +101,7 @@ void OpenAiRoutes::completion(std::string_view body, Reply reply) {
   } else {
     prompt.tokens = std::move(std::get<1>(request->prompt));
   }
-  submit(codec::ApiForm::kText, std::move(prompt), std::move(request->settings), std::move(reply));
+  submit(codec::ApiForm::kText, std::move(prompt), std::move(request->settings), std::move(rights), std::move(reply));
 }
 
 codec::ModelCard OpenAiRoutes::card() const { return {.id = model_.name, .created = created_, .max_context = context_limit_}; }
@@ -118,7 +118,7 @@ void OpenAiRoutes::model(std::string_view name, Reply reply) const {
   reply.respond_json(200, codec::encode_model(card()));
 }
 
-void OpenAiRoutes::submit(codec::ApiForm form, Prompt prompt, codec::GenerationSettings settings, Reply reply) {
+void OpenAiRoutes::submit(codec::ApiForm form, Prompt prompt, codec::GenerationSettings settings, GenerationRights rights, Reply reply) {
   if (prompt.tokens.empty()) return reply.fail({.status = 400, .message = "The prompt has no tokens.", .param = std::string(prompt.param)});
   const std::uint32_t vocabulary = model_.engine.config().vocab_size;
   for (std::size_t i = 0; i < prompt.tokens.size(); ++i) {
@@ -144,7 +144,9 @@ void OpenAiRoutes::submit(codec::ApiForm form, Prompt prompt, codec::GenerationS
                                          .seed = settings.seed ? *settings.seed : random_.next(),
                                          .top_logprobs = settings.top_logprobs},
                             .stop = std::move(settings.stop),
-                            .ignore_eos = settings.ignore_eos};
+                            .ignore_eos = settings.ignore_eos,
+                            .mask = std::move(rights.mask),
+                            .deadline = rights.deadline};
   const codec::AnswerHead head{.form = form,
                                .id = request.id,
                                .created = model_.clock.unix_ms() / 1000,

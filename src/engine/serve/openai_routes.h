@@ -15,6 +15,12 @@
 
 namespace flexpert::engine {
 
+/// What a generation may use and until when it is worth beginning.
+struct GenerationRights {
+  std::shared_ptr<const ExpertMask> mask;  ///< null: every expert
+  std::optional<TimePoint> deadline;
+};
+
 /// POST /v1/chat/completions, POST /v1/completions and GET /v1/models. Belongs to the loop's thread.
 class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
  public:
@@ -25,8 +31,8 @@ class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
   /// Forgets every request and cancels it in the engine.
   void stop();
 
-  void chat_completion(std::string_view body, Reply reply);
-  void completion(std::string_view body, Reply reply);
+  void chat_completion(std::string_view body, GenerationRights rights, Reply reply);
+  void completion(std::string_view body, GenerationRights rights, Reply reply);
   void models(Reply reply) const;
   /// GET /v1/models/NAME.
   void model(std::string_view name, Reply reply) const;
@@ -44,7 +50,7 @@ class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
   codec::ApiResult<void> check_model(const codec::GenerationSettings& settings) const;
   codec::ApiResult<std::vector<TokenId>> encode(std::string_view text, std::string_view param, const codec::GenerationSettings& settings) const;
   codec::ApiError too_long(std::string_view param, std::string_view prompt_tokens, std::uint32_t max_tokens) const;
-  void submit(codec::ApiForm form, Prompt prompt, codec::GenerationSettings settings, Reply reply);
+  void submit(codec::ApiForm form, Prompt prompt, codec::GenerationSettings settings, GenerationRights rights, Reply reply);
   void deliver(std::vector<TokenEvent> events);
   void on_disconnect(std::uint64_t key);
 

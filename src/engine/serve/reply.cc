@@ -46,6 +46,7 @@ void Reply::respond_json(int status, std::string body) { respond(http::json_resp
 void Reply::fail(const codec::ApiError& error) {
   http::Response response = http::json_response(error.status, codec::encode(error));
   if (error.status == 429 || error.status == 503) response.headers.set("Retry-After", "1");
+  if (error.status == 401) response.headers.set("WWW-Authenticate", "Flexpert-Grant");
   respond(std::move(response));
 }
 

@@ -43,6 +43,7 @@ struct ServedModel {
   bool paced = false;  ///< the engine holds results back to emulate an accelerator
   placement::Recorder* recorder = nullptr;  ///< the engine thread's; null: nothing can be recorded
   std::string recording_folder = {};        ///< where dumps are written, too; empty: nowhere
+  std::string internal_secret = {};         ///< under which its gateways sign grants; empty: it stands alone
 };
 
 }  // namespace flexpert::engine

@@ -52,7 +52,8 @@ class FakeRows final : public InstanceRows {
 /// The HTTP front over a fake engine, with the real tokenizer and chat template.
 class HttpFrontTest : public testing::Test {
  protected:
-  HttpFrontTest() {
+  /// `secret` empty: requests need no grant.
+  explicit HttpFrontTest(const std::string& secret = {}) {
     auto tokenizer = Tokenizer::open(kModelFolder);
     auto chat_template = ChatTemplate::open(kModelFolder);
     EXPECT_TRUE(tokenizer && chat_template);
@@ -62,8 +63,8 @@ class HttpFrontTest : public testing::Test {
       rows_.loop = &loop;
       ServedModel model{.name = "tiny", .fingerprint = "ab12", .engine = engine_, .tokenizer = *tokenizer_, .chat_template = *chat_template_,
                         .experts = {.set_routing_table = [this](auto table) { return set_table(table); }, .rows = rows_},
-                        .metrics = registry_, .clock = clock_, .kv_block_tokens = 16, .paced = true};
-      return std::make_unique<HttpFront>(loop, std::move(model), http::ServerLimits{.max_body_bytes = 100000});
+                        .metrics = registry_, .clock = clock_, .kv_block_tokens = 16, .paced = true, .internal_secret = secret};
+      return std::make_unique<HttpFront>(loop, std::move(model), http::ServerLimits{.max_head_bytes = 100000, .max_body_bytes = 100000});
     });
     front_->call([&] {
       auto address = front_->value().listen(*net::Address::parse("127.0.0.1:0"));
