@@ -20,7 +20,7 @@ struct BackendPlan {
   std::atomic<std::uint32_t> content_bytes{64};   ///< of a whole answer's text
   std::atomic<std::uint32_t> events{8};           ///< of a stream, before its [DONE]
   std::atomic<std::uint32_t> interval_us{0};      ///< between two events; 0: all at once
-  std::atomic<std::uint32_t> delay_us{0};         ///< before a whole answer, and before a stream's first event
+  std::atomic<std::uint32_t> delay_us{0};         ///< before a whole answer and a stream's first event: evenly random up to this
 };
 
 /// What the backend saw. In memory that parent and backend share.

@@ -185,7 +185,7 @@ void BackendServer::answer(Connection& connection) {
   connection.events = shared_.plan.events;
   connection.interval_us = shared_.plan.interval_us;
   const std::uint32_t delay = shared_.plan.delay_us;
-  if (delay > 0) return schedule(connection, monotonic_ns() + delay * 1000LL);
+  if (delay > 0) return schedule(connection, monotonic_ns() + static_cast<std::int64_t>(rng_.below(delay) + 1) * 1000);
   continue_answer(connection);
 }
 

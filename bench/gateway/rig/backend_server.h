@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/rng.h"
 #include "rig/backend.h"
 
 namespace flexpert::bench {
@@ -72,6 +73,7 @@ class BackendServer {
   std::string instant_;        ///< a stream that is sent at once
   std::uint32_t instant_events_ = ~0u;
   std::vector<char> buffer_;
+  Rng rng_{2026};
 };
 
 }  // namespace flexpert::bench

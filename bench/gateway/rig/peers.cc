@@ -16,7 +16,7 @@ worker_processes 1;
 pid {0}/nginx.pid;
 error_log {0}/nginx-error.log error;
 events {{
-  worker_connections 19000;
+  worker_connections 24000;
   use epoll;
 }}
 http {{

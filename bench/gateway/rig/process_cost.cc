@@ -53,7 +53,8 @@ double stat_seconds(pid_t pid) {
 }  // namespace
 
 Cost operator-(const Cost& later, const Cost& earlier) {
-  return {later.cpu_s - earlier.cpu_s, later.user_instructions - earlier.user_instructions, later.instructions - earlier.instructions};
+  return {later.cpu_s - earlier.cpu_s, later.user_instructions - earlier.user_instructions, later.instructions - earlier.instructions,
+          later.user_cycles - earlier.user_cycles, later.cycles - earlier.cycles};
 }
 
 Result<ProcessWatch> ProcessWatch::attach(pid_t pid) {
@@ -75,23 +76,28 @@ Result<ProcessWatch> ProcessWatch::attach(pid_t pid) {
   open_all(watch.clock_, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK, false);
   open_all(watch.user_, PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, true);
   open_all(watch.all_, PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, false);
+  open_all(watch.user_cycles_, PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, true);
+  open_all(watch.all_cycles_, PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, false);
   return watch;
 }
 
 ProcessWatch::ProcessWatch(ProcessWatch&& other) noexcept
-    : pid_(other.pid_), clock_(std::move(other.clock_)), user_(std::move(other.user_)), all_(std::move(other.all_)) {
-  other.clock_.clear();
-  other.user_.clear();
-  other.all_.clear();
+    : pid_(other.pid_) {
+  clock_.swap(other.clock_);
+  user_.swap(other.user_);
+  all_.swap(other.all_);
+  user_cycles_.swap(other.user_cycles_);
+  all_cycles_.swap(other.all_cycles_);
 }
 
 ProcessWatch::~ProcessWatch() {
-  for (const auto* counters : {&clock_, &user_, &all_})
+  for (const auto* counters : {&clock_, &user_, &all_, &user_cycles_, &all_cycles_})
     for (const int counter : *counters) ::close(counter);
 }
 
 Cost ProcessWatch::read() const {
-  return {clock_.empty() ? stat_seconds(pid_) : static_cast<double>(sum(clock_)) / 1e9, sum(user_), sum(all_)};
+  return {clock_.empty() ? stat_seconds(pid_) : static_cast<double>(sum(clock_)) / 1e9, sum(user_), sum(all_),
+          sum(user_cycles_), sum(all_cycles_)};
 }
 
 std::uint64_t ProcessWatch::resident_bytes() const {

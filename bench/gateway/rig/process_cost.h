@@ -14,6 +14,8 @@ struct Cost {
   double cpu_s = 0;                    ///< user and system time of all its threads
   std::uint64_t user_instructions = 0; ///< 0 where the machine does not let them be counted
   std::uint64_t instructions = 0;      ///< with the kernel's
+  std::uint64_t user_cycles = 0;
+  std::uint64_t cycles = 0;            ///< with the kernel's
 };
 Cost operator-(const Cost& later, const Cost& earlier);
 
@@ -38,6 +40,8 @@ class ProcessWatch {
   std::vector<int> clock_;
   std::vector<int> user_;
   std::vector<int> all_;
+  std::vector<int> user_cycles_;
+  std::vector<int> all_cycles_;
 };
 
 /// Keeps the calling thread, and what it starts from now on, on one core.
