@@ -57,6 +57,7 @@ struct alignas(64) Endpoint {
   std::uint32_t ejections = 0;           ///< since it last was well for as long as it had been out
   TimePoint ejected_until{};
   Duration ejected_for{};                ///< the last time
+  std::uint32_t tag = 0;                 ///< by which its owner knows it
 
   static std::shared_ptr<Endpoint> make(std::string_view id);
   Endpoint(const Endpoint&) = delete;
