@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -17,6 +18,25 @@ std::uint64_t sum(std::uint64_t a, std::uint64_t b) { return a > std::numeric_li
 
 routing::RateLimits rate_limits(const auth::TenantLimits& limits) {
   return {.requests_per_minute = limits.requests_per_minute, .tokens_per_minute = limits.tokens_per_minute, .concurrency = limits.concurrency};
+}
+
+char* write(char* out, std::string_view text) {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+/// Writes the three fields of one limit, at most 200 bytes.
+char* write_window(char* out, const routing::RateWindow& window, std::string_view first_fields, std::string_view reset_field) {
+  out = write(out, first_fields);
+  out = std::to_chars(out, out + 20, window.remaining).ptr;
+  out = write(out, reset_field);
+  out = routing::write_reset(out, window.reset);
+  return write(out, "\r\n");
+}
+
+/// What does not change from one request to the next, up to the value that does.
+std::string first_fields(std::string_view of, std::uint64_t limit) {
+  return fmt::format("x-ratelimit-limit-{0}: {1}\r\nx-ratelimit-remaining-{0}: ", of, limit);
 }
 
 AdmissionOutcome outcome_of(routing::RateVerdict verdict) {
@@ -61,7 +81,11 @@ AdmissionTenant& AdmissionCore::tenant_of(const Caller& caller, TimePoint now) {
     tenant = found->second.get();
     last_tenant_ = tenant;
   }
-  tenant->rates.set_limits(rate_limits(settings.limits), now);
+  if (const auto limits = rate_limits(settings.limits); limits != tenant->rates.limits() || tenant->request_fields.empty()) {
+    tenant->rates.set_limits(limits, now);
+    tenant->request_fields = first_fields("requests", tenant->rates.requests(now).limit);
+    tenant->token_fields = first_fields("tokens", tenant->rates.tokens(now).limit);
+  }
   if (tenant->priority != settings.priority || tenant->weight != settings.weight || tenant->queued != settings.limits.queued) {
     tenant->priority = settings.priority;
     tenant->weight = settings.weight;
@@ -179,25 +203,11 @@ void AdmissionCore::append_rate_limit_fields(std::string& field_lines, const Cal
   if (limits.requests_per_minute == 0 && limits.tokens_per_minute == 0) return;
   const TimePoint now = clock_.now();
   AdmissionTenant& tenant = tenant_of(caller, now);
-  const auto append = [&](const routing::RateWindow& window, std::string_view of) {
-    if (window.limit == 0) return;
-    char digits[20];
-    const auto number = [&](std::string_view name, std::uint64_t value) {
-      field_lines += name;
-      field_lines += of;
-      const auto end = std::to_chars(digits, digits + sizeof digits, value);
-      field_lines.append(digits, end.ptr);
-      field_lines += "\r\n";
-    };
-    number("x-ratelimit-limit-", window.limit);
-    number("x-ratelimit-remaining-", window.remaining);
-    field_lines += "x-ratelimit-reset-";
-    field_lines += of;
-    routing::append_reset(field_lines, window.reset);
-    field_lines += "\r\n";
-  };
-  append(tenant.rates.requests(now), "requests: ");
-  append(tenant.rates.tokens(now), "tokens: ");
+  char lines[512];
+  char* end = lines;
+  if (limits.requests_per_minute != 0) end = write_window(end, tenant.rates.requests(now), tenant.request_fields, "\r\nx-ratelimit-reset-requests: ");
+  if (limits.tokens_per_minute != 0) end = write_window(end, tenant.rates.tokens(now), tenant.token_fields, "\r\nx-ratelimit-reset-tokens: ");
+  field_lines.append(lines, end);
 }
 
 void AdmissionCore::set_capacity(std::uint32_t requests) {
@@ -214,7 +224,8 @@ void AdmissionCore::set_saturation(double upstream_saturation) {
 }
 
 void AdmissionCore::settle(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, std::uint64_t used) {
-  tenant.rates.settle(reserved, used, clock_.now());
+  // What goes back may go back at any time; only what is owed must meet a bucket that is up to date.
+  tenant.rates.settle(reserved, used, used > reserved ? clock_.now() : TimePoint{});
   queue_.settle(tenant.flow, static_cast<double>(reserved) * token_cost, static_cast<double>(used) * token_cost);
 }
 

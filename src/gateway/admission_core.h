@@ -29,6 +29,8 @@ struct AdmissionTenant {
   auth::PriorityClass priority = auth::PriorityClass::kStandard;
   double weight = 1;
   std::uint32_t queued = 0;
+  std::string request_fields{};  ///< beginnings of its x-ratelimit fields
+  std::string token_fields{};
 };
 
 class AdmissionCore;

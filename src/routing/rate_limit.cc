@@ -15,11 +15,7 @@ constexpr Wide kLowest = -(Wide{1} << 120);
 
 Wide units(std::uint64_t amount) { return static_cast<Wide>(std::min(amount, kMost)) * kMinute; }
 
-void append_number(std::string& out, std::uint64_t number) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number);
-  out.append(digits, end.ptr);
-}
+char* write_number(char* out, std::uint64_t number) { return std::to_chars(out, out + 20, number).ptr; }
 
 }  // namespace
 
@@ -148,31 +144,33 @@ int retry_after_s(Duration wait) {
   return static_cast<int>(std::clamp<std::int64_t>(seconds, 1, std::numeric_limits<int>::max()));
 }
 
-void append_reset(std::string& out, Duration duration) {
+char* write_reset(char* out, Duration duration) {
   const std::int64_t ns = std::max<std::int64_t>(duration.count(), 0);
   const auto ms = static_cast<std::uint64_t>(ns / 1'000'000 + (ns % 1'000'000 > 0 ? 1 : 0));
   if (ms > 0 && ms < 1000) {
-    append_number(out, ms);
-    out += "ms";
-    return;
+    out = write_number(out, ms);
+    *out++ = 'm';
+    *out++ = 's';
+    return out;
   }
   const std::uint64_t minutes = ms / 60'000;
   if (minutes >= 60) {
-    append_number(out, minutes / 60);
-    out += 'h';
+    out = write_number(out, minutes / 60);
+    *out++ = 'h';
   }
   if (minutes > 0) {
-    append_number(out, minutes % 60);
-    out += 'm';
+    out = write_number(out, minutes % 60);
+    *out++ = 'm';
   }
-  append_number(out, ms % 60'000 / 1000);
-  if (std::uint64_t fraction = ms % 1000; fraction != 0) {
-    char digits[4] = {'.', static_cast<char>('0' + fraction / 100), static_cast<char>('0' + fraction / 10 % 10), static_cast<char>('0' + fraction % 10)};
-    std::size_t size = sizeof digits;
-    while (digits[size - 1] == '0') --size;
-    out.append(digits, size);
+  out = write_number(out, ms % 60'000 / 1000);
+  if (const std::uint64_t fraction = ms % 1000; fraction != 0) {
+    *out++ = '.';
+    *out++ = static_cast<char>('0' + fraction / 100);
+    if (fraction % 100 != 0) *out++ = static_cast<char>('0' + fraction / 10 % 10);
+    if (fraction % 10 != 0) *out++ = static_cast<char>('0' + fraction % 10);
   }
-  out += 's';
+  *out++ = 's';
+  return out;
 }
 
 }  // namespace flexpert::routing

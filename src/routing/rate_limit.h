@@ -1,8 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 
 #include "base/clock.h"
 
@@ -106,7 +106,9 @@ class TenantRates {
 
 /// Returns `wait` in whole seconds, rounded up, at least 1: for Retry-After.
 int retry_after_s(Duration wait);
-/// Appends `duration` as OpenAI writes it: "0s", "12ms", "8.64s", "1m30s", "2h5m0s". Rounded up to milliseconds.
-void append_reset(std::string& out, Duration duration);
+/// The longest text of write_reset().
+inline constexpr std::size_t kResetBytes = 24;
+/// Writes `duration` as OpenAI does, rounded up to milliseconds: "0s", "12ms", "8.64s", "1m30s", "2h5m0s". Returns the text's end.
+char* write_reset(char* out, Duration duration);
 
 }  // namespace flexpert::routing

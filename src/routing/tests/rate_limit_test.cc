@@ -1,4 +1,5 @@
 #include <limits>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -172,9 +173,8 @@ TEST(RateText, RetryAfterIsRoundedUpToWholeSeconds) {
 
 TEST(RateText, ResetIsWrittenAsOpenAiDoes) {
   const auto text = [](Duration duration) {
-    std::string out;
-    append_reset(out, duration);
-    return out;
+    char out[kResetBytes];
+    return std::string(out, write_reset(out, duration));
   };
   EXPECT_EQ(text(Duration(0)), "0s");
   EXPECT_EQ(text(Duration(1)), "1ms");
@@ -183,6 +183,9 @@ TEST(RateText, ResetIsWrittenAsOpenAiDoes) {
   EXPECT_EQ(text(Seconds(90)), "1m30s");
   EXPECT_EQ(text(Seconds(360)), "6m0s");
   EXPECT_EQ(text(std::chrono::hours(2) + Seconds(301)), "2h5m1s");
+  EXPECT_EQ(text(Milliseconds(1001)), "1.001s");
+  EXPECT_EQ(text(Milliseconds(1500)), "1.5s");
+  EXPECT_LE(text(Duration::max()).size(), kResetBytes);
 }
 
 }  // namespace
