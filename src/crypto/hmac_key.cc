@@ -33,10 +33,29 @@ State state_after(const std::array<std::uint8_t, kBlock>& key_block, std::uint8_
   return state;
 }
 
+/// The most bytes that fit into one block with their padding.
+constexpr std::size_t kShort = kBlock - 9;
+
+void write_big_endian(std::uint8_t* to, std::uint32_t word) {
+  to[0] = static_cast<std::uint8_t>(word >> 24U);
+  to[1] = static_cast<std::uint8_t>(word >> 16U);
+  to[2] = static_cast<std::uint8_t>(word >> 8U);
+  to[3] = static_cast<std::uint8_t>(word);
+}
+
 /// Hashes `bytes` behind the one block that led to `state`.
 void digest_behind(const State& state, const void* bytes, std::size_t size, std::uint8_t* digest) {
   SHA256_CTX context;
   std::copy(state.begin(), state.end(), std::begin(context.h));
+  if (size <= kShort) {  // the padding of FIPS 180-4, 5.1.1, done here: one call, and no bytes moved twice
+    std::array<std::uint8_t, kBlock> block{};
+    if (size > 0) std::memcpy(block.data(), bytes, size);
+    block[size] = 0x80;
+    write_big_endian(&block[kBlock - 4], static_cast<std::uint32_t>((kBlock + size) * 8));
+    SHA256_Transform(&context, block.data());
+    for (std::size_t i = 0; i < state.size(); ++i) write_big_endian(digest + 4 * i, context.h[i]);
+    return;
+  }
   context.Nl = kBlock * 8;
   context.Nh = 0;
   context.num = 0;
