@@ -6,27 +6,40 @@
 #include <string>
 #include <vector>
 
-#include "auth/group_policy.h"
+#include "auth/policy.h"
 #include "base/clock.h"
 #include "config/fleet_config.h"
 #include "fleet/fleet_snapshot.h"
+#include "gateway/caller.h"
 #include "gateway/gateway_metrics.h"
+#include "gateway/grant_signer.h"
 #include "gateway/route_request.h"
 #include "gateway/server_directory.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "net/event_loop.h"
 #include "routing/load_counts.h"
+#include "telemetry/request_log.h"
 
 namespace flexpert::gateway {
 
-/// POST /route: authorises the caller for each named group of experts, picks groups and the expert servers that hold them
-/// by live load, has a model server run the token through them, and answers with what was measured. What is counted as
-/// in flight is given back however a call ends. Belongs to the loop's thread.
+/// Who calls, and how logs name the call.
+struct RouteCaller {
+  CallerPtr caller;         ///< not null
+  std::string request_id;
+  std::string peer;
+};
+
+/// POST /route: decides by the policy which of the named groups of experts the caller may execute, picks groups and the expert
+/// servers that hold them by live load and the groups' cost, has a model server run the token through them, and answers with
+/// what was measured. The model server is told, signed, what the caller must not use, and decides again. What is counted as in
+/// flight is given back however a call ends. Belongs to the loop's thread.
 class RouteHandler {
  public:
   struct Options {
-    Duration expert_timeout = Seconds(2);  ///< for the experts' answer
+    Duration expert_timeout = Seconds(2);         ///< for the experts' answer
+    GrantSigner* signer = nullptr;                ///< null: model servers are told nothing of the caller
+    telemetry::AuditLog* audit = nullptr;         ///< null: nobody hears of denials and downgrades
   };
 
   RouteHandler(net::EventLoop& loop, const Clock& clock, const config::FleetConfig& config, ServerDirectory& directory,
@@ -36,6 +49,10 @@ class RouteHandler {
   RouteHandler& operator=(const RouteHandler&) = delete;
 
   void apply(std::shared_ptr<const FleetSnapshot> snapshot);
+  /// The groups of the fleet's model are those of `policy` from now on. At the start they are those of the configuration.
+  void apply(std::shared_ptr<const auth::Policy> policy);
+  void handle(const http::Request& request, RouteCaller who, std::unique_ptr<Answer> answer);
+  /// The same for whoever X-Expert-Access-Token and the configuration's anonymous roles make of the request.
   void handle(const http::Request& request, std::unique_ptr<Answer> answer);
   /// What is in flight on expert servers and groups; zero when idle.
   [[nodiscard]] std::uint64_t in_flight() const { return instance_load_.total() + group_load_.total(); }
@@ -49,8 +66,9 @@ class RouteHandler {
   };
   struct Call;
 
-  [[nodiscard]] const config::ExpertGroupConfig* group(const std::string& name) const;
-  [[nodiscard]] double utilisation(const config::ExpertGroupConfig& group) const;
+  [[nodiscard]] const auth::ExpertGroup* group(const std::string& name) const;
+  [[nodiscard]] double utilisation(const auth::ExpertGroup& group) const;
+  void audit(const RouteCaller& who, std::string_view event, const std::vector<std::string>& groups) const;
   /// Returns the shares of one group, empty if it cannot be run whole now.
   [[nodiscard]] std::vector<Share> cover(const std::string& name, double weight, const std::vector<std::string>& excluded) const;
   bool choose(Call& call);
@@ -64,9 +82,11 @@ class RouteHandler {
 
   net::EventLoop& loop_;
   const Clock& clock_;
-  std::vector<config::ExpertGroupConfig> groups_;
-  std::vector<auth::GroupPolicy> policies_;
+  std::string model_;  ///< of the fleet; empty: it has none
+  std::shared_ptr<const auth::Policy> policy_;
+  std::vector<auth::ExpertGroup> groups_;  ///< of that model
   std::vector<std::string> default_names_;
+  std::shared_ptr<auth::Policy> own_policy_;  ///< of the configuration
   auth::AccessTokens tokens_;
   ServerDirectory& directory_;
   GatewayMetrics& metrics_;

@@ -96,6 +96,13 @@ Result<RouteRequest> parse_route_request(std::string_view body, const std::vecto
   return request;
 }
 
+std::string joined_once(const std::vector<std::string>& names) {
+  std::vector<std::string> once;
+  for (const std::string& name : names)
+    if (std::find(once.begin(), once.end(), name) == once.end()) once.push_back(name);
+  return fmt::format("{}", fmt::join(once, ","));
+}
+
 Result<ExpertsAnswer> parse_experts_answer(std::string_view body) {
   dom::parser parser;
   dom::element root;

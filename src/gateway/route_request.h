@@ -23,6 +23,9 @@ struct RouteRequest {
 /// Reads a body strictly: unknown and repeated fields are refused. The message begins with the field at fault.
 Result<RouteRequest> parse_route_request(std::string_view body, const std::vector<std::string>& default_names);
 
+/// Returns the names in the order of their first mention, once each, with commas between.
+std::string joined_once(const std::vector<std::string>& names);
+
 /// What the model server answered to POST /internal/experts.
 struct ExpertsAnswer {
   struct Call {
