@@ -3,6 +3,7 @@
 namespace flexpert::app {
 
 DescribedCommand forecast_command();
+DescribedCommand keys_command();
 DescribedCommand plan_command();
 DescribedCommand profile_command();
 DescribedCommand replay_command();
@@ -10,6 +11,7 @@ DescribedCommand replay_command();
 std::vector<DescribedCommand> described_commands() {
   return {
       forecast_command(),
+      keys_command(),
       plan_command(),
       profile_command(),
       replay_command(),
