@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,7 @@ struct InboundLimits {
   std::size_t max_buffered_bytes = 4 * 1024 * 1024;     ///< over it the client is cut off
   Duration write_timeout = Seconds(60);                 ///< a client that takes nothing for so long is cut off
   std::size_t max_requests_per_connection = 0;          ///< 0 = no limit
+  bool send_date = true;                                ///< answers carry a Date
 };
 
 class InboundExchange;
@@ -58,12 +60,19 @@ class InboundExchange {
   [[nodiscard]] virtual bool secure() const = 0;  ///< over TLS
   virtual void set_listener(InboundListener* listener) = 0;
 
+  /// Gives back the memory of the request: head() and body() must not be asked, nor views of them used, any more. For long streams.
+  virtual void release_request() = 0;
+  /// Ends the connection after this answer. Call it before the answer begins.
+  virtual void close_after_answer() = 0;
+
   /// Answers whole. `field_lines` were made with codec::append_http1_field; Content-Length, Connection and Date are added here.
   virtual void respond(int status, std::string_view field_lines, std::string_view body) = 0;
   /// Begins an answer: with Content-Length, or chunked (until close for HTTP/1.0) without one.
   virtual void start(int status, std::string_view field_lines, std::optional<std::uint64_t> content_length) = 0;
-  /// Sends a piece. Returns false when the client lags: pause until on_writable(). Empty pieces are ignored.
+  /// Sends a piece; what is written while one event is handled goes out together. Returns false when the client lags: pause until
+  /// on_writable(). Empty pieces, and bytes over the Content-Length, are ignored.
   virtual bool write(std::string_view piece) = 0;
+  /// Ends the answer; as abort() if the Content-Length was not reached.
   virtual void finish() = 0;
   /// Ends the connection so that the client cannot take what it has for a whole answer, after what was written has gone out.
   virtual void abort() = 0;
@@ -75,15 +84,19 @@ class InboundExchange {
 class InboundAcceptor {
  public:
   virtual ~InboundAcceptor() = default;
-  /// The head is there and the body is not. Responding here refuses the request: its body is not kept, the connection ends.
+  /// The head is there and the body is not. Responding here refuses the request: its body is not kept, the connection ends (unless
+  /// the whole body has come already).
   virtual void on_head(InboundExchange&) {}
   /// The request is whole. Somebody must answer it, now or later.
   virtual void on_request(InboundExchange& exchange) = 0;
-  /// A message that is not HTTP as we take it was answered with `status` and its connection closed; for logs and counts.
+  /// A message that is not HTTP as we take it was answered with `status` and its connection closed; for logs and counts. 503: a
+  /// connection was closed at once because its peer has too many.
   virtual void on_refused(int /*status*/, std::string_view /*peer*/, std::string_view /*why*/) {}
 };
 
-/// Listens and owns its connections. Belongs to the loop's thread.
+class InboundPort;
+
+/// Listens and owns its connections. Belongs to the loop's thread. Destroying it closes them: their listeners hear nothing.
 class Inbound {
  public:
   Inbound(net::EventLoop& loop, InboundLimits limits, InboundAcceptor& acceptor);
@@ -103,8 +116,7 @@ class Inbound {
   [[nodiscard]] std::size_t active_exchanges() const;
 
  private:
-  struct Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<InboundPort> port_;
 };
 
 }  // namespace flexpert::http

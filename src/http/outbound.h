@@ -28,7 +28,7 @@ struct OutboundOptions {
 /// How far a failed request had come, which decides whether it may be sent again.
 enum class OutboundFailure {
   kConnect,     ///< no connection: the upstream has seen nothing
-  kStale,       ///< a kept connection was closed before anything of the answer: the request was most likely not seen
+  kStale,       ///< never told: a request that met a closed kept connection is sent again
   kNoAnswer,    ///< the connection broke after the request was sent, before the answer's head
   kBroken,      ///< it broke inside the answer
   kMalformed,   ///< the answer is not HTTP as we take it
@@ -54,7 +54,7 @@ class OutboundRequest {
   virtual ~OutboundRequest() = default;
   /// Forgets the request: its connection is closed at once and its listener hears no more.
   virtual void cancel() = 0;
-  /// Stops or resumes reading the answer, for back pressure.
+  /// Stops or resumes reading the answer, for back pressure. What was read already (at most 64 KiB) is still told.
   virtual void set_reading(bool reading) = 0;
 };
 
@@ -64,13 +64,17 @@ class OutboundUpstream {
   virtual ~OutboundUpstream() = default;
   /// Sends `head` (request line, fields and empty line, complete) and the parts of a body; both must stay where they are until
   /// the listener hears on_head(), on_error(), or the request is cancelled. `answers_head`: the method is HEAD. A request that
-  /// meets a kept connection which was closed in the meantime is sent once more on a fresh one by itself.
+  /// meets a kept connection which was closed in the meantime is sent once more on a fresh one by itself. Host names are looked up
+  /// in a thread of its own, at every connect, and their addresses tried one after the other.
   virtual OutboundRequest* send(std::string_view head, std::span<const std::string_view> body, bool answers_head, OutboundListener& listener) = 0;
   [[nodiscard]] virtual std::size_t idle_connections() const = 0;
   [[nodiscard]] virtual std::size_t open_connections() const = 0;
 };
 
-/// Makes upstreams. Belongs to the loop's thread.
+class OutboundShared;
+
+/// Makes upstreams. Belongs to the loop's thread. Destroying it closes every connection: their listeners hear nothing more, and
+/// upstreams that are left refuse what is sent.
 class Outbound {
  public:
   Outbound(net::EventLoop& loop, OutboundOptions options);
@@ -81,8 +85,7 @@ class Outbound {
   std::unique_ptr<OutboundUpstream> connect(const net::Address& address);
 
  private:
-  struct Impl;
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<OutboundShared> shared_;
 };
 
 }  // namespace flexpert::http

@@ -1,222 +1,176 @@
+// A convenience on top of Inbound: requests as values, answers through a handle that may be kept.
 #include "http/server.h"
 
-#include <sys/epoll.h>
-#include <unistd.h>
+#include <algorithm>
+#include <unordered_set>
 
-#include <vector>
-
-#include "base/log.h"
-#include "http/server_connection.h"
-#include "net/socket.h"
+#include "codec/http1.h"
+#include "http/inbound.h"
 
 namespace flexpert::http {
 namespace {
 
-constexpr int kAcceptsPerTurn = 64;
-/// Out of descriptors: connections wait in the backlog this long before the next try.
-constexpr Duration kAcceptPause = Milliseconds(100);
+bool is_framing_field(std::string_view name) {
+  return equal_ignoring_case(name, "content-length") || equal_ignoring_case(name, "transfer-encoding") ||
+         equal_ignoring_case(name, "connection") || equal_ignoring_case(name, "keep-alive");
+}
+
+std::string lines_of(const Headers& headers) {
+  std::string lines;
+  lines.reserve(256);
+  for (const auto& [name, value] : headers.fields())
+    if (!is_framing_field(name)) codec::append_http1_field(lines, name, value);
+  return lines;
+}
+
+InboundLimits inbound_limits(const ServerLimits& limits) {
+  return {.max_head_bytes = limits.max_head_bytes,
+          .max_body_bytes = limits.max_body_bytes,
+          .head_timeout = limits.head_timeout,
+          .body_idle_timeout = limits.body_timeout,
+          .body_grace = limits.body_timeout,
+          .idle_timeout = limits.idle_timeout,
+          .max_connections = limits.max_connections,
+          .high_watermark_bytes = SIZE_MAX,
+          .max_buffered_bytes = limits.max_buffered_response_bytes,
+          .send_date = false};
+}
+
+Request request_of(const InboundExchange& exchange) {
+  const codec::Http1RequestView& head = exchange.head();
+  Request request{.method = std::string(head.method), .target = std::string(head.target), .body = std::string(exchange.body()), .peer = std::string(exchange.peer())};
+  std::vector<std::pair<std::string, std::string>> fields;
+  fields.reserve(head.fields.size());
+  for (const codec::Http1FieldView& field : head.fields) fields.emplace_back(field.name, field.value);
+  request.headers = Headers(std::move(fields));
+  return request;
+}
 
 }  // namespace
 
-struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-  class Listener;
+struct Server::Impl final : InboundAcceptor, std::enable_shared_from_this<Server::Impl> {
+  Impl(net::EventLoop& event_loop, ServerLimits server_limits, Handler request_handler)
+      : loop(event_loop), limits(server_limits), handler(std::move(request_handler)), inbound(std::make_unique<Inbound>(event_loop, inbound_limits(server_limits), *this)) {}
 
-  explicit Impl(std::shared_ptr<ServerState> server_state);
-  ~Impl();
+  void on_request(InboundExchange& exchange) override;
+  /// Leaves every exchange without a connection.
+  void stop();
 
-  void accept_from(int listening_fd);
-  void update_listeners();
-  void stop_listening();
-  void close_connections();
-  void close_idle();
-  void finish_drain();
-
-  std::shared_ptr<ServerState> state;
-  std::vector<std::unique_ptr<Listener>> listeners;
-  std::uint64_t next_connection = 1;
-  bool accepting = true;
-  net::TimerId accept_timer = 0;
-  net::TimerId drain_timer = 0;
-  net::TimerId drained_timer = 0;
-  net::TimerId linger_timer = 0;
-  std::move_only_function<void()> on_drained;
+  net::EventLoop& loop;
+  const ServerLimits limits;
+  const Handler handler;
+  std::unordered_set<Responder::Exchange*> exchanges;
+  std::unique_ptr<Inbound> inbound;
 };
 
-/// A listening socket on the loop. A Unix socket's file is removed while it still listens, so that a successor that
-/// binds the same path never loses its own.
-class Server::Impl::Listener final : public net::FdHandler {
+/// What the copies of a Responder share.
+class Responder::Exchange final : public InboundListener, public std::enable_shared_from_this<Responder::Exchange> {
  public:
-  /// A `shared` one belongs to others as well, its file included.
-  Listener(Impl& impl, net::UniqueFd fd, net::Address address, bool shared = false)
-      : impl_(impl), fd_(std::move(fd)), address_(std::move(address)), shared_(shared) {
-    impl_.state->loop.watch(fd_.get(), impl_.accepting ? EPOLLIN : 0U, this);
+  Exchange(std::shared_ptr<Server::Impl> server, InboundExchange& exchange) : server_(std::move(server)), exchange_(&exchange) {
+    server_->exchanges.insert(this);
+    exchange.set_listener(this);
   }
-  ~Listener() override {
-    impl_.state->loop.unwatch(fd_.get());
-    if (address_.is_unix && !shared_) ::unlink(address_.host_or_path.c_str());
+  /// Answers 500, or cuts a streamed answer, if nobody has ended it.
+  ~Exchange() override {
+    if (exchange_ != nullptr && started_) abort();
+    else if (exchange_ != nullptr) respond(openai_error(500, "the request was dropped without an answer", "server_error"));
+    server_->exchanges.erase(this);
   }
-  void on_events(std::uint32_t) override { impl_.accept_from(fd_.get()); }
-  void accept(bool on) { impl_.state->loop.modify(fd_.get(), on ? EPOLLIN : 0U); }
+
+  void respond(const Response& response) {
+    if (exchange_ == nullptr || started_) return;
+    prepare(response.headers);
+    std::exchange(exchange_, nullptr)->respond(response.status, lines_of(response.headers), response.body);
+  }
+  void start(int status, const Headers& headers) {
+    if (exchange_ == nullptr || started_) return;
+    started_ = true;
+    prepare(headers);
+    exchange_->start(status, lines_of(headers), std::nullopt);
+  }
+  void write(std::string_view chunk) {
+    if (exchange_ == nullptr || !started_) return;
+    // False: it lags too far behind and is cut off. The loop tells so later.
+    if (!exchange_->write(chunk)) gone_ = true;
+  }
+  void finish() {
+    if (exchange_ != nullptr && started_) std::exchange(exchange_, nullptr)->finish();
+  }
+  void abort() {
+    if (exchange_ == nullptr) return;
+    gone_ = true;
+    std::exchange(exchange_, nullptr)->abort();
+  }
+  void on_disconnect(std::move_only_function<void()> callback) {
+    if (exchange_ != nullptr) on_disconnect_ = std::move(callback);
+    else if (gone_) callback();
+  }
+  void lose() {
+    exchange_ = nullptr;
+    gone_ = true;
+  }
+  [[nodiscard]] bool gone() const { return gone_; }
+  [[nodiscard]] bool started() const { return started_ || (exchange_ == nullptr && !gone_); }
+  [[nodiscard]] std::size_t buffered_bytes() const { return exchange_ != nullptr ? exchange_->buffered_bytes() : 0; }
 
  private:
-  Impl& impl_;
-  net::UniqueFd fd_;
-  net::Address address_;
-  bool shared_;
+  void on_client_gone() override {
+    lose();
+    if (auto callback = std::move(on_disconnect_)) callback();  // may drop the last copy
+  }
+  void prepare(const Headers& headers) {
+    const auto connection = headers.find("connection");
+    if (connection && equal_ignoring_case(*connection, "close")) exchange_->close_after_answer();
+  }
+
+  std::shared_ptr<Server::Impl> server_;
+  InboundExchange* exchange_;  ///< null: over or gone
+  bool started_ = false;
+  bool gone_ = false;
+  std::move_only_function<void()> on_disconnect_;
 };
 
-Server::Impl::Impl(std::shared_ptr<ServerState> server_state) : state(std::move(server_state)) {}
-Server::Impl::~Impl() = default;
-
-void Server::Impl::stop_listening() { listeners.clear(); }
-
-void Server::Impl::accept_from(int listening_fd) {
-  for (int i = 0; i < kAcceptsPerTurn && state->connections.size() < state->limits.max_connections; ++i) {
-    Result<net::UniqueFd> accepted = net::accept_one(listening_fd);
-    if (!accepted) {
-      if (accepted.error().code == ErrorCode::kUnavailable) break;
-      log::warn("pausing for {} ms: {}", to_ms(kAcceptPause), accepted.error().message);
-      state->loop.cancel(accept_timer);
-      accept_timer = state->loop.call_after(kAcceptPause, [this] {
-        accept_timer = 0;
-        update_listeners();
-      });
-      break;
-    }
-    const std::uint64_t id = next_connection++;
-    state->connections.emplace(id, std::make_shared<ServerConnection>(state, id, std::move(*accepted)));
-  }
-  update_listeners();
+void Server::Impl::on_request(InboundExchange& exchange) {
+  const auto self = shared_from_this();
+  auto answering = std::make_shared<Responder::Exchange>(self, exchange);
+  handler(request_of(exchange), Responder(std::move(answering)));
 }
 
-void Server::Impl::update_listeners() {
-  const bool wanted = state->connections.size() < state->limits.max_connections && accept_timer == 0;
-  if (wanted == accepting) return;
-  accepting = wanted;
-  for (const auto& listener : listeners) listener->accept(accepting);
+void Server::Impl::stop() {
+  for (Responder::Exchange* const exchange : exchanges) exchange->lose();
+  inbound.reset();
 }
 
-void Server::Impl::close_connections() {
-  const auto connections = std::exchange(state->connections, {});
-  for (const auto& [id, connection] : connections) connection->close();
-}
+Server::Server(net::EventLoop& loop, ServerLimits limits, Handler handler) : impl_(std::make_shared<Impl>(loop, limits, std::move(handler))) {}
 
-void Server::Impl::close_idle() {
-  std::vector<std::uint64_t> idle;
-  for (const auto& [id, connection] : state->connections)
-    if (connection->settled()) idle.push_back(id);
-  for (const std::uint64_t id : idle) {
-    const auto connection = state->connections.at(id);
-    connection->close();
-    state->connections.erase(id);
-  }
-}
+Server::~Server() { impl_->stop(); }
 
-void Server::Impl::finish_drain() {
-  if (!on_drained) return;
-  state->loop.cancel(std::exchange(drain_timer, 0));
-  state->loop.cancel(std::exchange(drained_timer, 0));
-  state->loop.cancel(std::exchange(linger_timer, 0));
-  auto callback = std::move(on_drained);
-  on_drained = nullptr;
-  callback();  // may destroy the server
-}
-
-Server::Server(net::EventLoop& loop, ServerLimits limits, Handler handler)
-    : impl_(std::make_shared<Impl>(std::make_shared<ServerState>(loop, limits, std::move(handler)))) {
-  impl_->state->on_change = [impl = impl_.get()] {
-    impl->update_listeners();
-    if (!impl->on_drained || impl->drained_timer != 0 || impl->linger_timer != 0) return;
-    for (const auto& [id, connection] : impl->state->connections)
-      if (!connection->settled()) return;
-    impl->drained_timer = impl->state->loop.call_after(Duration::zero(), [impl] { impl->finish_drain(); });
-  };
-}
-
-Server::~Server() {
-  impl_->state->on_change = nullptr;
-  impl_->state->loop.cancel(impl_->accept_timer);
-  impl_->state->loop.cancel(impl_->drain_timer);
-  impl_->state->loop.cancel(impl_->drained_timer);
-  impl_->state->loop.cancel(impl_->linger_timer);
-  impl_->stop_listening();
-  impl_->close_connections();
-}
-
-Result<net::Address> Server::listen(const net::Address& address) {
-  FLEXPERT_ASSIGN(net::UniqueFd fd, net::listen_on(address));
-  FLEXPERT_ASSIGN(net::Address bound, net::bound_address(fd.get(), address));
-  impl_->listeners.push_back(std::make_unique<Impl::Listener>(*impl_, std::move(fd), bound));
-  return bound;
-}
-
-Result<net::Address> Server::listen_on(net::UniqueFd listening) {
-  FLEXPERT_ASSIGN(net::Address bound, net::adopt_listening(listening.get()));
-  impl_->listeners.push_back(std::make_unique<Impl::Listener>(*impl_, std::move(listening), bound, true));
-  return bound;
-}
-
-void Server::drain(Duration deadline, std::move_only_function<void()> done, Duration linger) {
-  ServerState& state = *impl_->state;
-  state.draining = true;
-  impl_->stop_listening();
-  impl_->on_drained = std::move(done);
-  state.loop.cancel(std::exchange(impl_->linger_timer, 0));
-  if (linger > Duration::zero() && !state.connections.empty()) {
-    impl_->linger_timer = state.loop.call_after(linger, [impl = impl_.get()] {
-      impl->linger_timer = 0;
-      impl->close_idle();
-      if (impl->state->on_change) impl->state->on_change();
-    });
-  } else {
-    impl_->close_idle();
-  }
-  state.loop.cancel(impl_->drain_timer);
-  impl_->drain_timer = state.loop.call_after(deadline, [impl = impl_.get()] {
-    impl->drain_timer = 0;
-    impl->close_connections();
-    impl->finish_drain();
-  });
-  if (state.on_change) state.on_change();
-}
-
-std::size_t Server::open_connections() const { return impl_->state->connections.size(); }
-std::size_t Server::active_exchanges() const { return impl_->state->active_exchanges; }
+Result<net::Address> Server::listen(const net::Address& address) { return impl_->inbound->listen(address); }
+Result<net::Address> Server::listen_on(net::UniqueFd listening) { return impl_->inbound->listen_on(std::move(listening)); }
+void Server::drain(Duration deadline, std::move_only_function<void()> done, Duration linger) { impl_->inbound->drain(deadline, std::move(done), linger); }
+std::size_t Server::open_connections() const { return impl_->inbound->open_connections(); }
+std::size_t Server::active_exchanges() const { return impl_->inbound->active_exchanges(); }
 
 void Responder::respond(Response response) {
-  if (exchange_ == nullptr || exchange_->connection_ == nullptr || exchange_->started_) return;
-  exchange_->started_ = true;
-  exchange_->connection_->respond(std::move(response));
+  if (exchange_ != nullptr) exchange_->respond(response);
 }
-
 void Responder::start(int status, Headers headers) {
-  if (exchange_ == nullptr || exchange_->connection_ == nullptr || exchange_->started_) return;
-  exchange_->started_ = true;
-  exchange_->connection_->start(status, headers);
+  if (exchange_ != nullptr) exchange_->start(status, headers);
 }
-
 void Responder::write(std::string_view chunk) {
-  if (exchange_ != nullptr && exchange_->connection_ != nullptr && exchange_->started_) exchange_->connection_->write(chunk);
+  if (exchange_ != nullptr) exchange_->write(chunk);
 }
-
 void Responder::finish() {
-  if (exchange_ != nullptr && exchange_->connection_ != nullptr && exchange_->started_) exchange_->connection_->finish();
+  if (exchange_ != nullptr) exchange_->finish();
 }
-
 void Responder::abort() {
-  if (exchange_ != nullptr && exchange_->connection_ != nullptr) exchange_->connection_->abort();
+  if (exchange_ != nullptr) exchange_->abort();
 }
-
 void Responder::on_disconnect(std::move_only_function<void()> callback) {
-  if (exchange_ == nullptr) return;
-  if (exchange_->connection_ != nullptr) exchange_->on_disconnect_ = std::move(callback);
-  else if (exchange_->gone_) callback();
+  if (exchange_ != nullptr) exchange_->on_disconnect(std::move(callback));
 }
-
-bool Responder::gone() const { return exchange_ == nullptr || exchange_->gone_; }
-bool Responder::started() const { return exchange_ != nullptr && exchange_->started_; }
-std::size_t Responder::buffered_bytes() const {
-  return exchange_ != nullptr && exchange_->connection_ != nullptr ? exchange_->connection_->buffered_bytes() : 0;
-}
+bool Responder::gone() const { return exchange_ == nullptr || exchange_->gone(); }
+bool Responder::started() const { return exchange_ != nullptr && exchange_->started(); }
+std::size_t Responder::buffered_bytes() const { return exchange_ != nullptr ? exchange_->buffered_bytes() : 0; }
 
 }  // namespace flexpert::http

@@ -70,6 +70,7 @@ class Server {
   [[nodiscard]] std::size_t active_exchanges() const;
 
  private:
+  friend class Responder;
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
