@@ -9,13 +9,13 @@ namespace flexpert::routing {
 namespace {
 
 /// Virtual times are moved back to zero from here, long before a double could not tell two neighbours apart.
-constexpr double kRebaseFrom = 1e14;
+constexpr double kRebaseFrom = 1e9;
 /// A place is a sequence number and the slot of its item.
 constexpr int kSlotBits = 24;
 constexpr std::uint32_t kMostSlots = (1U << kSlotBits) - 1;
 
 double sane_cost(double cost) { return cost >= 1 ? std::min(cost, 1e9) : 1; }
-double sane_weight(double weight) { return weight >= 1e-3 ? std::min(weight, 1e3) : 1e-3; }
+double sane_weight(double weight) { return weight >= 1e-3 ? std::min(weight, 1e6) : 1e-3; }
 std::uint8_t sane_priority(std::size_t priority) { return static_cast<std::uint8_t>(std::min(priority, kPriorityClasses - 1)); }
 
 }  // namespace

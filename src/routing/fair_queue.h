@@ -34,7 +34,7 @@ class FairQueue {
   FairQueue(const FairQueue&) = delete;
   FairQueue& operator=(const FairQueue&) = delete;
 
-  /// Adds a flow (a tenant). `weight` is clamped to [1e-3, 1e3]; `max_queued`: of this flow, 0 = only the queue's own bound.
+  /// Adds a flow (a tenant). `weight` is clamped to [1e-3, 1e6]; `max_queued`: of this flow, 0 = only the queue's own bound.
   Flow open(std::size_t priority, double weight, std::uint32_t max_queued);
   /// Changes a flow; what waits goes with it.
   void set(Flow flow, std::size_t priority, double weight, std::uint32_t max_queued);
