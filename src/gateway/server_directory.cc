@@ -94,13 +94,6 @@ bool ServerDirectory::add_registered(ServerSpec spec) {
   return true;
 }
 
-void ServerDirectory::drain_registered(std::string_view id) {
-  const auto found = servers_.find(id);
-  if (found == servers_.end() || found->second.source != ServerSource::kRegistered) return;
-  found->second.draining = true;
-  update_endpoint(found->second);
-}
-
 void ServerDirectory::remove_registered(std::string_view id) {
   const auto found = servers_.find(id);
   if (found == servers_.end() || found->second.source != ServerSource::kRegistered) return;

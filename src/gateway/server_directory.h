@@ -61,8 +61,7 @@ class ServerDirectory {
   void add_configured(std::string id, net::Address address, std::vector<std::string> models);
   /// One that registered itself. Replaces what it said before. False: another server has that id.
   bool add_registered(ServerSpec spec);
-  /// It gets nothing new from now on.
-  void drain_registered(std::string_view id);
+  /// It gets nothing new; what is on its way there goes on.
   void remove_registered(std::string_view id);
   /// What a health check found. `models` replaces the list if given.
   void set_health(const std::string& id, bool ready, std::optional<std::vector<std::string>> models);

@@ -189,8 +189,6 @@ TEST_F(ServerDirectoryTest, ARegisteredServerMayLeaveAndNeverTakesAnothersPlace)
   EXPECT_EQ(pick("n"), "nobody");
   directory.set_health("r", true, std::nullopt);
   EXPECT_EQ(pick("n"), "r");
-  directory.drain_registered("r");
-  EXPECT_EQ(pick("n"), "nobody");
   directory.remove_registered("a");
   directory.remove_registered("r");
   EXPECT_EQ(pick("n"), "no pool");

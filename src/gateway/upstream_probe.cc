@@ -1,0 +1,49 @@
+#include "gateway/upstream_probe.h"
+
+#include <utility>
+
+namespace flexpert::gateway {
+namespace {
+
+constexpr std::size_t kLongestBody = 1024 * 1024;
+
+}  // namespace
+
+UpstreamProbe::UpstreamProbe(net::EventLoop& loop, http::OutboundUpstream& upstream, const ModelServer& server, std::string_view path, Duration timeout,
+                             Done done)
+    : done_(std::move(done)), deadline_(loop, [this] { conclude(fail(ErrorCode::kDeadlineExceeded, "no answer in time")); }) {
+  head_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n", path, server.host);
+  if (!server.authorization.empty()) head_ += fmt::format("Authorization: {}\r\n", server.authorization);
+  head_ += "\r\n";
+  deadline_.set(timeout);
+  sent_ = upstream.send(head_, {}, false, *this);
+}
+
+UpstreamProbe::~UpstreamProbe() {
+  if (sent_ != nullptr) sent_->cancel();
+}
+
+void UpstreamProbe::on_body(std::string_view piece) {
+  if (answer_.body.size() + piece.size() > kLongestBody)
+    return conclude(fail(ErrorCode::kResourceExhausted, "the answer is over {} bytes", kLongestBody));
+  answer_.body += piece;
+}
+
+void UpstreamProbe::on_end() {
+  sent_ = nullptr;
+  conclude(std::move(answer_));
+}
+
+void UpstreamProbe::on_error(http::OutboundFailure, const Error& error) {
+  sent_ = nullptr;
+  conclude(fail(error));
+}
+
+void UpstreamProbe::conclude(Result<ProbeAnswer> answer) {
+  deadline_.clear();
+  if (sent_ != nullptr) std::exchange(sent_, nullptr)->cancel();
+  auto done = std::move(done_);
+  done(std::move(answer));  // may destroy us
+}
+
+}  // namespace flexpert::gateway
