@@ -164,6 +164,10 @@ std::string encode(const ExpertLoadReport& report) {
   json::array& rows = out["rows"].emplace_array();
   rows.reserve(report.rows.size());
   for (const std::uint64_t count : report.rows) rows.emplace_back(count);
+  if (!report.in_process_rows.empty()) {
+    json::array& own = out["in_process_rows"].emplace_array();
+    for (const std::uint64_t count : report.in_process_rows) own.emplace_back(count);
+  }
   return json::serialize(out);
 }
 
@@ -177,12 +181,17 @@ Result<ExpertLoadReport> decode_expert_load_report(std::string_view text) {
   out.tokens = reader.integer<std::uint64_t>("tokens");
   out.geometry.layers = reader.integer<std::uint32_t>("layers");
   out.geometry.experts = reader.integer<std::uint32_t>("experts");
-  const json::array& rows = reader.array("rows");
-  if (reader.ok() && rows.size() != out.geometry.size())
-    reader.set(fmt::format("rows: must have layers * experts = {} counters: {}", out.geometry.size(), rows.size()));
-  out.rows.reserve(rows.size());
-  for (std::size_t i = 0; i < rows.size() && reader.ok(); ++i)
-    out.rows.push_back(reader.checked<std::uint64_t>(rows[i], fmt::format("rows[{}]", i)));
+  const auto read_counters = [&](std::string_view name, std::vector<std::uint64_t>& counters) {
+    const json::array& rows = reader.array(name);
+    if (reader.ok() && rows.size() != out.geometry.size())
+      reader.set(fmt::format("{}: must have layers * experts = {} counters: {}", name, out.geometry.size(), rows.size()));
+    counters.reserve(rows.size());
+    for (std::size_t i = 0; i < rows.size() && reader.ok(); ++i)
+      counters.push_back(reader.checked<std::uint64_t>(rows[i], fmt::format("{}[{}]", name, i)));
+  };
+  read_counters("rows", out.rows);
+  // A server of before them says none.
+  if (reader.has("in_process_rows")) read_counters("in_process_rows", out.in_process_rows);
   if (!reader.ok()) return fail(reader.error());
   return out;
 }

@@ -26,6 +26,7 @@ struct ExpertLoadReport {
   std::uint64_t tokens = 0;
   ExpertGeometry geometry;
   std::vector<std::uint64_t> rows;  ///< geometry.size() counters since start
+  std::vector<std::uint64_t> in_process_rows = {};  ///< those that the model server computed itself; empty: not said
 };
 std::string encode(const ExpertLoadReport& report);
 Result<ExpertLoadReport> decode_expert_load_report(std::string_view json);

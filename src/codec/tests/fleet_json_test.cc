@@ -137,10 +137,11 @@ TEST(FleetJson, DecisionErrorNamesTheField) {
 }
 
 TEST(FleetJson, ExpertLoadsComeBackAlikeAndAreCounted) {
-  const ExpertLoadReport report{"m", 5, 6, 7, {1, 3}, {1, 18446744073709551615ULL, 3}};
+  const ExpertLoadReport report{"m", 5, 6, 7, {1, 3}, {1, 18446744073709551615ULL, 3}, {0, 1, 2}};
   const auto back = decode_expert_load_report(encode(report));
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->rows, report.rows);
+  EXPECT_EQ(back->in_process_rows, report.in_process_rows);
   EXPECT_EQ(back->tokens, 7U);
   const auto bad = decode_expert_load_report(R"({"model":"m","unix_ms":5,"steps":6,"tokens":7,"layers":1,"experts":3,"rows":[1]})");
   ASSERT_FALSE(bad);

@@ -20,7 +20,7 @@ constexpr Duration kConnectStall = Milliseconds(1);
 RemoteExperts::Impl::Impl(std::shared_ptr<const PackFile> its_pack, ComputePool& pool, RemoteExpertsOptions its_options,
                           telemetry::Registry& registry, const Clock& its_clock)
     : pack(std::move(its_pack)), options(std::move(its_options)), metrics(registry), clock(its_clock), compute(pool),
-      hello{options.model_fingerprint, options.model_epoch, kernel_identity(), pack->hidden_size(), pack->geometry()},
+      in_process(pack->geometry()), hello{options.model_fingerprint, options.model_epoch, kernel_identity(), pack->hidden_size(), pack->geometry()},
       replica_dispatch(options.expert_dispatch, options.dispatch_seed) {}
 
 std::span<const std::uint16_t> RemoteExperts::Impl::replicas_of(ExpertSlot slot) const {
@@ -142,6 +142,8 @@ Result<void> RemoteExperts::set_routing_table(std::shared_ptr<const RoutingTable
   impl_->connect_some(kConnectStall);
   return {};
 }
+
+std::vector<std::uint64_t> RemoteExperts::in_process_rows() const { return impl_->in_process.snapshot(); }
 
 std::uint64_t RemoteExperts::epoch() const { return impl_->epoch.load(std::memory_order_relaxed); }
 

@@ -47,6 +47,8 @@ class RemoteExperts final : public ExpertExecutor {
   Result<void> set_routing_table(std::shared_ptr<const RoutingTable> table);
   /// Returns the epoch of the current table. Any thread.
   [[nodiscard]] std::uint64_t epoch() const;
+  /// Returns the rows computed in this process per (layer, expert) since start: geometry().size() counters. Any thread.
+  [[nodiscard]] std::vector<std::uint64_t> in_process_rows() const;
   /// Waits until every endpoint of the table is connected, at most `timeout`; returns whether all are. Called between two steps.
   bool wait_connected(Duration timeout);
 

@@ -10,6 +10,7 @@
 #include "engine/expert/group_compute.h"
 #include "engine/expert/remote_experts.h"
 #include "engine/expert/remote_peer.h"
+#include "engine/model/moe_block.h"
 
 namespace flexpert::engine {
 
@@ -50,6 +51,7 @@ struct RemoteExperts::Impl {
   RemoteMetrics metrics;
   const Clock& clock;
   GroupCompute compute;
+  ExpertLoads in_process;  ///< rows computed here
   wire::Hello hello;
   std::shared_ptr<const RoutingTable> table;
   std::atomic<std::uint64_t> epoch{0};

@@ -122,6 +122,7 @@ void RemoteExperts::Impl::compute_local(const ExpertBatch& batch) {
   compute_groups.clear();
   for (const BatchShare& share : local) {
     const ExpertGroup& group = batch.groups[share.group];
+    in_process.add({batch.layer, group.expert}, share.count);
     compute_groups.push_back({pack->expert({batch.layer, group.expert}), group.rows.subspan(share.first, share.count),
                               group.out + std::size_t{share.first} * batch.hidden});
   }

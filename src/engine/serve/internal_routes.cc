@@ -43,7 +43,8 @@ void InternalRoutes::expert_loads(Reply reply) const {
                                  .steps = model_.engine.stats().steps,
                                  .tokens = model_.engine.stats().routed_tokens,
                                  .geometry = config.expert_geometry(),
-                                 .rows = model_.engine.expert_loads()};
+                                 .rows = model_.engine.expert_loads(),
+                                 .in_process_rows = model_.experts.in_process_rows ? model_.experts.in_process_rows() : std::vector<std::uint64_t>()};
   reply.respond_json(200, codec::encode(report));
 }
 

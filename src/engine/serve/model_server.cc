@@ -68,6 +68,7 @@ class LoadedModelServer final : public ModelServer {
                       .chat_template = *chat_template_,
                       .experts = {.set_routing_table = [this](auto table) { return experts_->set_routing_table(std::move(table)); },
                                   .rows = *instance_rows_,
+                                  .in_process_rows = [this] { return experts_->in_process_rows(); },
                                   .own_placement = own_table != nullptr},
                       .metrics = registry_,
                       .clock = clock_,

@@ -26,6 +26,8 @@ struct ExpertControl {
   std::function<Result<void>(std::shared_ptr<const RoutingTable>)> set_routing_table;
   /// Computes single rows on named instances; the loop's thread.
   InstanceRows& rows;
+  /// Rows computed in this process per (layer, expert); empty function: not counted. Any thread.
+  std::function<std::vector<std::uint64_t>()> in_process_rows = {};
   bool own_placement = false;  ///< this server says itself where experts lie; tables of others are refused
 };
 
