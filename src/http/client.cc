@@ -2,6 +2,7 @@
 #include "http/client.h"
 
 #include <map>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -46,13 +47,16 @@ OutboundOptions outbound_options(const ClientOptions& options) {
 
 struct Client::Impl final : std::enable_shared_from_this<Client::Impl> {
   class Exchange;
+  /// Connections made for one kind of trust are never used for another.
+  using Target = std::tuple<net::Address, std::shared_ptr<const crypto::TlsContext>, std::string>;
 
   Impl(net::EventLoop& event_loop, const ClientOptions& options) : loop(event_loop), outbound(event_loop, outbound_options(options)) {}
 
-  OutboundUpstream& upstream_of(const net::Address& address) {
-    if (const auto found = upstreams.find(address); found != upstreams.end()) return *found->second;
+  OutboundUpstream& upstream_of(const net::Address& address, const ClientTls& tls) {
+    Target target{address, tls.context, tls.host};
+    if (const auto found = upstreams.find(target); found != upstreams.end()) return *found->second;
     if (upstreams.size() >= kManyUpstreams) std::erase_if(upstreams, [](const auto& entry) { return entry.second->open_connections() == 0; });
-    return *upstreams.emplace(address, outbound.connect(address)).first->second;
+    return *upstreams.emplace(std::move(target), outbound.connect(address, tls)).first->second;
   }
   std::shared_ptr<Exchange> take(RequestId id) {
     const auto found = exchanges.find(id);
@@ -66,7 +70,7 @@ struct Client::Impl final : std::enable_shared_from_this<Client::Impl> {
   net::EventLoop& loop;
   RequestId next_id = 1;
   Outbound outbound;
-  std::map<net::Address, std::unique_ptr<OutboundUpstream>> upstreams;
+  std::map<Target, std::unique_ptr<OutboundUpstream>> upstreams;
   std::unordered_map<RequestId, std::shared_ptr<Exchange>> exchanges;
 };
 
@@ -75,11 +79,11 @@ class Client::Impl::Exchange final : public OutboundListener, public std::enable
  public:
   Exchange(Impl& impl, RequestId id, AnswerCallbacks callbacks) : impl_(impl), id_(id), callbacks_(std::move(callbacks)) {}
 
-  void send(const net::Address& address, Request request) {
+  void send(const net::Address& address, Request request, const ClientTls& tls) {
     head_ = head_of(address, request);
     body_ = std::move(request.body);
     const std::string_view body = body_;
-    request_ = impl_.upstream_of(address).send(head_, {&body, 1}, request.method == "HEAD", *this);
+    request_ = impl_.upstream_of(address, tls).send(head_, {&body, 1}, request.method == "HEAD", *this);
   }
   void cancel() {
     if (request_ != nullptr) request_->cancel();
@@ -131,14 +135,14 @@ Client::Client(net::EventLoop& loop, ClientOptions options) : impl_(std::make_sh
 
 Client::~Client() = default;
 
-Client::RequestId Client::send(const net::Address& address, Request request, AnswerCallbacks callbacks) {
+Client::RequestId Client::send(const net::Address& address, Request request, AnswerCallbacks callbacks, const ClientTls& tls) {
   const RequestId id = impl_->next_id++;
   const auto exchange = std::make_shared<Impl::Exchange>(*impl_, id, std::move(callbacks));
   impl_->exchanges.emplace(id, exchange);
   if (!codec::http1_is_token(request.method) || !codec::http1_is_target(request.target))
     impl_->fail_later(id, {ErrorCode::kInvalidArgument, fmt::format("not a request that can be sent: '{} {}'", request.method, request.target)});
   else
-    exchange->send(address, std::move(request));
+    exchange->send(address, std::move(request), tls);
   return id;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "http/client_tls.h"
 #include "http/message.h"
 #include "net/address.h"
 #include "net/event_loop.h"
@@ -39,7 +40,7 @@ class Client {
   Client(net::EventLoop& loop, ClientOptions options);
   ~Client();
   /// Sends `request` (Host and Content-Length are made here). `target` must begin with '/'.
-  RequestId send(const net::Address& address, Request request, AnswerCallbacks callbacks);
+  RequestId send(const net::Address& address, Request request, AnswerCallbacks callbacks, const ClientTls& tls = {});
   /// Forgets a request: its connection is closed at once and no callback runs any more. Unknown ids are ignored.
   void cancel(RequestId id);
 

@@ -28,14 +28,14 @@ class InboundPort {
   /// Closes everything; nobody is told. The port itself lasts until nothing of it runs any more.
   void stop();
 
-  void add(net::UniqueFd fd, net::Address address, bool shared_socket);
+  void add(net::UniqueFd fd, net::Address address, bool shared_socket, std::shared_ptr<crypto::TlsServer> tls);
   void drain(Duration deadline, std::move_only_function<void()> done, Duration linger);
   [[nodiscard]] InboundShared& shared() { return *shared_; }
 
  private:
   class Listener;
 
-  void accept_from(int listening_fd);
+  void accept_from(int listening_fd, const crypto::TlsServer* tls);
   void update_listeners();
   void on_change();
   void close_idle();
@@ -58,15 +58,15 @@ class InboundPort {
 class InboundPort::Listener final : public net::FdHandler {
  public:
   /// A `shared` one belongs to others as well, its file included.
-  Listener(InboundPort& port, net::UniqueFd fd, net::Address address, bool shared)
-      : port_(port), fd_(std::move(fd)), address_(std::move(address)), shared_(shared) {
+  Listener(InboundPort& port, net::UniqueFd fd, net::Address address, bool shared, std::shared_ptr<crypto::TlsServer> tls)
+      : port_(port), fd_(std::move(fd)), address_(std::move(address)), shared_(shared), tls_(std::move(tls)) {
     port_.shared_->loop.watch(fd_.get(), port_.accepting_ ? EPOLLIN : 0U, this);
   }
   ~Listener() override {
     port_.shared_->loop.unwatch(fd_.get());
     if (address_.is_unix && !shared_) ::unlink(address_.host_or_path.c_str());
   }
-  void on_events(std::uint32_t) override { port_.accept_from(fd_.get()); }
+  void on_events(std::uint32_t) override { port_.accept_from(fd_.get(), tls_.get()); }
   void accept(bool on) { port_.shared_->loop.modify(fd_.get(), on ? EPOLLIN : 0U); }
 
  private:
@@ -74,6 +74,7 @@ class InboundPort::Listener final : public net::FdHandler {
   net::UniqueFd fd_;
   net::Address address_;
   bool shared_;
+  std::shared_ptr<crypto::TlsServer> tls_;
 };
 
 void InboundPort::stop() {
@@ -88,11 +89,11 @@ void InboundPort::stop() {
   }
 }
 
-void InboundPort::add(net::UniqueFd fd, net::Address address, bool shared_socket) {
-  listeners_.push_back(std::make_unique<Listener>(*this, std::move(fd), std::move(address), shared_socket));
+void InboundPort::add(net::UniqueFd fd, net::Address address, bool shared_socket, std::shared_ptr<crypto::TlsServer> tls) {
+  listeners_.push_back(std::make_unique<Listener>(*this, std::move(fd), std::move(address), shared_socket, std::move(tls)));
 }
 
-void InboundPort::accept_from(int listening_fd) {
+void InboundPort::accept_from(int listening_fd, const crypto::TlsServer* tls) {
   InboundShared& shared = *shared_;
   for (int i = 0; i < kAcceptsPerTurn && shared.connections.size() < shared.limits.max_connections; ++i) {
     Result<net::UniqueFd> accepted = net::accept_one(listening_fd);
@@ -116,7 +117,8 @@ void InboundPort::accept_from(int listening_fd) {
       continue;
     }
     ++of_peer;
-    auto connection = std::make_unique<InboundConnection>(shared, std::move(*accepted), peer);
+    net::Channel channel = tls != nullptr ? net::Channel(std::move(*accepted), tls->current()) : net::Channel(std::move(*accepted));
+    auto connection = std::make_unique<InboundConnection>(shared, std::move(channel), peer);
     connection->place = shared.connections.size();
     shared.connections.push_back(std::move(connection));
   }
@@ -192,16 +194,16 @@ Inbound::~Inbound() {
   loop.bury(std::move(port_));
 }
 
-Result<net::Address> Inbound::listen(const net::Address& address) {
+Result<net::Address> Inbound::listen(const net::Address& address, std::shared_ptr<crypto::TlsServer> tls) {
   FLEXPERT_ASSIGN(net::UniqueFd fd, net::listen_on(address));
   FLEXPERT_ASSIGN(net::Address bound, net::bound_address(fd.get(), address));
-  port_->add(std::move(fd), bound, false);
+  port_->add(std::move(fd), bound, false, std::move(tls));
   return bound;
 }
 
-Result<net::Address> Inbound::listen_on(net::UniqueFd listening) {
+Result<net::Address> Inbound::listen_on(net::UniqueFd listening, std::shared_ptr<crypto::TlsServer> tls) {
   FLEXPERT_ASSIGN(net::Address bound, net::adopt_listening(listening.get()));
-  port_->add(std::move(listening), bound, true);
+  port_->add(std::move(listening), bound, true, std::move(tls));
   return bound;
 }
 

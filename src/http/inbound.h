@@ -10,12 +10,17 @@
 
 #include "base/result.h"
 #include "codec/http1_view.h"
+#include "crypto/tls_context.h"
 #include "net/address.h"
 #include "net/event_loop.h"
 #include "net/unique_fd.h"
 
 /// The data plane's server side: one HTTP/1.1 exchange at a time per connection, heads and bodies as views into the
 /// connection's own buffer, nothing allocated per request in the steady state. http::Server is a convenience on top of it.
+namespace flexpert::crypto {
+class TlsServer;
+}  // namespace flexpert::crypto
+
 namespace flexpert::http {
 
 struct InboundLimits {
@@ -104,10 +109,11 @@ class Inbound {
   Inbound(const Inbound&) = delete;
   Inbound& operator=(const Inbound&) = delete;
 
-  /// Starts to accept; returns the address with the port resolved.
-  Result<net::Address> listen(const net::Address& address);
+  /// Starts to accept; returns the address with the port resolved. With `tls` every connection is of TLS, with the certificate that
+  /// holds when it is accepted; a handshake has head_timeout.
+  Result<net::Address> listen(const net::Address& address, std::shared_ptr<crypto::TlsServer> tls = nullptr);
   /// The same on a socket that listens already and that other processes may accept from.
-  Result<net::Address> listen_on(net::UniqueFd listening);
+  Result<net::Address> listen_on(net::UniqueFd listening, std::shared_ptr<crypto::TlsServer> tls = nullptr);
   /// New limits, for connections that come from now on.
   void set_limits(InboundLimits limits);
   /// As http::Server::drain().

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/log.h"
 #include "codec/http1.h"
 #include "http/message.h"
 
@@ -72,12 +73,12 @@ void InboundShared::after_event() {
   }
 }
 
-InboundConnection::InboundConnection(InboundShared& shared, net::UniqueFd fd, std::string_view peer)
-    : CoarseTimer(shared.loop), shared_(shared), channel_(std::move(fd)) {
+InboundConnection::InboundConnection(InboundShared& shared, net::Channel channel, std::string_view peer)
+    : CoarseTimer(shared.loop), shared_(shared), channel_(std::move(channel)), shaking_(channel_.secure()) {
   peer_size_ = static_cast<std::uint8_t>(std::min(peer.size(), peer_.size()));
   std::memcpy(peer_.data(), peer.data(), peer_size_);
   shared_.loop.watch(channel_.fd(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, this);
-  set(shared_.limits.idle_timeout);
+  set(shaking_ ? shared_.limits.head_timeout : shared_.limits.idle_timeout);
 }
 
 InboundConnection::~InboundConnection() {
@@ -115,7 +116,8 @@ void InboundConnection::on_events(std::uint32_t events) {
     blocked_ = false;
     settle();
   }
-  if ((events & EPOLLIN) != 0 && !closed_) {
+  const bool may_read = (events & EPOLLIN) != 0 || ((events & EPOLLOUT) != 0 && channel_.read_awaits_writable());
+  if (may_read && !closed_) {
     readable_ = true;
     read_more();
   }
@@ -178,7 +180,14 @@ void InboundConnection::read_more() {
     }
     const net::Channel::Taken taken = channel_.read(shared_.scratch.data(), InboundShared::kScratch);
     readable_ = !taken.drained;
-    if (taken.ended || taken.error != 0) return lose_client();
+    if (taken.ended || taken.error != 0) {
+      if (shaking_ && taken.error != 0) log::debug("{}: {}", peer(), channel_.describe(taken.error));
+      return lose_client();
+    }
+    if (shaking_ && channel_.handshake() == net::Channel::Handshake::kDone) {
+      shaking_ = false;
+      arm_timer();
+    }
     if (taken.bytes > 0) process({shared_.scratch.data(), taken.bytes});
   }
 }

@@ -64,13 +64,13 @@ class InboundShared final : private net::AfterEvent {
 /// One client's connection: reads requests, hands them out one at a time, sends the answers in order. Watched once, edge-triggered.
 class InboundConnection final : public InboundExchange, private net::FdHandler, private net::CoarseTimer {
  public:
-  InboundConnection(InboundShared& shared, net::UniqueFd fd, std::string_view peer);
+  InboundConnection(InboundShared& shared, net::Channel channel, std::string_view peer);
   ~InboundConnection() override;
 
   [[nodiscard]] const codec::Http1RequestView& head() const override { return slot_->head; }
   [[nodiscard]] std::string_view body() const override { return {in_.data + body_at_, body_size_}; }
   [[nodiscard]] std::string_view peer() const override { return {peer_.data(), peer_size_}; }
-  [[nodiscard]] bool secure() const override { return false; }
+  [[nodiscard]] bool secure() const override { return channel_.secure(); }
   void set_listener(InboundListener* listener) override { listener_ = listener; }
   void release_request() override;
   void close_after_answer() override { keep_alive_ = false; }
@@ -139,6 +139,7 @@ class InboundConnection final : public InboundExchange, private net::FdHandler, 
   State state_ = State::kIdle;
   bool closed_ = false;
   bool readable_ = false;          ///< there may be bytes to read
+  bool shaking_ = false;           ///< the handshake of TLS goes on
   bool processing_ = false;
   bool resume_ = false;            ///< goes on reading when it is settled
   bool blocked_ = false;           ///< the kernel takes no more: an event will tell when it does

@@ -58,7 +58,8 @@ void OutboundShared::close_all() {
   }
 }
 
-OutboundPool::OutboundPool(std::shared_ptr<OutboundShared> shared, net::Address upstream) : address(std::move(upstream)), shared_(std::move(shared)) {}
+OutboundPool::OutboundPool(std::shared_ptr<OutboundShared> shared, net::Address upstream, ClientTls upstream_tls)
+    : address(std::move(upstream)), tls(std::move(upstream_tls)), shared_(std::move(shared)) {}
 
 OutboundPool::~OutboundPool() {
   for (std::size_t i = shared_->connections.size(); i > 0; --i) {  // removing one puts the last in its place
@@ -98,6 +99,8 @@ Outbound::Outbound(net::EventLoop& loop, OutboundOptions options)
 
 Outbound::~Outbound() { shared_->close_all(); }
 
-std::unique_ptr<OutboundUpstream> Outbound::connect(const net::Address& address) { return std::make_unique<OutboundPool>(shared_, address); }
+std::unique_ptr<OutboundUpstream> Outbound::connect(const net::Address& address, ClientTls tls) {
+  return std::make_unique<OutboundPool>(shared_, address, std::move(tls));
+}
 
 }  // namespace flexpert::http

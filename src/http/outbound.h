@@ -9,11 +9,16 @@
 
 #include "base/result.h"
 #include "codec/http1_view.h"
+#include "http/client_tls.h"
 #include "net/address.h"
 #include "net/event_loop.h"
 
 /// The data plane's client side: kept connections per upstream, answers as views, nothing allocated per request in the steady
 /// state. http::Client is a convenience on top of it.
+namespace flexpert::crypto {
+class TlsContext;
+}  // namespace flexpert::crypto
+
 namespace flexpert::http {
 
 struct OutboundOptions {
@@ -81,8 +86,8 @@ class Outbound {
   ~Outbound();
   Outbound(const Outbound&) = delete;
   Outbound& operator=(const Outbound&) = delete;
-  /// An upstream over plain HTTP. (TLS: see connect() with a client context, once net has it.)
-  std::unique_ptr<OutboundUpstream> connect(const net::Address& address);
+  /// An upstream, over plain HTTP or TLS. connect_timeout is for the handshake too; one that fails is kConnect.
+  std::unique_ptr<OutboundUpstream> connect(const net::Address& address, ClientTls tls = {});
 
  private:
   std::shared_ptr<OutboundShared> shared_;

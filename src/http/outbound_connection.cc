@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "net/socket.h"
@@ -74,6 +75,7 @@ void OutboundConnection::connect() {
   if (pool_ == nullptr || shared_.stopped) return fail_later(OutboundFailure::kConnect, {ErrorCode::kUnavailable, "the upstream is not used any more"});
   const net::Address& address = pool_->address;
   connecting_->address = address;
+  connecting_->tls = pool_->tls;
   if (!address.needs_lookup()) return connect_to(address);
   auto lookup = net::NameLookup::start(shared_.loop, address, [this](Result<std::vector<net::Address>> found) {
     shared_.loop.bury(std::move(connecting_->lookup));
@@ -89,7 +91,8 @@ void OutboundConnection::connect_to(const net::Address& address) {
   auto fd = net::start_connect(address);
   if (!fd) return connect_to_next(std::move(fd.error()));
   connecting_->address = address;
-  channel_ = net::Channel(std::move(*fd));
+  const ClientTls& tls = connecting_->tls;
+  channel_ = tls.context != nullptr ? net::Channel(std::move(*fd), *tls.context, tls.host) : net::Channel(std::move(*fd));
   shared_.loop.watch(channel_.fd(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, this);
 }
 
@@ -109,6 +112,30 @@ void OutboundConnection::finish_connect() {
     shared_.loop.unwatch(channel_.fd());
     channel_.close();
     return connect_to_next(std::move(connected.error()));
+  }
+  shake();
+}
+
+void OutboundConnection::shake() {
+  connecting_->shaking = true;
+  switch (channel_.handshake()) {
+    case net::Channel::Handshake::kGoesOn: return;
+    case net::Channel::Handshake::kFailed: {
+      Error error{ErrorCode::kUnavailable, fmt::format("no TLS connection to {}: {}", name(), channel_.describe(EPROTO))};
+      return fail(OutboundFailure::kConnect, std::move(error));
+    }
+    case net::Channel::Handshake::kDone: break;
+  }
+  connecting_->connected = true;
+  shake_hands();
+}
+
+void OutboundConnection::shake_hands() {
+  switch (channel_.handshake()) {
+    case net::Channel::Handshake::kGoesOn: return;
+    case net::Channel::Handshake::kFailed:
+      return fail(OutboundFailure::kConnect, {ErrorCode::kUnavailable, fmt::format("no TLS with {}: {}", name(), channel_.describe(EPROTO))});
+    case net::Channel::Handshake::kDone: break;
   }
   connecting_.reset();
   state_ = State::kWaiting;
@@ -150,13 +177,15 @@ void OutboundConnection::write_request() {
 void OutboundConnection::on_events(std::uint32_t events) {
   if (closed_) return;
   if (state_ == State::kConnecting) {
-    finish_connect();
+    if (connecting_->shaking) shake();
+    else finish_connect();
     if (closed_ || state_ == State::kConnecting) return;
   } else if ((events & EPOLLOUT) != 0 && blocked_) {
     blocked_ = false;
     write_request();
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0) return;
+  const bool may_read = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 || ((events & EPOLLOUT) != 0 && channel_.read_awaits_writable());
+  if (!may_read) return;
   readable_ = true;
   hung_up_ = hung_up_ || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   if (state_ == State::kIdle) return retire();  // a kept connection has nothing to say
@@ -169,7 +198,10 @@ void OutboundConnection::on_timeout() {
   };
   switch (state_) {
     case State::kIdle: return retire();
-    case State::kConnecting: return fail(OutboundFailure::kConnect, late(connecting_->lookup != nullptr ? "have its name looked up" : "accept a connection"));
+    case State::kConnecting: {
+      const char* const what = connecting_->lookup != nullptr ? "have its name looked up" : connecting_->shaking ? "finish the handshake of TLS" : "accept a connection";
+      return fail(OutboundFailure::kConnect, late(what));
+    }
     case State::kWaiting: return fail(OutboundFailure::kHeadTimeout, late("answer"));
     case State::kBody: return fail(OutboundFailure::kIdleTimeout, late("go on with its answer"));
   }
@@ -302,7 +334,7 @@ void OutboundConnection::lost(int error) {
     return connect();
   }
   const std::string who = name();
-  const char* const why = error != 0 ? std::strerror(error) : "the connection was closed";
+  const std::string why = error != 0 ? channel_.describe(error) : "the connection was closed";
   if (state_ == State::kBody) return fail(OutboundFailure::kBroken, {ErrorCode::kDataLoss, fmt::format("the answer from {} broke off: {}", who, why)});
   if (anything_read_) return fail(OutboundFailure::kNoAnswer, {ErrorCode::kDataLoss, fmt::format("the answer from {} broke off: {}", who, why)});
   fail(OutboundFailure::kNoAnswer, {ErrorCode::kUnavailable, fmt::format("no answer from {}: {}", who, why)});

@@ -47,7 +47,7 @@ class OutboundShared final : private net::AfterEvent {
 /// One upstream. Its requests go on when it is destroyed.
 class OutboundPool final : public OutboundUpstream {
  public:
-  OutboundPool(std::shared_ptr<OutboundShared> shared, net::Address address);
+  OutboundPool(std::shared_ptr<OutboundShared> shared, net::Address address, ClientTls tls);
   ~OutboundPool() override;
 
   OutboundRequest* send(std::string_view head, std::span<const std::string_view> body, bool answers_head, OutboundListener& listener) override;
@@ -59,6 +59,7 @@ class OutboundPool final : public OutboundUpstream {
   void forget_idle(OutboundConnection& connection) { std::erase(idle_, &connection); }
 
   const net::Address address;
+  const ClientTls tls;
   std::size_t open = 0;
 
  private:
@@ -95,6 +96,9 @@ class OutboundConnection final : public OutboundRequest, private net::FdHandler,
     std::unique_ptr<net::NameLookup> lookup;
     std::vector<net::Address> candidates;  ///< of a host name, not yet tried, the next one last
     net::Address address;                  ///< what is being tried
+    bool connected = false;                ///< and only the handshake of TLS is missing
+    ClientTls tls;                         ///< kept here: the upstream may go while its name is looked up
+    bool shaking = false;                  ///< it is connected, and the handshake of TLS goes on
   };
   /// A head of which the end has not come yet.
   struct PartialHead {
@@ -111,6 +115,8 @@ class OutboundConnection final : public OutboundRequest, private net::FdHandler,
   void connect_to(const net::Address& address);
   void connect_to_next(Error last_error);
   void finish_connect();
+  void shake_hands();
+  void shake();
   void write_request();
   void read_more();
   void process(std::string_view input);
