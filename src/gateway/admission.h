@@ -4,6 +4,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,7 +19,7 @@ struct AdmissionRequest {
   const Caller* caller = nullptr;
   std::string_view model{};
   std::uint64_t prompt_tokens = 0;       ///< estimated
-  std::uint64_t max_tokens = 0;          ///< of the answer: asked for, or the default
+  std::uint64_t max_tokens = 0;          ///< of the answer: asked for, or the default; 0 = it has none
   double cost = 1;                       ///< of a token of this model for this caller
   TimePoint deadline{};                  ///< of the wait; epoch = the configured longest
 };
@@ -30,6 +31,9 @@ class Admitted {
   virtual ~Admitted() = default;
   /// Replaces the reserved tokens by the real ones; without it the reservation stands.
   virtual void settle(std::uint64_t prompt_tokens, std::uint64_t completion_tokens) = 0;
+  /// While it is held (for a first server that is being started) it takes no place that another request could have; afterwards
+  /// it goes on at once, even if that makes one too many.
+  virtual void hold(bool held) = 0;
   [[nodiscard]] virtual Duration waited() const = 0;
 };
 
@@ -54,6 +58,9 @@ class Admission {
   /// Admits at once, refuses at once, or queues: then `later` is called once, never from inside admit(), unless the Waiting is
   /// dropped before.
   virtual std::variant<Outcome, std::unique_ptr<Waiting>> admit(const AdmissionRequest& request, std::move_only_function<void(Outcome)> later) = 0;
+  /// Counts a request that is answered without a server, from the cache: one of its tenant's requests per minute, no tokens, no
+  /// place. Returns why it is refused, if it is.
+  virtual std::optional<Refusal> count(const Caller& caller) = 0;
   /// What to change about a request that may be degraded. Drops and sheds are refusals of admit().
   virtual Degradation degradation(const Caller& caller, std::string_view model) = 0;
   /// Appends x-ratelimit-* fields for a caller, as OpenAI's.

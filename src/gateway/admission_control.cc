@@ -19,6 +19,7 @@ class AdmissionControl final : public Admission {
   std::variant<Outcome, std::unique_ptr<Waiting>> admit(const AdmissionRequest& request, std::move_only_function<void(Outcome)> later) override {
     return core_.admit(request, std::move(later));
   }
+  std::optional<Refusal> count(const Caller& caller) override { return core_.count(caller); }
   Degradation degradation(const Caller& caller, std::string_view model) override { return core_.degradation(caller, model); }
   void append_rate_limit_fields(std::string& field_lines, const Caller& caller) override { core_.append_rate_limit_fields(field_lines, caller); }
   void set_capacity(std::uint32_t requests) override { core_.set_capacity(requests); }

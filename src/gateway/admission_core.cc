@@ -110,7 +110,7 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
                                                                                           std::move_only_function<void(Admission::Outcome)> later) {
   const TimePoint now = clock_.now();
   AdmissionTenant& tenant = tenant_of(*request.caller, now);
-  const std::uint64_t tokens = sum(request.prompt_tokens, request.max_tokens != 0 ? request.max_tokens : config_.default_max_tokens);
+  const std::uint64_t tokens = sum(request.prompt_tokens, request.max_tokens);
   if (const auto verdict = tenant.rates.check(tokens, now); verdict != routing::RateVerdict::kOk) [[unlikely]]
     return std::unexpected(refuse(tenant, verdict, tokens, now));
   const bool at_once = free_place() && queue_.empty();
@@ -185,6 +185,13 @@ int AdmissionCore::queue_retry_s() const {
   return seconds >= kMostRetryS ? kMostRetryS : std::max(1, static_cast<int>(seconds));
 }
 
+std::optional<Refusal> AdmissionCore::count(const Caller& caller) {
+  const TimePoint now = clock_.now();
+  AdmissionTenant& tenant = tenant_of(caller, now);
+  if (tenant.rates.count(now)) return std::nullopt;
+  return refuse(tenant, routing::RateVerdict::kRequests, 0, now);
+}
+
 Degradation AdmissionCore::degradation(const Caller& caller, std::string_view model) {
   Degradation degraded;
   if (ladder_.steps().empty()) return degraded;
@@ -229,8 +236,12 @@ void AdmissionCore::settle(AdmissionTenant& tenant, std::uint64_t reserved, doub
   queue_.settle(tenant.flow, static_cast<double>(reserved) * token_cost, static_cast<double>(used) * token_cost);
 }
 
-void AdmissionCore::leave(AdmissionTenant& tenant) {
+void AdmissionCore::leave(AdmissionTenant& tenant, bool held) {
   tenant.rates.leave();
+  if (!held) free_a_place();
+}
+
+void AdmissionCore::free_a_place() {
   metrics_.set_in_flight(--in_flight_);
   if (queue_.empty()) {
     last_end_ = {};

@@ -42,6 +42,7 @@ class AdmissionTicket final : public Admitted {
       : core_(core), tenant_(tenant), reserved_(reserved), token_cost_(token_cost), waited_(waited) {}
   ~AdmissionTicket() override;
   void settle(std::uint64_t prompt_tokens, std::uint64_t completion_tokens) override;
+  void hold(bool held) override;
   [[nodiscard]] Duration waited() const override { return waited_; }
 
   static void* operator new(std::size_t size, AdmissionCore& core);
@@ -54,6 +55,7 @@ class AdmissionTicket final : public Admitted {
   std::uint64_t reserved_;
   double token_cost_;
   Duration waited_;
+  bool held_ = false;
 };
 
 /// A request in the queue. Its memory is pooled too.
@@ -97,6 +99,7 @@ class AdmissionCore {
 
   std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> admit(const AdmissionRequest& request,
                                                                              std::move_only_function<void(Admission::Outcome)> later);
+  std::optional<Refusal> count(const Caller& caller);
   Degradation degradation(const Caller& caller, std::string_view model);
   void append_rate_limit_fields(std::string& field_lines, const Caller& caller);
   void set_capacity(std::uint32_t requests);
@@ -128,7 +131,8 @@ class AdmissionCore {
   [[nodiscard]] int ladder_retry_s(TimePoint now) const;
   [[nodiscard]] int queue_retry_s() const;
   void settle(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, std::uint64_t used);
-  void leave(AdmissionTenant& tenant);
+  void leave(AdmissionTenant& tenant, bool held);
+  void free_a_place();
   void forget(AdmissionWaiter& waiter);
   void decide(AdmissionWaiter& waiter, AdmissionWaiter::Verdict verdict);
   void pump_soon();

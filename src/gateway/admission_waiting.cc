@@ -37,7 +37,13 @@ void* AdmissionWaiter::operator new(std::size_t, AdmissionCore& core) { return c
 void AdmissionWaiter::operator delete(void* memory) { give_back(memory); }
 void AdmissionWaiter::operator delete(void* memory, AdmissionCore&) { give_back(memory); }
 
-AdmissionTicket::~AdmissionTicket() { core_.leave(tenant_); }
+AdmissionTicket::~AdmissionTicket() { core_.leave(tenant_, held_); }
+
+void AdmissionTicket::hold(bool held) {
+  if (held == std::exchange(held_, held)) return;
+  if (held) core_.free_a_place();
+  else core_.metrics_.set_in_flight(++core_.in_flight_);
+}
 
 void AdmissionTicket::settle(std::uint64_t prompt_tokens, std::uint64_t completion_tokens) {
   const std::uint64_t used = prompt_tokens + completion_tokens;

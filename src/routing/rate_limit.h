@@ -82,6 +82,8 @@ class TenantRates {
   [[nodiscard]] RateVerdict check(std::uint64_t tokens, TimePoint now);
   /// Takes a request in, after check() said kOk at the same `now`: one request, `tokens`, one place.
   void take(std::uint64_t tokens, TimePoint now);
+  /// Counts a request that takes neither tokens nor a place; false: there is none left.
+  bool count(TimePoint now) { return requests_.try_take(1, now); }
   /// Replaces `reserved` tokens by `used` ones: never puts back more than was reserved; charges what was used beyond it.
   void settle(std::uint64_t reserved, std::uint64_t used, TimePoint now);
   /// Takes back a request that the gateway itself refused after all: as if it had never come, but for its place.

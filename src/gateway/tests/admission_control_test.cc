@@ -138,6 +138,38 @@ TEST(AdmissionControl, SettlesTokensByRealUse) {
   EXPECT_NE(world.fields(*caller).find("remaining-tokens: 850\r\n"), std::string::npos);
 }
 
+TEST(AdmissionControl, ARequestThatIsHeldTakesNobodysPlace) {
+  AdmissionWorld world({.max_in_flight = 1});
+  const auto caller = caller_of("a");
+  auto held = world.send(*caller);
+  const auto second = world.send(*caller);
+  held->admitted->hold(true);
+  held->admitted->hold(true);
+  EXPECT_EQ(world.admission->in_flight(), 0U);
+  world.settle();
+  ASSERT_NE(second->admitted, nullptr);
+  held->admitted->hold(false);
+  EXPECT_EQ(world.admission->in_flight(), 2U) << "it goes on at once";
+  const auto third = world.send(*caller);
+  EXPECT_NE(third->waiting, nullptr);
+  held->admitted->hold(true);
+  held.reset();
+  EXPECT_EQ(world.admission->in_flight(), 1U);
+}
+
+TEST(AdmissionControl, AnswersFromTheCacheCountAsRequestsOnly) {
+  AdmissionWorld world({.max_in_flight = 1});
+  const auto caller = caller_of("a", {.requests_per_minute = 2, .tokens_per_minute = 100});
+  const auto first = world.send(*caller, 50, 50);
+  EXPECT_FALSE(world.admission->count(*caller));
+  EXPECT_EQ(world.admission->in_flight(), 1U);
+  const auto refused = world.admission->count(*caller);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 429);
+  EXPECT_EQ(refused->type, "requests");
+  EXPECT_EQ(refused->retry_after_s, 30);
+}
+
 TEST(AdmissionControl, RateRefusalsSayWhyAndWhenToComeBack) {
   AdmissionWorld world({});
   const auto caller = caller_of("a", {.requests_per_minute = 60, .tokens_per_minute = 1000});
