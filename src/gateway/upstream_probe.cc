@@ -12,7 +12,8 @@ constexpr std::size_t kLongestBody = 1024 * 1024;
 UpstreamProbe::UpstreamProbe(net::EventLoop& loop, http::OutboundUpstream& upstream, const ModelServer& server, std::string_view path, Duration timeout,
                              Done done)
     : done_(std::move(done)), deadline_(loop, [this] { conclude(fail(ErrorCode::kDeadlineExceeded, "no answer in time")); }) {
-  head_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n", path, server.host);
+  // A connection of its own each time: whether one can be made is part of the question, and requests keep theirs.
+  head_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\n", path, server.host);
   if (!server.authorization.empty()) head_ += fmt::format("Authorization: {}\r\n", server.authorization);
   head_ += "\r\n";
   deadline_.set(timeout);

@@ -99,7 +99,7 @@ class EngineRegistrationTest : public ::testing::Test {
 
 TEST_F(EngineRegistrationTest, NothingIsServedUntilAProbeProvesTheModel) {
   EXPECT_EQ(call("POST", R"({"url":"http://10.0.0.5:8000","models":["m","absent"],"weight":2})").status, 202);
-  EXPECT_EQ(engine.head, "GET /v1/models HTTP/1.1\r\nHost: 10.0.0.5:8000\r\nAccept: application/json\r\n\r\n");
+  EXPECT_EQ(engine.head, "GET /v1/models HTTP/1.1\r\nHost: 10.0.0.5:8000\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
   EXPECT_FALSE(directory.knows("m"));
   engine.answer(200, kLists);
   EXPECT_TRUE(serves("m"));
