@@ -16,19 +16,20 @@ namespace {
 constexpr Duration kReadyPoll = Milliseconds(25);
 constexpr std::uint32_t kHopelessRestarts = 3;  // of a process that has never become ready
 
-/// Finds out before anything is started whether an address is free. `who` is a section of the configuration.
-Result<void> check_free(std::string_view who, const std::string& text) {
+/// Finds out before anything is started whether an address is free. `who` is a section of the configuration, `field` one of it.
+Result<void> check_free(std::string_view who, std::string_view field, const std::string& text) {
   FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(text));
   auto socket = net::listen_on(address);
-  if (!socket) return fail(socket.error().with_context(fmt::format("{0} cannot listen (does another fleet run? stop it, or change {0}.listen)", who)));
+  if (!socket) return fail(socket.error().with_context(fmt::format("{0} cannot listen (does another fleet run? stop it, or change {0}.{1})", who, field)));
   return {};
 }
 
 }  // namespace
 
 Result<PreparedFleet> prepare_fleet(config::FleetConfig config, const std::string& config_path) {
-  FLEXPERT_TRY(check_free("gateway", config.gateway.listen));
-  if (config.model || config.pools) FLEXPERT_TRY(check_free("controller", config.controller.listen));
+  FLEXPERT_TRY(check_free("gateway", "listen", config.gateway.listen));
+  if (const std::string& metrics = config.gateway.listeners.metrics; !metrics.empty()) FLEXPERT_TRY(check_free("gateway", "metrics_listen", metrics));
+  if (config.model || config.pools) FLEXPERT_TRY(check_free("controller", "listen", config.controller.listen));
   if (config.model) {
     FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(config.model->path));
     FLEXPERT_TRY(check_against_checkpoint(*config.model, *checkpoint));
@@ -80,6 +81,8 @@ Result<void> EmbeddedFleet::start_gateway() {
     } else {
       FLEXPERT_ASSIGN(gateway_address_, gateway_->listen());
     }
+    FLEXPERT_ASSIGN(metrics_address_, gateway_->listen_for_probes());
+    if (auto admin = gateway_->listen_for_admin(nullptr); !admin) return fail(admin.error());
     return {};
   });
 }

@@ -41,6 +41,8 @@ class EmbeddedFleet {
   EmbeddedFleet& operator=(const EmbeddedFleet&) = delete;
 
   [[nodiscard]] const net::Address& gateway_address() const { return gateway_address_; }
+  /// Where the gateway's /health, /ready and /metrics are; empty if nowhere.
+  [[nodiscard]] const std::optional<net::Address>& metrics_address() const { return metrics_address_; }
   [[nodiscard]] const std::optional<net::Address>& controller_address() const { return controller_address_; }
   [[nodiscard]] const RuntimeFolder& folder() const { return folder_; }
   [[nodiscard]] const config::FleetConfig& config() const { return config_; }
@@ -67,6 +69,7 @@ class EmbeddedFleet {
   RuntimeFolder folder_;
   PoolHosting pools_;
   net::Address gateway_address_;
+  std::optional<net::Address> metrics_address_;
   std::optional<net::Address> controller_address_;
   SystemClock clock_;
   telemetry::Registry gateway_metrics_;

@@ -17,6 +17,7 @@ constexpr Duration kReadyTimeout = Seconds(330);
 
 void print_ready(const EmbeddedFleet& fleet) {
   std::string line = fmt::format("ready: http://{}", fleet.gateway_address().to_string());
+  if (fleet.metrics_address()) line += fmt::format("  metrics http://{}", fleet.metrics_address()->to_string());
   if (fleet.controller_address()) line += fmt::format("  controller http://{}", fleet.controller_address()->to_string());
   if (fleet.config().model) line += fmt::format("  model {}", fleet.config().model->name);
   if (fleet.config().controller.dry_run) line += "  dry-run";

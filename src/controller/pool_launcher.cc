@@ -46,7 +46,7 @@ Result<std::uint16_t> PoolLauncher::free_port() {
 }
 
 void PoolLauncher::add_gateway(platform::LaunchSpec& spec, const config::PoolLaunchConfig& launch, const std::string& address) const {
-  spec.argv = {options_.program,    "gateway", "-c", options_.config_file,         "--listen-fd", "3", "--also-listen", address, "--controller",
+  spec.argv = {options_.program,    "gateway", "-c", options_.config_file,         "--listen-fd", "3", "--metrics-listen", address, "--controller",
                options_.controller, "--drain-deadline", fmt::to_string(launch.drain_deadline_s), "--log-level", "warn"};
   spec.shared_listen = options_.gateway_listen;
   spec.readiness = {address, "/health", from_seconds(launch.ready_timeout_s)};

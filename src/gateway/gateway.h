@@ -2,10 +2,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "config/fleet_config.h"
+#include "gateway/admin_listener.h"
 #include "net/address.h"
 #include "net/event_loop.h"
 #include "net/unique_fd.h"
@@ -20,12 +22,13 @@ struct GatewayTimings {
   Duration report_period = Seconds(1);   ///< between two reports to the controller
 };
 
-/// The data plane: OpenAI's endpoints relayed to the least loaded ready server, and the secure route to experts. Servers
+/// The data plane: authenticated callers' requests relayed to servers that have the model, and the secure route to experts. Servers
 /// come from `config.upstreams` and from the controller at `config.gateway.controller`, if there is one. Belongs to the
 /// loop's thread; the loop, the registry and the clock outlive it.
 class Gateway {
  public:
-  /// Starts health checks and following the controller. Fails on an address that cannot be parsed.
+  /// Starts health checks and following the controller. Fails on an address that cannot be parsed, on a policy, key set, ladder or log
+  /// that cannot be used.
   static Result<std::unique_ptr<Gateway>> create(net::EventLoop& loop, const config::FleetConfig& config, telemetry::Registry& registry,
                                                  const Clock& clock, GatewayTimings timings = {});
   ~Gateway();
@@ -36,8 +39,17 @@ class Gateway {
   Result<net::Address> listen(const net::Address& address);
   /// The same on a socket that listens already, which several gateways may share.
   Result<net::Address> listen_on(net::UniqueFd listening);
-  /// The same on `config.gateway.listen`.
+  /// The same on `config.gateway.listen` and `listeners.also`; returns the first.
   Result<net::Address> listen();
+  /// Answers /health, /ready and /metrics on `address`.
+  Result<net::Address> listen_for_probes(const net::Address& address);
+  /// The same on `config.gateway.listeners.metrics`; nothing if that is empty.
+  Result<std::optional<net::Address>> listen_for_probes();
+  /// Serves the admin API at `config.gateway.listeners.admin`; nothing if that is empty.
+  Result<std::optional<net::Address>> listen_for_admin(std::unique_ptr<AdminRoutes> routes);
+
+  /// Reads keys, policy and certificates anew, changed or not, and opens the logs anew, after they were moved away: SIGHUP.
+  void reload();
   /// Says "not ready", stops accepting, and calls `done` when the last request is over or `deadline` passed.
   void drain(Duration deadline, std::move_only_function<void()> done);
   /// Requests in flight on model servers, expert servers and groups: zero when idle.

@@ -6,6 +6,8 @@ namespace flexpert::gateway {
 
 GatewayMetrics::GatewayMetrics(telemetry::Registry& registry)
     : registry_(registry),
+      authentication_failures_(registry.counter("flexpert_gateway_authentication_failures_total", "Requests whose credentials were not good")),
+      retries_refused_(registry.counter("flexpert_gateway_retries_refused_total", "Retries that the budget did not allow")),
       in_flight_(registry.gauge("flexpert_gateway_in_flight", "Requests that clients wait for")),
       controller_connected_(registry.gauge("flexpert_gateway_controller_connected", "1 while the controller's fleet is followed")),
       ttft_(registry.histogram("flexpert_gateway_ttft_seconds", "From a streamed request's arrival to its first piece",
@@ -17,21 +19,36 @@ GatewayMetrics::GatewayMetrics(telemetry::Registry& registry)
 
 void GatewayMetrics::set_connections(std::size_t connections) { connections_.set(static_cast<double>(connections)); }
 
-void GatewayMetrics::count_request(const std::string& route, int status) {
-  const auto key = std::pair(route, status);
-  auto counter = requests_.find(key);
-  if (counter == requests_.end())
-    counter = requests_.emplace(key, registry_.counter("flexpert_gateway_requests_total", "Requests by route and status",
-                                                       {{"route", route}, {"status", std::to_string(status)}})).first;
+void GatewayMetrics::count_request(const RouteEntry* route, int status) {
+  ByStatus& counters = requests_[route != nullptr ? static_cast<std::size_t>(route - kRouteTable.data()) : kRouteTable.size()];
+  for (const auto& [known, counter] : counters)
+    if (known == status) return counter.add();
+  const std::string path(route != nullptr ? route->path : kOtherPath);
+  counters.emplace_back(status, registry_.counter("flexpert_gateway_requests_total", "Requests by route and status",
+                                                  {{"route", path}, {"status", std::to_string(status)}}));
+  counters.back().second.add();
+}
+
+void GatewayMetrics::count_malformed(int status) {
+  for (const auto& [known, counter] : malformed_)
+    if (known == status) return counter.add();
+  malformed_.emplace_back(status, registry_.counter("flexpert_gateway_malformed_total", "Messages that are not HTTP as it is taken here",
+                                                    {{"status", std::to_string(status)}}));
+  malformed_.back().second.add();
+}
+
+void GatewayMetrics::count(ByWord& counters, std::string_view word, const char* name, const char* help, const char* label) {
+  auto counter = counters.find(word);
+  if (counter == counters.end()) counter = counters.emplace(word, registry_.counter(name, help, {{label, std::string(word)}})).first;
   counter->second.add();
 }
 
-void GatewayMetrics::count_retry(const std::string& reason) {
-  auto counter = retries_.find(reason);
-  if (counter == retries_.end())
-    counter = retries_.emplace(reason, registry_.counter("flexpert_gateway_retries_total", "Requests sent once more, by reason",
-                                                         {{"reason", reason}})).first;
-  counter->second.add();
+void GatewayMetrics::count_retry(std::string_view reason) {
+  count(retries_, reason, "flexpert_gateway_retries_total", "Requests sent once more, by reason", "reason");
+}
+
+void GatewayMetrics::count_degraded(std::string_view step) {
+  count(degraded_, step, "flexpert_gateway_degraded_total", "Requests that were changed because of load, by step", "step");
 }
 
 void GatewayMetrics::count_group(const std::string& group, const std::string& outcome) {
@@ -49,26 +66,6 @@ void GatewayMetrics::set_upstream_ready(const std::string& upstream, bool ready)
 
 void GatewayMetrics::forget_upstream(const std::string& upstream) {
   registry_.remove_gauge("flexpert_gateway_upstream_ready", {{"upstream", upstream}});
-}
-
-Answer::Answer(http::Responder responder, GatewayMetrics& metrics, std::string route)
-    : responder_(std::move(responder)), metrics_(metrics), route_(std::move(route)) {
-  metrics_.add_in_flight(1);
-}
-
-Answer::~Answer() {
-  metrics_.add_in_flight(-1);
-  metrics_.count_request(route_, status_);
-}
-
-void Answer::respond(http::Response response) {
-  status_ = response.status;
-  responder_.respond(std::move(response));
-}
-
-void Answer::start(int status, http::Headers headers) {
-  status_ = status;
-  responder_.start(status, std::move(headers));
 }
 
 }  // namespace flexpert::gateway

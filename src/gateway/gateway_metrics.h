@@ -1,24 +1,37 @@
 #pragma once
 
+#include <array>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
-#include "http/message.h"
-#include "http/server.h"
+#include "gateway/answer.h"
+#include "gateway/route_table.h"
 #include "telemetry/metrics.h"
 
 namespace flexpert::gateway {
 
-/// The gateway's series in one Registry, handles kept. Belongs to the loop's thread.
+/// The status under which a request is counted whose client went away first (nginx's convention).
+inline constexpr int kClientGone = 499;
+
+/// The gateway's series in one Registry, handles kept. Labels are the gateway's own words, never a client's text. Belongs to the
+/// loop's thread.
 class GatewayMetrics {
  public:
   explicit GatewayMetrics(telemetry::Registry& registry);
 
-  /// Counts an answered request. `route` is one of the gateway's own paths or "other", never a client's text.
-  void count_request(const std::string& route, int status);
-  void count_retry(const std::string& reason);
+  /// Counts an answered request; `route` null: a path that is not ours.
+  void count_request(const RouteEntry* route, int status);
+  /// Counts a message that is not HTTP as we take it.
+  void count_malformed(int status);
+  void count_authentication_failure() { authentication_failures_.add(); }
+  void count_retry(std::string_view reason);
+  /// A retry that the budget did not allow.
+  void count_retry_refused() { retries_refused_.add(); }
+  void count_degraded(std::string_view step);
   void count_group(const std::string& group, const std::string& outcome);
   void set_upstream_ready(const std::string& upstream, bool ready);
   void forget_upstream(const std::string& upstream);
@@ -32,10 +45,18 @@ class GatewayMetrics {
   void set_controller_connected(bool connected) { controller_connected_.set(connected ? 1 : 0); }
 
  private:
+  using ByStatus = std::vector<std::pair<int, telemetry::Counter>>;
+  using ByWord = std::map<std::string, telemetry::Counter, std::less<>>;
+  void count(ByWord& counters, std::string_view word, const char* name, const char* help, const char* label);
+
   telemetry::Registry& registry_;
-  std::map<std::pair<std::string, int>, telemetry::Counter> requests_;
-  std::map<std::string, telemetry::Counter> retries_;
+  std::array<ByStatus, kRouteTable.size() + 1> requests_;  ///< the last: of paths that are not ours
+  ByStatus malformed_;
+  ByWord retries_;
+  ByWord degraded_;
   std::map<std::pair<std::string, std::string>, telemetry::Counter> groups_;
+  telemetry::Counter authentication_failures_;
+  telemetry::Counter retries_refused_;
   telemetry::Gauge in_flight_;
   telemetry::Gauge controller_connected_;
   telemetry::Histogram ttft_;
@@ -43,30 +64,6 @@ class GatewayMetrics {
   telemetry::Histogram route_latency_;
   telemetry::Counter downgrades_;
   telemetry::Gauge connections_;
-};
-
-/// The status under which a request is counted whose client went away first (nginx's convention).
-inline constexpr int kClientGone = 499;
-
-/// One client's request from arrival to its end: counts it as in flight, and counts its outcome exactly once, also if
-/// it is dropped without an answer.
-class Answer {
- public:
-  Answer(http::Responder responder, GatewayMetrics& metrics, std::string route);
-  Answer(Answer&&) = delete;
-  Answer& operator=(Answer&&) = delete;
-  ~Answer();
-
-  void respond(http::Response response);
-  void start(int status, http::Headers headers);
-  /// The client's side, for write(), finish() and so on after start().
-  [[nodiscard]] http::Responder& stream() { return responder_; }
-
- private:
-  http::Responder responder_;
-  GatewayMetrics& metrics_;
-  std::string route_;
-  int status_ = kClientGone;
 };
 
 }  // namespace flexpert::gateway

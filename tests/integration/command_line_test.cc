@@ -76,7 +76,7 @@ TEST(CommandLine, ServeSaysWhatIsMissingInAModelFolder) {
 
 TEST(CommandLine, UpRefusesExpertsThatTheModelDoesNotHaveBeforeItStartsAnything) {
   const TemporaryFolder folder;
-  const std::string text = "gateway: {listen: '127.0.0.1:0'}\ncontroller: {listen: '127.0.0.1:0'}\nruntime_dir: " + folder.path() +
+  const std::string text = "gateway: {listen: '127.0.0.1:0', metrics_listen: '127.0.0.1:0'}\ncontroller: {listen: '127.0.0.1:0'}\nruntime_dir: " + folder.path() +
                            "/run\nmodel:\n  path: " + kModel + "\n  groups:\n    - name: A\n      slots: [[0, 32]]\n";
   const Finished finished = run_program({"up", "-c", folder.write("bad.yaml", text)});
   EXPECT_EQ(finished.exit_code, 1);

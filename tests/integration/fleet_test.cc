@@ -80,11 +80,11 @@ TEST(Fleet, ASecondFleetOnTheSamePortIsRefusedAndTheFirstLivesOn) {
   ASSERT_TRUE(fleet.ready());
   const TemporaryFolder folder;
   const std::string config = folder.write("second.yaml", "gateway:\n  listen: " + fleet.gateway().to_string() +
-                                                             "\nmodel:\n  path: " FLEXPERT_SOURCE_DIR "/models/flexpert-tiny-moe\n");
+                                                             "\n  metrics_listen: 127.0.0.1:0\nmodel:\n  path: " FLEXPERT_SOURCE_DIR "/models/flexpert-tiny-moe\n");
   const Finished second = run_program({"up", "-c", config}, {"XDG_RUNTIME_DIR=" + folder.path()});
   EXPECT_EQ(second.exit_code, 1);
   EXPECT_NE(second.output.find(fleet.gateway().to_string()), std::string::npos) << second.output;
-  EXPECT_EQ(fleet.get(fleet.gateway(), "/health").status, 200);
+  EXPECT_EQ(fleet.get(fleet.probes(), "/health").status, 200);
 }
 
 TEST(Fleet, SigtermFinishesARequestThenStopsEverythingWithinTheDeadline) {

@@ -18,6 +18,7 @@ class PoolsTest : public testing::Test {
     runtime_ = folder_.path() + "/run";
     config_ = folder_.write("fleet.yaml", fmt::format(R"(gateway:
   listen: 127.0.0.1:0
+  metrics_listen: 127.0.0.1:0
 controller:
   listen: unix:{0}/api.sock
 runtime_dir: {0}/run

@@ -47,6 +47,7 @@ std::string TemporaryFolder::write(const std::string& name, const std::string& t
 TestFleet::TestFleet(const FleetSettings& settings) {
   config_path_ = folder_.write("fleet.yaml", fmt::format(R"(gateway:
   listen: 127.0.0.1:0
+  metrics_listen: 127.0.0.1:0
 controller:
   listen: 127.0.0.1:0
 model:
@@ -82,8 +83,9 @@ access:
   program_ = std::make_unique<RunningProgram>(loop_, arguments, environment());
   const std::string line = program_->wait_for_line("ready: ", Seconds(60));
   gateway_ = address_after(line, "ready: http://");
+  probes_ = address_after(line, "metrics http://");
   controller_ = address_after(line, "controller http://");
-  ready_ = gateway_.port != 0 && controller_.port != 0;
+  ready_ = gateway_.port != 0 && probes_.port != 0 && controller_.port != 0;
   if (!ready_) ADD_FAILURE() << "the fleet did not become ready:\n" << program_->output();
 }
 

@@ -47,6 +47,8 @@ class TestFleet {
   [[nodiscard]] net::EventLoop& loop() { return loop_; }
   [[nodiscard]] RunningProgram& program() { return *program_; }
   [[nodiscard]] const net::Address& gateway() const { return gateway_; }
+  /// Where the gateway's probes and metrics are.
+  [[nodiscard]] const net::Address& probes() const { return probes_; }
   [[nodiscard]] const net::Address& controller() const { return controller_; }
   [[nodiscard]] const std::string& config_path() const { return config_path_; }
   /// Makes the default runtime folder lie in the test's folder.
@@ -70,6 +72,7 @@ class TestFleet {
   std::string config_path_;
   std::unique_ptr<RunningProgram> program_;
   net::Address gateway_;
+  net::Address probes_;
   net::Address controller_;
   bool ready_ = false;
 };

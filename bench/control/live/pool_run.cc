@@ -16,7 +16,7 @@ constexpr const char* kPace = R"({"base_ms": 30, "per_token_us": 1000})";
 
 std::string config_of(const PoolRunSettings& settings, const std::string& model, const std::string& pace, const std::string& runtime,
                       const std::string& gateway, const std::string& controller) {
-  std::string text = fmt::format("access: {{anonymous: true}}\ngateway:\n  listen: {}\n{}controller:\n  listen: {}\n", gateway,
+  std::string text = fmt::format("access: {{anonymous: true}}\ngateway:\n  listen: {}\n  metrics_listen: 127.0.0.1:0\n{}controller:\n  listen: {}\n", gateway,
                                  settings.separate ? fmt::format("  controller: {}\n", controller) : "", controller);
   text += fmt::format("runtime_dir: {}\nplanner:\n  interval_s: {}\n  gpu_budget: {}\n", runtime, settings.interval_s, settings.max);
   if (!settings.prometheus.empty()) text += fmt::format("  prometheus: {{url: \"{}\", timeout_s: 2}}\n", settings.prometheus);

@@ -94,9 +94,16 @@ class GatewayWorld : public ::testing::Test {
  protected:
   ~GatewayWorld() override { gateway.reset(); }
 
-  config::FleetConfig config_for(const std::vector<FakeServer*>& upstreams) {
+  /// A configuration that lets everybody in.
+  static config::FleetConfig open_config() {
     config::FleetConfig config;
     config.gateway.health_interval_s = 0.1;
+    config.access.anonymous = config.access.rules.anonymous = true;
+    return config;
+  }
+
+  config::FleetConfig config_for(const std::vector<FakeServer*>& upstreams) {
+    config::FleetConfig config = open_config();
     for (const FakeServer* upstream : upstreams) {
       config::UpstreamConfig entry;
       entry.name = fmt::format("up-{}", config.upstreams.size());
@@ -113,6 +120,9 @@ class GatewayWorld : public ::testing::Test {
     auto bound = gateway->listen(*net::Address::parse("127.0.0.1:0"));
     ASSERT_TRUE(bound) << bound.error().message;
     address = *bound;
+    auto bound_probes = gateway->listen_for_probes(*net::Address::parse("127.0.0.1:0"));
+    ASSERT_TRUE(bound_probes) << bound_probes.error().message;
+    probes = *bound_probes;
   }
 
   void start_and_wait(const config::FleetConfig& config, GatewayTimings timings = {}) {
@@ -131,6 +141,11 @@ class GatewayWorld : public ::testing::Test {
   }
 
   std::shared_ptr<Seen> send(const std::string& method, const std::string& target, const std::string& body, const http::Headers& headers = {}) {
+    return send_to(address, method, target, body, headers);
+  }
+
+  std::shared_ptr<Seen> send_to(const net::Address& to, const std::string& method, const std::string& target, const std::string& body,
+                                const http::Headers& headers = {}) {
     auto seen = std::make_shared<Seen>();
     http::Request request;
     request.method = method;
@@ -151,13 +166,20 @@ class GatewayWorld : public ::testing::Test {
       seen->failed = true;
       seen->error = std::move(error);
     };
-    seen->id = client.send(address, std::move(request), std::move(callbacks));
+    seen->id = client.send(to, std::move(request), std::move(callbacks));
     return seen;
   }
 
   std::shared_ptr<Seen> call(const std::string& method, const std::string& target, const std::string& body = "", const http::Headers& headers = {}) {
     auto seen = send(method, target, body, headers);
     EXPECT_TRUE(until([&] { return seen->over(); })) << method << " " << target << " never ended";
+    return seen;
+  }
+
+  /// Asks the listener of probes.
+  std::shared_ptr<Seen> probe(const std::string& target) {
+    auto seen = send_to(probes, "GET", target, "");
+    EXPECT_TRUE(until([&] { return seen->over(); })) << target << " never ended";
     return seen;
   }
 
@@ -173,6 +195,7 @@ class GatewayWorld : public ::testing::Test {
   http::Client client{loop, {}};
   std::unique_ptr<Gateway> gateway;
   net::Address address;
+  net::Address probes;
 };
 
 }  // namespace flexpert::gateway

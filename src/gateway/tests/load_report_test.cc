@@ -57,7 +57,7 @@ class LoadReportTest : public GatewayWorld {
                       headers.add("Content-Type", "text/event-stream");
                       stream->start(200, headers);
                     }};
-  config::FleetConfig config;
+  config::FleetConfig config = open_config();
   GatewayTimings timings{.recovery_wait = Milliseconds(100), .expert_timeout = Seconds(2), .report_period = Milliseconds(20)};
 };
 
@@ -169,7 +169,8 @@ TEST_F(LoadReportTest, AGatewayThatDrainsSaysSoAtOnce) {
 
 TEST_F(LoadReportTest, TheGatewaysOwnMetricsTellConnectionsAndCpu) {
   start(config, timings);
-  const auto seen = call("GET", "/metrics");
+  call("GET", "/v1/models");
+  const auto seen = probe("/metrics");
   EXPECT_NE(seen->body.find("flexpert_gateway_connections 1"), std::string::npos);
   EXPECT_GT(metric("process_cpu_seconds_total"), 0);
 }

@@ -1,4 +1,3 @@
-#include "gateway/header_rules.h"
 #include "gateway/tests/gateway_world.h"
 
 namespace flexpert::gateway {
@@ -30,25 +29,6 @@ TEST_F(RelayTest, TheBodyGoesOnByteForByteAndTheAnswerComesBack) {
   EXPECT_EQ(metric(R"(flexpert_gateway_requests_total{route="/v1/chat/completions",status="200"})"), 1);
 }
 
-TEST(HeaderRules, HeadersThatConnectionListsAreHopByHopToo) {
-  http::Headers headers;
-  headers.add("connection", "close , X-Drop-Me,, x-and-me");
-  headers.add("X-Drop-Me", "1");
-  headers.add("X-And-Me", "1");
-  headers.add("transfer-encoding", "chunked");
-  headers.add("Upgrade", "h2c");
-  headers.add("TE", "trailers");
-  headers.add("x-flexpert-allowed", "C");
-  headers.add("Host", "example");
-  headers.add("X-Kept", "1");
-  const http::Headers upstream = headers_for_upstream(headers);
-  ASSERT_EQ(upstream.fields().size(), 1U);
-  EXPECT_EQ(upstream.fields()[0].first, "X-Kept");
-  const http::Headers client = headers_for_client(headers);
-  EXPECT_FALSE(client.find("X-Drop-Me"));
-  EXPECT_FALSE(client.find("X-Flexpert-Allowed"));
-}
-
 TEST_F(RelayTest, HeadsAreRebuiltWithoutHopByHopAndInternalHeaders) {
   FakeServer upstream(loop, [](const http::Request&, http::Responder responder) {
     http::Response response = http::json_response(200, "{}");
@@ -66,7 +46,9 @@ TEST_F(RelayTest, HeadsAreRebuiltWithoutHopByHopAndInternalHeaders) {
   const http::Headers& got = upstream.requests[0].headers;
   EXPECT_FALSE(got.find("X-Flexpert-Identity"));
   EXPECT_FALSE(got.find("X-Expert-Access-Token"));
-  EXPECT_EQ(got.find("Authorization"), "Bearer k");
+  EXPECT_FALSE(got.find("Authorization"));
+  EXPECT_TRUE(got.find("X-Request-Id"));
+  EXPECT_EQ(seen->headers.find("X-Request-Id"), got.find("X-Request-Id"));
   EXPECT_FALSE(seen->headers.find("X-Flexpert-Secret"));
   EXPECT_EQ(seen->headers.find("X-Kept"), "yes");
 }
@@ -124,7 +106,7 @@ TEST_F(RelayTest, AServerThatDiesBeforeTheFirstByteIsReplacedWithoutTheClientsNo
   ASSERT_TRUE(until([&] { return metric(R"(flexpert_gateway_upstream_ready{upstream="up-0"})") == 1 && metric(R"(flexpert_gateway_upstream_ready{upstream="up-1"})") == 1; }));
   const auto seen = call("POST", "/v1/chat/completions", kChat);
   EXPECT_EQ(seen->status, 200);
-  EXPECT_EQ(deaths, 1);
+  EXPECT_GE(deaths, 1);  // once more if it was on a kept connection, which may have been closed before
   EXPECT_EQ(good.requests.size(), 1U);
   EXPECT_EQ(good.requests[0].body, kChat);
 }
@@ -170,8 +152,8 @@ TEST_F(RelayTest, ASingleServerThatStaysAwayGives503WithRetryAfter) {
   const auto seen = call("POST", "/v1/chat/completions", kChat);
   EXPECT_EQ(seen->status, 503);
   EXPECT_TRUE(seen->headers.find("Retry-After"));
-  EXPECT_EQ(call("GET", "/ready")->status, 503);
-  EXPECT_EQ(call("GET", "/health")->status, 200);
+  EXPECT_EQ(probe("/ready")->status, 503);
+  EXPECT_EQ(probe("/health")->status, 200);
 }
 
 TEST_F(RelayTest, AClientThatGoesAwayCancelsItsUpstreamRequestAtOnce) {
@@ -247,7 +229,7 @@ TEST_F(RelayTest, BadRequestsGetPreciseErrorsAndReachNoServer) {
   EXPECT_EQ(call("DELETE", "/v1/models/m")->status, 405);
   const auto wrong_method = call("GET", "/v1/chat/completions");
   EXPECT_EQ(wrong_method->status, 405);
-  EXPECT_EQ(wrong_method->headers.find("Allow"), "POST");
+  EXPECT_EQ(wrong_method->headers.find("Allow"), "POST, OPTIONS");
 }
 
 TEST_F(RelayTest, ModelListsAreMergedAndRequestsFollowThem) {
@@ -303,7 +285,7 @@ TEST_F(RelayTest, TheFleetOfTheControllerIsFollowedAndKeptWhileItIsAway) {
   FakeServer model_server(loop, answer_ok);
   FakeController controller(loop);
   controller.snapshot.model = "m";
-  config::FleetConfig config;
+  config::FleetConfig config = open_config();
   config.gateway.controller = controller.server.address();
   start(config, {.recovery_wait = Milliseconds(200)});
   EXPECT_EQ(call("POST", "/v1/completions", kChat)->status, 404);
@@ -324,7 +306,7 @@ TEST_F(RelayTest, TheFleetOfTheControllerIsFollowedAndKeptWhileItIsAway) {
 
 TEST_F(RelayTest, TheModelOfAFleetThatIsStillStartingIs503AndAnUnknownOne404) {
   FakeController controller(loop);
-  config::FleetConfig config;
+  config::FleetConfig config = open_config();
   config.model.emplace().name = "m";
   config.gateway.controller = controller.server.address();
   start(config, {.recovery_wait = Milliseconds(200)});
@@ -335,7 +317,7 @@ TEST_F(RelayTest, TheModelOfAFleetThatIsStillStartingIs503AndAnUnknownOne404) {
 
 TEST_F(RelayTest, WithoutAnyWordOfTheControllerNoModelIsSaidNotToExist) {
   FakeController controller(loop);
-  config::FleetConfig config;
+  config::FleetConfig config = open_config();
   config.gateway.controller = controller.server.address();
   controller.server.stop();
   start(config, {.recovery_wait = Milliseconds(200)});

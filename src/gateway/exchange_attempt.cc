@@ -1,0 +1,145 @@
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/log.h"
+#include "codec/http1.h"
+#include "codec/internal_grant.h"
+#include "crypto/digest.h"
+#include "gateway/exchange.h"
+#include "gateway/header_rules.h"
+#include "gateway/refusals.h"
+#include "gateway/relay.h"
+#include "gateway/session_hash.h"
+
+namespace flexpert::gateway {
+namespace {
+
+constexpr int kMaxAttempts = 2;
+/// A lost server may be tried again without news of it: waiting requests look so often.
+constexpr Duration kLookAgain = Milliseconds(500);
+
+void append_number(std::string& out, std::uint64_t value) {
+  char digits[20];
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+}  // namespace
+
+void Exchange::attempt() {
+  const TimePoint now = relay_.parts_.loop.now();
+  ModelPool* pool = relay_.parts_.directory.find(fields_.model);
+  if (pool == nullptr) return wait_or_refuse();
+  if (attempts_ == 0 && !waiting_) pool->retries().note_request(now);
+  // Restricted rights close every server that cannot leave experts out, or be told which.
+  if (right_->restricted() && (relay_.parts_.signer == nullptr || (pool->own().endpoints().empty() && pool->has_foreign())))
+    return refuse(masking_unavailable(fields_.model));
+  ServerPick picked = pick(*pool);
+  if (!picked.ticket.held()) return wait_or_refuse();
+  relay_.parts_.loop.cancel(std::exchange(timer_, 0));
+  waiting_ = false;
+  ++attempts_;
+  status_ = 0;
+  ticket_ = std::move(picked.ticket);
+  load_->sent(ticket_.endpoint()->id, now);
+  send(*picked.server);
+}
+
+ServerPick Exchange::pick(ModelPool& pool) {
+  const TimePoint now = relay_.parts_.loop.now();
+  routing::PickRequest request{.tokens = load_->prompt_estimate() + static_cast<double>(answer_tokens())};
+  request.excluded = failed_on_;
+  choose_hashes(request, pool, *caller_, client_->head(), fields_.prompt_at.in(client_->body()));
+  ServerPick picked = relay_.parts_.directory.pick(pool, request, right_->restricted(), now, relay_.rng_);
+  if (picked.ticket.held() || failed_on_.empty()) return picked;
+  // Back on a server that failed it: good enough if it is another process by now, or there is no other.
+  request.excluded = {};
+  return relay_.parts_.directory.pick(pool, request, right_->restricted(), now, relay_.rng_);
+}
+
+void Exchange::wait_or_refuse() {
+  const TimePoint now = relay_.parts_.loop.now();
+  ServerDirectory& directory = relay_.parts_.directory;
+  const LoadReport& load = relay_.parts_.load;
+  const RelayOptions& options = relay_.options_;
+  const bool scaled = directory.scaled(fields_.model);
+  if (!waiting_) {
+    if (scaled && (load.held() >= options.max_held || load.held_bytes() + client_->body().size() > options.max_held_bytes)) return refuse(too_many_held());
+    waiting_ = true;
+    wait_until_ = now + (scaled ? options.hold : options.recovery_wait);
+  }
+  if (now < wait_until_ && (scaled || directory.recovering(fields_.model, now, options.recovery_wait))) {
+    if (scaled) load_->hold();
+    relay_.parts_.loop.cancel(timer_);
+    timer_ = relay_.parts_.loop.call_after(std::min<Duration>(wait_until_ - now, kLookAgain), [this] {
+      timer_ = 0;
+      attempt();
+    });
+    return;
+  }
+  // A model that only an unchecked upstream could have had.
+  if (!directory.knows(fields_.model)) return refuse(no_such_model(fields_.model));
+  refuse(nobody_ready(fields_.model, scaled ? 10 : 2));
+}
+
+void Exchange::look_again() {
+  if (waiting_) attempt();
+}
+
+void Exchange::send(const ModelServer& server) {
+  body_ = client_->body();
+  const std::span<const std::string_view> body = splice_ ? splice_->parts() : std::span<const std::string_view>(&body_, 1);
+  if (const Result<void> made = make_head(server, body); !made) {
+    log::warn("what a caller may use cannot be told to server {}: {}", server.id, made.error().message);
+    return refuse(masking_unavailable(fields_.model));
+  }
+  sent_ = server.upstream->send(head_, body, false, *this);
+}
+
+/// Makes the whole head anew: nothing of the client's goes on but what the rules let through.
+Result<void> Exchange::make_head(const ModelServer& server, std::span<const std::string_view> body) {
+  if (head_.capacity() == 0) head_ = relay_.buffers_.take();
+  head_.clear();
+  const codec::Http1RequestView& head = client_->head();
+  codec::append_http1_request_line(head_, head.method, head.target);
+  head_.append("Host: ").append(server.host).append("\r\n");
+  append_fields_for_upstream(head_, head);
+  if (!server.authorization.empty()) head_.append("Authorization: ").append(server.authorization).append("\r\n");
+  std::size_t bytes = 0;
+  for (const std::string_view part : body) bytes += part.size();
+  head_.append("Content-Length: ");
+  append_number(head_, bytes);
+  head_.append("\r\nX-Request-Id: ").append(id_.text());
+  if (server.own && relay_.parts_.signer != nullptr) {
+    head_.append("\r\n").append(codec::kInternalGrantField).append(": ");
+    FLEXPERT_TRY(relay_.parts_.signer->append(head_, *caller_, fields_.model,
+                                              {.request_id = id_.text(), .body_sha256 = crypto::sha256(body), .unix_ms = relay_.parts_.clock.unix_ms()}));
+  }
+  head_.append("\r\n\r\n");
+  return {};
+}
+
+bool Exchange::may_retry(std::string_view reason) {
+  if (started_ || attempts_ >= kMaxAttempts) return false;
+  ModelPool* pool = relay_.parts_.directory.find(fields_.model);
+  if (pool != nullptr && !pool->retries().take(relay_.parts_.loop.now())) {
+    relay_.parts_.metrics.count_retry_refused();
+    return false;
+  }
+  relay_.parts_.metrics.count_retry(reason);
+  return true;
+}
+
+void Exchange::report(bool failed) {
+  if (!ticket_.held()) return;
+  if (ModelPool* pool = relay_.parts_.directory.find(fields_.model); pool != nullptr)
+    relay_.parts_.directory.report(*pool, *ticket_.endpoint(), failed, relay_.parts_.loop.now());
+}
+
+void Exchange::let_server_go() {
+  sent_ = nullptr;
+  ticket_.release();
+  load_->returned(relay_.parts_.loop.now());
+}
+
+}  // namespace flexpert::gateway

@@ -1,0 +1,55 @@
+// Answers that need no server: those that are kept, and those that somebody else computes just now.
+#include <utility>
+
+#include "gateway/exchange.h"
+#include "gateway/relay.h"
+
+namespace flexpert::gateway {
+
+/// Goes on with an attempt, unless the answer is there or on its way.
+void Exchange::look_in_cache(std::uint64_t cap_max_tokens, bool even_stale) {
+  ResponseCaching* caching = relay_.parts_.caching;
+  if (caching == nullptr || !caching->enabled() || (route_->endpoint != Endpoint::kChat && route_->endpoint != Endpoint::kCompletions)) return attempt();
+  auto looked = caching->look({.caller = caller_.get(),
+                               .path = route_->path,
+                               .model = fields_.model,
+                               .model_epoch = relay_.model_epoch_,
+                               .cap_max_tokens = cap_max_tokens,
+                               .body = client_->body(),
+                               .cache_control = client_->head().find(codec::Http1KnownField::kCacheControl),
+                               .even_stale = even_stale},
+                              [this](ResponseCaching::Told told) {
+                                following_.reset();
+                                take_told(std::move(told));
+                              });
+  if (auto* hit = std::get_if<ResponseCaching::Hit>(&looked)) return answer_from(*hit->answer);
+  if (auto* following = std::get_if<std::unique_ptr<ResponseCaching::Following>>(&looked)) {
+    following_ = std::move(*following);
+    return;
+  }
+  if (auto* lead = std::get_if<std::unique_ptr<ResponseCaching::Lead>>(&looked)) take_lead(std::move(*lead));
+  attempt();
+}
+
+void Exchange::take_lead(std::unique_ptr<ResponseCaching::Lead> lead) {
+  lead_ = std::move(lead);
+  cache_field_ = kCacheMiss;
+}
+
+void Exchange::take_told(ResponseCaching::Told told) {
+  if (auto* answer = std::get_if<ResponseCaching::AnswerPtr>(&told)) return answer_from(**answer);
+  if (auto* lead = std::get_if<std::unique_ptr<ResponseCaching::Lead>>(&told)) take_lead(std::move(*lead));
+  attempt();
+}
+
+void Exchange::answer_from(const routing::CachedAnswer& cached) {
+  cache_field_ = kCacheHit;
+  cached_prompt_tokens_ = cached.prompt_tokens;
+  cached_completion_tokens_ = cached.completion_tokens;
+  std::string fields = "Content-Type: ";
+  fields.append(cached.content_type).append("\r\n");
+  load_.reset();  // no server had anything to do with it
+  respond(200, fields, cached.body);
+}
+
+}  // namespace flexpert::gateway

@@ -1,0 +1,71 @@
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "gateway/exchange.h"
+#include "gateway/relay.h"
+#include "telemetry/request_log.h"
+
+namespace flexpert::gateway {
+namespace {
+
+std::uint32_t microseconds(Duration duration) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(std::chrono::duration_cast<Microseconds>(duration).count(), 0, UINT32_MAX));
+}
+
+}  // namespace
+
+void Exchange::write_access(std::string_view outcome) {
+  telemetry::AccessLog* log = relay_.parts_.access_log;
+  if (log == nullptr) return;
+  const Duration total = relay_.parts_.loop.now() - arrived_;
+  telemetry::AccessRecord record;
+  record.unix_ms = relay_.parts_.clock.unix_ms() - std::chrono::duration_cast<Milliseconds>(total).count();
+  record.request_id = id_.text();
+  record.peer = peer_;
+  if (caller_) {
+    record.tenant = caller_->identity.tenant;
+    record.principal = caller_->identity.id;
+  }
+  record.method = method_;
+  record.path = route_ != nullptr ? route_->path : kOtherPath;
+  record.status = status_;
+  record.outcome = outcome;
+  record.reason = reason_;
+  record.request_bytes = request_bytes_;
+  record.response_bytes = sent_bytes_;
+  record.attempts = attempts_;
+  if (right_ != nullptr) record.model = fields_.model;  // one that there is
+  if (load_) record.upstream = load_->server();
+  record.prompt_tokens = static_cast<std::uint32_t>(prompt_tokens());
+  record.completion_tokens = static_cast<std::uint32_t>(completion_tokens());
+  if (admitted_) record.queue_us = microseconds(admitted_->waited());
+  if (first_piece_ != TimePoint{}) record.ttft_us = microseconds(first_piece_ - arrived_);
+  record.total_us = microseconds(total);
+  record.degraded = degraded_;
+  log->write(record);
+}
+
+void Exchange::audit(std::string_view event, std::string_view object, std::string_view reason) {
+  telemetry::AuditLog* log = relay_.parts_.audit_log;
+  if (log == nullptr) return;
+  telemetry::AuditRecord record;
+  record.unix_ms = relay_.parts_.clock.unix_ms();
+  record.event = event;
+  record.request_id = id_.text();
+  if (caller_) {
+    record.tenant = caller_->identity.tenant;
+    record.principal = caller_->identity.id;
+    record.policy_revision = caller_->policy_revision;
+  }
+  record.peer = peer_;
+  const std::string action = fmt::format("{} {}", method_, route_ != nullptr ? route_->path : kOtherPath);
+  record.action = action;
+  record.object = object;
+  record.reason = reason;
+  log->write(record);
+}
+
+}  // namespace flexpert::gateway
