@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -16,6 +17,20 @@
 #include "rig/sockets.h"
 
 namespace flexpert::bench {
+namespace {
+
+/// A child that does not execute another program has all our descriptors: a client's connection must not stay open in it.
+void close_others(std::vector<int> kept) {
+  std::sort(kept.begin(), kept.end());
+  unsigned from = 3;
+  for (const int fd : kept) {
+    if (static_cast<unsigned>(fd) > from) ::close_range(from, static_cast<unsigned>(fd) - 1, 0);
+    from = static_cast<unsigned>(fd) + 1;
+  }
+  ::close_range(from, ~0u, 0);
+}
+
+}  // namespace
 
 std::int64_t monotonic_ns() {
   timespec now{};
@@ -67,6 +82,7 @@ Result<void> Backend::spawn() {
     ::signal(SIGPIPE, SIG_IGN);
     if (core_ >= 0) pin_to_core(core_);
     raise_descriptor_limit();
+    close_others(listening);
     BackendServer(*shared_, listening).run();
   }
   for (const int fd : listening) ::close(fd);

@@ -186,6 +186,7 @@ void Load::read(Connection& connection) {
       const bool whole = count == 0 && connection.reader.ends_with_connection() && (!connection.reader.is_stream() || connection.reader.saw_done());
       // A kept connection that was closed before it gave anything: the client sends once more, as every client does.
       if (!whole && !connection.fresh && !connection.reader.begun()) {
+        ++run_->result.resent;
         connection.sent = 0;
         connect(connection);
         if (connection.fd >= 0) send_rest(connection);

@@ -15,6 +15,7 @@ namespace flexpert::bench {
 struct LoadResult {
   std::uint64_t completed = 0;
   std::uint64_t failed = 0;           ///< not 200, broken, cut, or a stream without [DONE]
+  std::uint64_t resent = 0;           ///< sent again because a kept connection had been closed before it gave anything
   std::uint64_t events = 0;           ///< of streams
   double seconds = 0;
   std::vector<double> latency_ms{};   ///< per request; in open loop from the time at which it was due

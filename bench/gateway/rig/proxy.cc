@@ -51,7 +51,7 @@ std::string BenchFolder::write(const std::string& name, const std::string& text)
 }
 
 Result<std::unique_ptr<Proxy>> Proxy::start(std::string name, const std::vector<std::string>& arguments, const std::string& log_file,
-                                            std::uint16_t port, int core, bool worker) {
+                                            std::uint16_t port, int core, bool worker, int shared_fd) {
   std::unique_ptr<Proxy> proxy(new Proxy);
   proxy->name_ = std::move(name);
   proxy->port_ = port;
@@ -66,6 +66,7 @@ Result<std::unique_ptr<Proxy>> Proxy::start(std::string name, const std::vector<
     const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(log, 1);
     ::dup2(log, 2);
+    if (shared_fd >= 0) ::dup2(shared_fd, 3);
     ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
@@ -83,6 +84,11 @@ Proxy::~Proxy() { stop(); }
 
 void Proxy::signal(int number) const {
   if (pid_ > 0) ::kill(pid_, number);
+}
+
+bool Proxy::ended() {
+  if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+  return pid_ <= 0;
 }
 
 int Proxy::stop() {

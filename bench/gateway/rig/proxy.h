@@ -39,8 +39,9 @@ struct ProxySetting {
 class Proxy {
  public:
   /// Starts `arguments` (the program first) and waits until `port` accepts. With `worker` its first child is what is measured.
+  /// `shared_fd`: a descriptor of ours that it gets as its number 3.
   static Result<std::unique_ptr<Proxy>> start(std::string name, const std::vector<std::string>& arguments, const std::string& log_file,
-                                              std::uint16_t port, int core, bool worker);
+                                              std::uint16_t port, int core, bool worker, int shared_fd = -1);
   ~Proxy();
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
@@ -48,6 +49,8 @@ class Proxy {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
+  /// Tells whether it has ended by itself or after a signal.
+  bool ended();
   [[nodiscard]] ProcessWatch& watch() { return *watch_; }
   void signal(int number) const;
   /// SIGTERM, and waits for its end; returns its exit code, -1 if it had to be killed.
@@ -69,7 +72,6 @@ Result<std::unique_ptr<Proxy>> start_haproxy(const BenchFolder& folder, const Pr
 /// What the gateway under test is asked to do beside relaying.
 struct GatewaySetting {
   std::string extra_gateway{};   ///< further YAML lines of `gateway:`, indented by two
-  bool access_log = true;
 };
 
 /// Our gateway with everything on: key, policy, limits, routing, metrics, access log.
@@ -80,6 +82,8 @@ struct GatewayUnderTest {
   std::string config_file;
   std::string policy_file;
 };
+/// The policy that it runs with: role `user` for model "m", tenant "acme" with limits.
+std::string gateway_policy(std::uint64_t requests_per_minute);
 Result<GatewayUnderTest> start_gateway(const BenchFolder& folder, const std::string& program, const ProxySetting& setting,
                                        const GatewaySetting& gateway = {});
 

@@ -42,9 +42,9 @@ std::string chat_request(const ChatRequest& request) {
   body += "]}";
   return fmt::format(
              "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway.example:9000\r\nUser-Agent: OpenAI/Python 1.93.0\r\nAccept: {}\r\n"
-             "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n"
+             "Accept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\n{}Content-Type: application/json\r\n"
              "Content-Length: {}\r\n\r\n",
-             request.stream ? "text/event-stream" : "application/json", request.api_key, body.size()) +
+             request.stream ? "text/event-stream" : "application/json", request.api_key.empty() ? std::string() : fmt::format("Authorization: Bearer {}\r\n", request.api_key), body.size()) +
          body;
 }
 
