@@ -18,10 +18,11 @@ std::string pace_text(double rows_per_s) {
 }
 
 /// Prints what the `model:` section means, and checks it against the checkpoint itself.
-Result<void> describe_model(const config::ModelConfig& model) {
+Result<void> describe_model(const config::ModelConfig& model, const auth::PolicyRules& rules) {
   FLEXPERT_ASSIGN(const auto checkpoint, engine::Checkpoint::open(model.path));
   const engine::ModelConfig& shape = checkpoint->config();
   FLEXPERT_TRY(check_against_checkpoint(model, *checkpoint));
+  FLEXPERT_TRY(check_against_checkpoint(rules, model, *checkpoint));
   fmt::print("model           {} ({}): {} layers of {} experts, {} chosen per token\n", model.name, shape.architecture, shape.num_layers,
              shape.num_experts, shape.experts_per_token);
   fmt::print("model servers   {}, {} thread(s), {} KV blocks, batches of up to {}\n", model.servers, model.threads, model.kv_blocks, model.max_batch);
@@ -66,6 +67,22 @@ Result<void> describe_pools(const config::PoolsConfig& pools) {
   return {};
 }
 
+/// Prints who may come in, and what they may do.
+void describe_access(const config::FleetConfig& config) {
+  const config::AccessConfig& access = config.access;
+  std::string callers;
+  const auto add = [&callers](const std::string& text) { callers += (callers.empty() ? "" : ", ") + text; };
+  if (!access.keys_file.empty()) add("API keys of " + access.keys_file);
+  if (!access.keys_yaml.empty()) add("API keys of " + access.keys_yaml);
+  for (const config::JwtIssuerConfig& issuer : access.jwt) add("tokens of " + issuer.issuer);
+  if (!config.tokens.empty()) add(fmt::format("{} access token(s) on /route", config.tokens.size()));
+  if (access.anonymous) add("anybody");
+  fmt::print("callers         {}\n", callers.empty() ? "nobody: name access.keys_file or access.jwt, or say access.anonymous: true" : callers);
+  const std::string source = !access.policy_file.empty() ? access.policy_file + ": " : "";
+  fmt::print("policy          {}{} role(s), {} tenant(s), {} expert group(s)\n", source, access.rules.roles.size() - config.tokens.size(), access.rules.tenants.size(),
+             access.rules.groups.size());
+}
+
 }  // namespace
 
 int run_check(const CheckOptions& options) {
@@ -79,13 +96,13 @@ int run_check(const CheckOptions& options) {
   for (const config::UpstreamConfig& upstream : config->upstreams) fmt::print("upstream        {} at {}\n", upstream.name, upstream.url);
   if (config->model || config->pools) fmt::print("controller      {}{}\n", config->controller.listen, config->controller.dry_run ? " (dry-run)" : "");
   if (config->model) {
-    if (auto described = describe_model(*config->model); !described)
+    if (auto described = describe_model(*config->model, config->access.rules); !described)
       return fail_with("check", described.error().with_context(options.config));
   }
   if (config->pools) {
     if (auto described = describe_pools(*config->pools); !described) return fail_with("check", described.error().with_context(options.config));
   }
-  fmt::print("access tokens   {}\n", config->tokens.size());
+  describe_access(*config);
   fmt::print("{}: good\n", options.config);
   return kExitOk;
 }

@@ -41,8 +41,9 @@ void read_step(const YamlNode& node, const std::string& path, ProblemList& probl
     section.problem("max_tokens", step.max_tokens == 0 ? "the key is missing" : "only cap_max_tokens has it", "with kind: cap_max_tokens, a whole number over 0");
   if ((step.kind == "smaller_model") != !step.models.empty())
     section.problem("models", step.models.empty() ? "the key is missing" : "only smaller_model has it", "with kind: smaller_model, a mapping of model to smaller model");
+  const bool graded = step.kind == "cap_max_tokens" || step.kind == "smaller_model";
   for (const DegradationStepConfig& other : out)
-    if (other.kind == step.kind) section.problem("kind", fmt::format("a step {} is already given", step.kind), "each kind once");
+    if (other.kind == step.kind && !graded) section.problem("kind", fmt::format("a step {} is already given", step.kind), "each kind once");
   if (!out.empty() && step.enter < out.back().enter)
     section.problem("enter", fmt::format("{} is under that of the step before, which is {}", step.enter, out.back().enter), "steps in the order in which they begin");
   out.push_back(std::move(step));
