@@ -3,24 +3,12 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/check.h"
-#include "config/access_reader.h"
-#include "crypto/digest.h"
-#include "gateway/authenticator_keys.h"
+#include "gateway/relay.h"
 #include "gateway/route_call.h"
 #include "routing/group_cover.h"
 #include "routing/least_loaded.h"
 
 namespace flexpert::gateway {
-namespace {
-
-std::vector<auth::AccessToken> tokens_of(const config::FleetConfig& config) {
-  std::vector<auth::AccessToken> tokens;
-  for (const auto& token : config.tokens) tokens.push_back({token.name, token.sha256, token.groups});
-  return tokens;
-}
-
-}  // namespace
 
 RouteHandler::RouteHandler(net::EventLoop& loop, const Clock& clock, const config::FleetConfig& config, ServerDirectory& directory,
                            GatewayMetrics& metrics, Options options)
@@ -28,7 +16,6 @@ RouteHandler::RouteHandler(net::EventLoop& loop, const Clock& clock, const confi
       clock_(clock),
       model_(config.model ? config.model->name : std::string()),
       default_names_(config.default_route_groups),
-      tokens_(tokens_of(config)),
       directory_(directory),
       metrics_(metrics),
       options_(options),
@@ -36,12 +23,7 @@ RouteHandler::RouteHandler(net::EventLoop& loop, const Clock& clock, const confi
       // The model server keeps the experts' time limit and says which of them broke it: it gets a little longer itself.
       client_(std::make_unique<http::Client>(loop_, http::ClientOptions{.connect_timeout = Seconds(2),
                                                                         .head_timeout = options.expert_timeout + Milliseconds(500),
-                                                                        .idle_timeout = options.expert_timeout + Milliseconds(500)})) {
-  auto compiled = auth::Policy::compile(config.access.rules, [](std::string_view text) { return crypto::sha256_hex(text); });
-  FLEXPERT_CHECK(compiled.has_value(), "a configuration that was read has rules that fit together");
-  own_policy_ = std::move(*compiled);
-  apply(own_policy_);
-}
+                                                                        .idle_timeout = options.expert_timeout + Milliseconds(500)})) {}
 
 RouteHandler::~RouteHandler() { client_.reset(); }
 
@@ -110,24 +92,13 @@ void RouteHandler::audit(const RouteCaller& who, std::string_view event, const s
                          .policy_revision = who.caller->policy_revision});
 }
 
-void RouteHandler::handle(const http::Request& request, std::unique_ptr<Answer> answer) {
-  auth::Identity identity{.credential = auth::Credential::kNone, .id = {}, .tenant = "anonymous", .roles = {}};
-  if (const auto token = request.headers.find("X-Expert-Access-Token")) {
-    const auth::Principal principal = tokens_.identify(crypto::sha256_hex(*token));
-    if (!principal.anonymous()) {
-      identity = {.credential = auth::Credential::kAccessToken, .id = principal.name, .tenant = principal.name, .roles = own_policy_->rules().anonymous_roles};
-      identity.roles.push_back(config::token_role(principal.name));
-    }
-  }
-  handle(request, {.caller = make_caller(own_policy_, std::move(identity)), .request_id = {}, .peer = request.peer}, std::move(answer));
-}
-
 void RouteHandler::handle(const http::Request& request, RouteCaller who, std::unique_ptr<Answer> answer) {
   auto parsed = parse_route_request(request.body, default_names_);
   if (!parsed) {
     const std::string& message = parsed.error().message;
     return answer->respond(http::openai_error(400, message, "invalid_request_error", message.substr(0, message.find_first_of(":[ ")), "invalid_request"));
   }
+  if (policy_ == nullptr) return answer->respond(unavailable("The gateway has no policy yet; try again", "no_policy", 1));
   const auth::GroupDecision decision = policy_->decide(*who.caller->grant, model_, parsed->expert_names);
   if (!decision.unknown.empty()) {
     const auth::ModelRight* right = who.caller->grant->model(model_);

@@ -49,11 +49,9 @@ class RouteHandler {
   RouteHandler& operator=(const RouteHandler&) = delete;
 
   void apply(std::shared_ptr<const FleetSnapshot> snapshot);
-  /// The groups of the fleet's model are those of `policy` from now on. At the start they are those of the configuration.
+  /// The groups of the fleet's model are those of `policy` from now on. Before the first one every call is refused.
   void apply(std::shared_ptr<const auth::Policy> policy);
   void handle(const http::Request& request, RouteCaller who, std::unique_ptr<Answer> answer);
-  /// The same for whoever X-Expert-Access-Token and the configuration's anonymous roles make of the request.
-  void handle(const http::Request& request, std::unique_ptr<Answer> answer);
   /// What is in flight on expert servers and groups; zero when idle.
   [[nodiscard]] std::uint64_t in_flight() const { return instance_load_.total() + group_load_.total(); }
 
@@ -86,8 +84,6 @@ class RouteHandler {
   std::shared_ptr<const auth::Policy> policy_;
   std::vector<auth::ExpertGroup> groups_;  ///< of that model
   std::vector<std::string> default_names_;
-  std::shared_ptr<auth::Policy> own_policy_;  ///< of the configuration
-  auth::AccessTokens tokens_;
   ServerDirectory& directory_;
   GatewayMetrics& metrics_;
   Options options_;
