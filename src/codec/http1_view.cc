@@ -70,6 +70,13 @@ const char* skip_name(const char* at, const char* end) {
   return at;
 }
 
+/// Notes what kind the last field is.
+void note_field(Http1HeadView& head, Http1KnownField known) {
+  std::uint16_t& first = head.first_[static_cast<std::size_t>(known)];
+  if (first == 0) first = static_cast<std::uint16_t>(head.fields.size());
+  else head.repeated_ |= std::uint32_t{1} << static_cast<unsigned>(known);
+}
+
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 /// Reads a field line that is as it should be. Returns the byte behind its CRLF; null if it is not whole, or not right.
@@ -123,6 +130,7 @@ void begin(Http1HeadView& head) {
   head.keep_alive = true;
   head.size = 0;
   std::memset(head.first_, 0, sizeof head.first_);
+  head.repeated_ = 0;
 }
 
 void begin(Http1RequestView& head) {
@@ -195,15 +203,24 @@ Http1HeadOutcome Http1HeadReader::read_lines(std::string_view buffer, Head& head
   while (true) {
     const char* const line = buffer.data() + taken_;
     if (in_fields_ && searched_ == taken_) {
-      Http1FieldView field;
-      const char* const next = read_field(line, end, field);
-      if (next != nullptr) {
-        const auto taken = static_cast<std::size_t>(next - buffer.data());
-        if (taken - skipped_ > limits_.max_head_bytes) return refuse(431, "the header section is larger than allowed"), Http1HeadOutcome::kError;
-        if (!add_field(head, field)) return Http1HeadOutcome::kError;
-        taken_ = taken;
-        searched_ = taken;
-        continue;
+      const char* at = line;
+      const char* const last = buffer.size() - skipped_ > limits_.max_head_bytes ? buffer.data() + skipped_ + limits_.max_head_bytes : end;
+      while (head.fields.size() < most_fields_) {  // what is over a limit is left to the slow way
+        Http1FieldView& field = head.fields.emplace_back();
+        const char* const next = read_field(at, last, field);
+        if (next == nullptr) {
+          head.fields.pop_back();
+          break;
+        }
+        note_field(head, field.known);
+        at = next;
+      }
+      taken_ = static_cast<std::size_t>(at - buffer.data());
+      searched_ = taken_;
+      if (end - at >= 2 && at[0] == '\r' && at[1] == '\n' && at + 2 <= last) {
+        taken_ += 2;
+        head.size = taken_;
+        return Http1HeadOutcome::kHead;
       }
     }
     const std::size_t newline = buffer.find('\n', searched_);
@@ -244,11 +261,9 @@ bool Http1HeadReader::take_line(std::string_view line, Head& head) {
 }
 
 bool Http1HeadReader::add_field(Http1HeadView& head, const Http1FieldView& field) {
-  constexpr std::size_t kMost = 65'000;
-  if (head.fields.size() >= std::min(limits_.max_fields, kMost)) return refuse(431, "too many header fields");
+  if (head.fields.size() >= most_fields_) return refuse(431, "too many header fields");
   head.fields.push_back(field);
-  std::uint16_t& first = head.first_[static_cast<std::size_t>(field.known)];
-  if (first == 0) first = static_cast<std::uint16_t>(head.fields.size());
+  note_field(head, field.known);
   return true;
 }
 
@@ -282,34 +297,51 @@ bool Http1HeadReader::take_start_line(std::string_view line, Http1ResponseView& 
   return true;
 }
 
+bool Http1HeadReader::read_length(Http1HeadView& head, std::string_view value) {
+  if (value.empty() || !all(value, kDigit)) return refuse(400, "Content-Length is not a number");
+  while (value.size() > 1 && value.front() == '0') value.remove_prefix(1);
+  if (value.size() > kMaxLengthDigits) return refuse(400, "Content-Length is too large");
+  for (const char digit : value) head.content_length = head.content_length * 10 + static_cast<std::uint64_t>(digit - '0');
+  return true;
+}
+
+bool Http1HeadReader::read_connection(std::string_view value, bool& close, bool& keep) {
+  while (!value.empty()) {
+    const std::string_view option = next_element(value);
+    if (option.empty()) continue;
+    if (!http1_is_token(option)) return refuse(400, "Connection is malformed");
+    close = close || http1_equal_ignoring_case(option, "close");
+    keep = keep || http1_equal_ignoring_case(option, "keep-alive");
+  }
+  return true;
+}
+
 bool Http1HeadReader::read_framing_fields(Http1HeadView& head, bool& has_length, bool& chunked) {
+  using enum Http1KnownField;
   bool close = false;
   bool keep = false;
+  if (((head.repeated_ >> static_cast<unsigned>(kConnection)) & 1U) == 0 && head.find(kTransferEncoding).data() == nullptr &&
+      ((head.repeated_ >> static_cast<unsigned>(kContentLength)) & 1U) == 0 && (head.find(kConnection).data() == nullptr || head.find(kConnection) == "keep-alive")) {
+    keep = head.find(kConnection).data() != nullptr;
+    has_length = head.find(kContentLength).data() != nullptr;
+    if (has_length && !read_length(head, head.find(kContentLength))) return false;
+    head.keep_alive = head.minor_version == 1 || keep;
+    return true;
+  }
   for (const Http1FieldView& field : head.fields) {
-    const std::string_view value = field.value;
-    if (field.known == Http1KnownField::kContentLength) {
+    if (field.known == kContentLength) {
       if (has_length) return refuse(400, "Content-Length is given twice");
-      if (value.empty() || !all(value, kDigit)) return refuse(400, "Content-Length is not a number");
-      std::string_view digits = value;
-      while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
-      if (digits.size() > kMaxLengthDigits) return refuse(400, "Content-Length is too large");
+      if (!read_length(head, field.value)) return false;
       has_length = true;
-      for (const char digit : digits) head.content_length = head.content_length * 10 + static_cast<std::uint64_t>(digit - '0');
-    } else if (field.known == Http1KnownField::kTransferEncoding) {
+    } else if (field.known == kTransferEncoding) {
       if (chunked) return refuse(400, "Transfer-Encoding is given twice");
-      if (!http1_equal_ignoring_case(value, "chunked")) {
-        const bool other_coding = http1_is_token(value) && !http1_equal_ignoring_case(value, "identity");
+      if (!http1_equal_ignoring_case(field.value, "chunked")) {
+        const bool other_coding = http1_is_token(field.value) && !http1_equal_ignoring_case(field.value, "identity");
         return refuse(other_coding ? 501 : 400, "Transfer-Encoding is not 'chunked', the only one supported");
       }
       chunked = true;
-    } else if (field.known == Http1KnownField::kConnection) {
-      for (std::string_view list = value; !list.empty();) {
-        const std::string_view option = next_element(list);
-        if (option.empty()) continue;
-        if (!http1_is_token(option)) return refuse(400, "Connection is malformed");
-        close = close || http1_equal_ignoring_case(option, "close");
-        keep = keep || http1_equal_ignoring_case(option, "keep-alive");
-      }
+    } else if (field.known == kConnection && !read_connection(field.value, close, keep)) {
+      return false;
     }
   }
   if (has_length && chunked) return refuse(400, "Content-Length and Transfer-Encoding are given together");
@@ -324,7 +356,10 @@ bool Http1HeadReader::finish_head(Http1RequestView& head) {
   head.expects_continue = false;
   if (!read_framing_fields(head, has_length, chunked)) return false;
   bool has_host = false;
-  for (const Http1FieldView& field : head.fields) {
+  const bool expects = head.find(Http1KnownField::kExpect).data() != nullptr;
+  const bool plain = !expects && ((head.repeated_ >> static_cast<unsigned>(Http1KnownField::kHost)) & 1U) == 0;
+  for (std::size_t i = plain ? std::max<std::size_t>(head.first_[static_cast<std::size_t>(Http1KnownField::kHost)], 1) - 1 : 0; i < head.fields.size(); ++i) {
+    const Http1FieldView& field = head.fields[i];
     if (field.known == Http1KnownField::kHost) {
       if (has_host) return refuse(400, "Host is given twice");
       if (field.value.empty() || !all(field.value, kHost)) return refuse(400, "Host is empty or has a character that is not allowed");
@@ -333,6 +368,7 @@ bool Http1HeadReader::finish_head(Http1RequestView& head) {
       if (!http1_equal_ignoring_case(field.value, "100-continue")) return refuse(417, "the only expectation supported is 100-continue");
       head.expects_continue = true;
     }
+    if (plain) break;
   }
   if (!has_host && head.minor_version == 1) return refuse(400, "Host is missing");
   head.framing = chunked ? Http1Framing::kChunked : has_length ? Http1Framing::kLength : Http1Framing::kNone;

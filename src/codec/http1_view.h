@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -42,6 +43,7 @@ struct Http1HeadView {
   /// The same by any name, without case.
   [[nodiscard]] std::string_view find(std::string_view name) const;
 
+  std::uint32_t repeated_ = 0;  ///< a bit for each kind that there is more than once
   std::uint16_t first_[static_cast<std::size_t>(Http1KnownField::kCount)] = {};  ///< index + 1 of the first field of each kind
 };
 
@@ -70,7 +72,7 @@ enum class Http1HeadOutcome { kNeedMore, kHead, kError };
 /// wrong in a line is told as soon as the line is there. One empty line before a request is skipped (RFC 9112, 2.2).
 class Http1HeadReader {
  public:
-  explicit Http1HeadReader(Http1Limits limits = {}) : limits_(limits) {}
+  explicit Http1HeadReader(Http1Limits limits = {}) : limits_(limits), most_fields_(std::min<std::size_t>(limits.max_fields, 65'000)) {}
 
   Http1HeadOutcome read(std::string_view buffer, Http1RequestView& head);
   /// `answers_head`: the response answers a HEAD request, and so has no body.
@@ -87,12 +89,15 @@ class Http1HeadReader {
   bool take_start_line(std::string_view line, Http1RequestView& head);
   bool take_start_line(std::string_view line, Http1ResponseView& head);
   bool add_field(Http1HeadView& head, const Http1FieldView& field);
+  bool read_length(Http1HeadView& head, std::string_view value);
+  bool read_connection(std::string_view value, bool& close, bool& keep);
   bool read_framing_fields(Http1HeadView& head, bool& has_length, bool& chunked);
   bool finish_head(Http1RequestView& head);
   bool finish_head(Http1ResponseView& head, bool answers_head);
   bool refuse(int status, const char* message);
 
   Http1Limits limits_;
+  std::size_t most_fields_;
   Http1Error error_;
   const char* base_ = nullptr;   ///< where the buffer was at the last call; null: no message has begun
   std::size_t taken_ = 0;        ///< bytes of whole lines that were read

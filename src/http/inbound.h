@@ -17,10 +17,6 @@
 
 /// The data plane's server side: one HTTP/1.1 exchange at a time per connection, heads and bodies as views into the
 /// connection's own buffer, nothing allocated per request in the steady state. http::Server is a convenience on top of it.
-namespace flexpert::crypto {
-class TlsServer;
-}  // namespace flexpert::crypto
-
 namespace flexpert::http {
 
 struct InboundLimits {

@@ -15,10 +15,6 @@
 
 /// The data plane's client side: kept connections per upstream, answers as views, nothing allocated per request in the steady
 /// state. http::Client is a convenience on top of it.
-namespace flexpert::crypto {
-class TlsContext;
-}  // namespace flexpert::crypto
-
 namespace flexpert::http {
 
 struct OutboundOptions {

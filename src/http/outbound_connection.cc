@@ -126,17 +126,6 @@ void OutboundConnection::shake() {
     }
     case net::Channel::Handshake::kDone: break;
   }
-  connecting_->connected = true;
-  shake_hands();
-}
-
-void OutboundConnection::shake_hands() {
-  switch (channel_.handshake()) {
-    case net::Channel::Handshake::kGoesOn: return;
-    case net::Channel::Handshake::kFailed:
-      return fail(OutboundFailure::kConnect, {ErrorCode::kUnavailable, fmt::format("no TLS with {}: {}", name(), channel_.describe(EPROTO))});
-    case net::Channel::Handshake::kDone: break;
-  }
   connecting_.reset();
   state_ = State::kWaiting;
   write_request();

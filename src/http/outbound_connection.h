@@ -96,7 +96,6 @@ class OutboundConnection final : public OutboundRequest, private net::FdHandler,
     std::unique_ptr<net::NameLookup> lookup;
     std::vector<net::Address> candidates;  ///< of a host name, not yet tried, the next one last
     net::Address address;                  ///< what is being tried
-    bool connected = false;                ///< and only the handshake of TLS is missing
     ClientTls tls;                         ///< kept here: the upstream may go while its name is looked up
     bool shaking = false;                  ///< it is connected, and the handshake of TLS goes on
   };
@@ -115,7 +114,6 @@ class OutboundConnection final : public OutboundRequest, private net::FdHandler,
   void connect_to(const net::Address& address);
   void connect_to_next(Error last_error);
   void finish_connect();
-  void shake_hands();
   void shake();
   void write_request();
   void read_more();
