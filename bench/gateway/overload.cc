@@ -1,6 +1,7 @@
 // Bar 7 of the gateway: three times as much as paced upstreams can take. Goodput against its peak, a light tenant beside one that
 // sends fifty times as much, and equal tenants that all want more than their share.
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@
 namespace flexpert::bench {
 namespace {
 
-constexpr std::size_t kEngines = 4;
+constexpr std::size_t kEngines = 8;
 constexpr PacedEngine kEngine{.slots = 16, .first_token = Milliseconds(200), .token = Milliseconds(20)};
 constexpr std::uint32_t kTokens = 32;
 constexpr double kSlots = kEngines * kEngine.slots;
@@ -116,8 +117,7 @@ void measure_equal_tenants(std::uint16_t port, const std::vector<std::string>& k
   const auto results = run_tenants(port, loads, window);
   faults.add(results);
   std::vector<double> tokens;
-  std::string shares;
-  for (const TenantResult& result : results) tokens.push_back(static_cast<double>(result.good_tokens));
+  for (const TenantResult& result : results) tokens.push_back(static_cast<double>(result.good_tokens));  // prompts' and answers'
   for (std::size_t t = 0; t < kEqualTenants; ++t) figures.note(fmt::format("equal_tenants.{}.tokens", t), tokens[t] / to_seconds(window.measured), "tokens/s");
   figures.hold("equal_tenants.jain_index", jain(tokens), "ratio", ">= 0.95", jain(tokens) >= 0.95);
 }
@@ -128,7 +128,7 @@ Result<void> measure(const std::string& program, Figures& figures) {
   const BenchFolder folder;
   std::vector<TenantSetting> tenants{{.name = "all"}, {.name = "light"}, {.name = "heavy"}};
   for (std::size_t t = 0; t < kEqualTenants; ++t) tenants.push_back({.name = fmt::format("equal-{}", t)});
-  const std::string admission = fmt::format("  admission: {{max_in_flight: {:.0f}, max_queued: 500, max_queue_s: 1}}\n", kSlots);
+  const std::string admission = fmt::format("  admission: {{max_in_flight: {:.0f}, max_queued: 1000, max_queue_s: 1}}\n", kSlots);
   FLEXPERT_ASSIGN(TenantGateway gateway, start_tenant_gateway(folder, program, engines->ports(), tenants, admission));
   const std::uint16_t port = gateway.proxy->port();
   figures.note("capacity", kCapacity, "answers/s");
@@ -153,7 +153,7 @@ Result<void> measure(const std::string& program, Figures& figures) {
 int main(int argc, char** argv) {
   return flexpert::bench::run_gateway_measurement(
       argc, argv, "gateway-overload",
-      "the gateway process before 4 EMULATED engines that take 16 requests each and pace tokens by timers (200 ms, then 20 ms each, 16 to 48 "
+      "the gateway process before 8 EMULATED engines that take 16 requests each and pace tokens by timers (200 ms, then 20 ms each, 16 to 48 "
       "tokens); Poisson arrivals in open loop, no retries; goodput = whole answers begun within 1.5 s",
       flexpert::bench::measure);
 }

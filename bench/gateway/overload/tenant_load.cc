@@ -126,7 +126,7 @@ class Run {
       return;
     }
     ++result.good;
-    result.good_tokens += one.stream.tokens();
+    result.good_tokens += one.stream.tokens() + one.stream.prompt_tokens().value_or(0);
   }
 
   net::EventLoop loop_;

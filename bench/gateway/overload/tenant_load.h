@@ -20,7 +20,7 @@ struct TenantLoad {
 struct TenantResult {
   std::uint64_t sent = 0;
   std::uint64_t good = 0;               ///< whole, and begun within the patience; ended in the window
-  std::uint64_t good_tokens = 0;
+  std::uint64_t good_tokens = 0;        ///< prompts' and answers', as the upstream counts them
   std::uint64_t late = 0;               ///< whole, but begun later
   std::map<std::string, std::uint64_t> refused{};  ///< by status and code
   std::uint64_t broken = 0;             ///< cut, malformed, or without [DONE]
