@@ -85,10 +85,14 @@ bool has_control(std::string_view text) {
 Result<void> check_new(const KeysOptions& options, const KeyPlaces& places) {
   if (options.tenant.empty() || options.tenant.size() > 256 || has_control(options.tenant))
     return fail(ErrorCode::kInvalidArgument, "a tenant has 1 to 256 bytes without control characters");
-  if (options.tenant == "anonymous") return fail(ErrorCode::kInvalidArgument, "the tenant \"anonymous\" is that of callers without a key; name another");
-  if (options.name.size() > 256 || has_control(options.name)) return fail(ErrorCode::kInvalidArgument, "a name has up to 256 bytes without control characters");
+  if (options.tenant == "anonymous")
+    return fail(ErrorCode::kInvalidArgument, "the tenant \"anonymous\" is that of callers without a key; name another");
+  if (options.name.size() > 256 || has_control(options.name))
+    return fail(ErrorCode::kInvalidArgument, "a name has up to 256 bytes without control characters");
   for (const std::string& role : options.roles) {
-    if (!config::is_role_name(role)) return fail(ErrorCode::kInvalidArgument, "\"{}\" cannot name a role; allowed: up to 64 letters, digits, '.', '_' and '-'", role.substr(0, 64));
+    if (!config::is_role_name(role))
+      return fail(ErrorCode::kInvalidArgument, "\"{}\" cannot name a role; allowed: up to 64 letters, digits, '.', '_' and '-'",
+                  role.substr(0, 64));
     if (!places.roles.empty() && std::find(places.roles.begin(), places.roles.end(), role) == places.roles.end())
       fmt::print(stderr, "flexpert keys: the policy has no role {}; until it has, the key may do nothing by it\n", role);
   }
@@ -97,7 +101,13 @@ Result<void> check_new(const KeysOptions& options, const KeyPlaces& places) {
 
 Result<void> create(const KeysOptions& options, const KeyPlaces& places, std::int64_t now_ms) {
   FLEXPERT_TRY(check_new(options, places));
-  auth::ApiKeyRecord record{.id = {}, .digest = {}, .name = options.name, .tenant = options.tenant, .roles = options.roles, .created_unix_ms = now_ms, .replaced_by = {}};
+  auth::ApiKeyRecord record{.id = {},
+                            .digest = {},
+                            .name = options.name,
+                            .tenant = options.tenant,
+                            .roles = options.roles,
+                            .created_unix_ms = now_ms,
+                            .replaced_by = {}};
   if (options.expires_ms) record.expires_unix_ms = now_ms + *options.expires_ms;
   if (!options.record.empty()) {
     FLEXPERT_ASSIGN(const NewKey made, make_key(places.pepper, ::access(options.record.c_str(), F_OK) == 0, std::move(record)));
@@ -124,7 +134,8 @@ Result<void> list(const KeysOptions& options, const KeyPlaces& places, std::int6
   }
   report::Table table({{"ID"}, {"STATE"}, {"TENANT"}, {"ROLES"}, {"NAME"}, {"CREATED"}, {"ENDS"}, {"REPLACED BY"}});
   for (const auth::ApiKeyRecord& key : keys)
-    table.add_row({key.id, state_of(key, now_ms), key.tenant, fmt::format("{}", fmt::join(key.roles, ",")), key.name, time_or(key.created_unix_ms, "-"),
+    table.add_row({key.id, state_of(key, now_ms), key.tenant, fmt::format("{}", fmt::join(key.roles, ",")), key.name,
+                   time_or(key.created_unix_ms, "-"),
                    time_or(key.revoked_unix_ms != 0 ? key.revoked_unix_ms : key.expires_unix_ms, "never"), key.replaced_by});
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   fmt::print("{}", table.text(terminal ? report::Terminal::of(STDOUT_FILENO).width : 1000, false));
@@ -143,29 +154,36 @@ Result<void> rotate(const KeysOptions& options, const KeyPlaces& places, std::in
   FLEXPERT_ASSIGN(const auto store, store::KeyStore::open_existing(places.store));
   FLEXPERT_ASSIGN(const auto keys, store->all());
   const auto old = std::find_if(keys.begin(), keys.end(), [&](const auth::ApiKeyRecord& key) { return key.id == options.id; });
-  if (old == keys.end()) return fail(ErrorCode::kNotFound, "there is no key {}; `flexpert keys list` shows those that are", options.id.substr(0, 64));
-  auth::ApiKeyRecord record{.id = {}, .digest = {}, .name = old->name, .tenant = old->tenant, .roles = old->roles, .created_unix_ms = now_ms, .replaced_by = {}};
+  if (old == keys.end())
+    return fail(ErrorCode::kNotFound, "there is no key {}; `flexpert keys list` shows those that are", options.id.substr(0, 64));
+  auth::ApiKeyRecord record{
+      .id = {}, .digest = {}, .name = old->name, .tenant = old->tenant, .roles = old->roles, .created_unix_ms = now_ms, .replaced_by = {}};
   if (options.expires_ms) record.expires_unix_ms = now_ms + *options.expires_ms;
   else if (old->expires_unix_ms != 0) record.expires_unix_ms = now_ms + (old->expires_unix_ms - old->created_unix_ms);
   FLEXPERT_ASSIGN(const NewKey made, make_key(places.pepper, true, std::move(record)));
   FLEXPERT_TRY(store->replace(old->id, made.record, now_ms + options.grace_ms, now_ms));
-  const std::int64_t ends = old->expires_unix_ms == 0 ? now_ms + options.grace_ms : std::min(now_ms + options.grace_ms, old->expires_unix_ms);
+  const std::int64_t ends =
+      old->expires_unix_ms == 0 ? now_ms + options.grace_ms : std::min(now_ms + options.grace_ms, old->expires_unix_ms);
   show_new(made, options, now_ms, fmt::format("\n{} ends at {}", old->id, config::format_timestamp(ends)));
   return {};
 }
 
 int run_keys(const KeysOptions& options) {
-  if (options.verb == Verb::kNone) return fail_with("keys", "a verb is missing; there are create, list, revoke, rotate (see flexpert keys --help)", kExitUsage);
+  if (options.verb == Verb::kNone)
+    return fail_with("keys", "a verb is missing; there are create, list, revoke, rotate (see flexpert keys --help)", kExitUsage);
   if (options.config.empty() && options.store.empty() && options.record.empty())
     return fail_with("keys", "name the configuration with -c, or the key store with --store", kExitUsage);
   if (!options.record.empty() && options.config.empty() && options.pepper.empty())
-    return fail_with("keys", "--record needs the pepper under which the gateway knows keys: name it with --pepper, or the configuration with -c", kExitUsage);
+    return fail_with("keys",
+                     "--record needs the pepper under which the gateway knows keys: name it with --pepper, or the configuration with -c",
+                     kExitUsage);
   const std::int64_t now_ms = SystemClock().unix_ms();
   const auto done = [&]() -> Result<void> {
     FLEXPERT_ASSIGN(const KeyPlaces places, find_key_places(options.config, options.store, options.pepper));
     if (places.store.empty() && options.record.empty())
       return fail(ErrorCode::kInvalidArgument, "{} has no access.keys_file; add it, or name the file with --store", options.config);
-    if (places.pepper.empty()) return fail(ErrorCode::kInvalidArgument, "{} has no access.pepper_file; add it, or name the file with --pepper", options.config);
+    if (places.pepper.empty())
+      return fail(ErrorCode::kInvalidArgument, "{} has no access.pepper_file; add it, or name the file with --pepper", options.config);
     switch (options.verb) {
       case Verb::kCreate: return create(options, places, now_ms);
       case Verb::kList: return list(options, places, now_ms);
@@ -177,7 +195,13 @@ int run_keys(const KeysOptions& options) {
 }
 
 Argument span(std::string name, std::string default_text, std::string help, std::function<void(std::int64_t)> store) {
-  return {std::move(name), "SPAN", std::move(help), false, false, std::move(default_text), [store = std::move(store)](const std::string& given) {
+  return {std::move(name),
+          "SPAN",
+          std::move(help),
+          false,
+          false,
+          std::move(default_text),
+          [store = std::move(store)](const std::string& given) {
             const auto ms = config::parse_span_ms(given);
             if (!ms) return fmt::format("{} is given; allowed: a whole number with s, m, h or d, as in 90d", given);
             store(*ms);
@@ -186,15 +210,20 @@ Argument span(std::string name, std::string default_text, std::string help, std:
 }
 
 Arguments places_of(KeysOptions& o) {
-  return {argument::text("-c,--config", o.config, "configuration whose access.keys_file and access.pepper_file count", "FILE"),
-          argument::text("--store", o.store, "key store instead of the configuration's", "FILE"),
-          argument::text("--pepper", o.pepper, "pepper file instead of the configuration's (default: the store's name and .pepper)", "FILE"),
-          argument::flag("--json", o.json, "print JSON")};
+  return {
+      argument::text("-c,--config", o.config, "configuration whose access.keys_file and access.pepper_file count", "FILE"),
+      argument::text("--store", o.store, "key store instead of the configuration's", "FILE"),
+      argument::text("--pepper", o.pepper, "pepper file instead of the configuration's (default: the store's name and .pepper)", "FILE"),
+      argument::flag("--json", o.json, "print JSON")};
 }
 
 DescribedVerb verb_of(KeysOptions& o, Verb verb, std::string name, std::string help, Arguments arguments, std::string examples) {
   for (Argument& one : places_of(o)) arguments.push_back(std::move(one));
-  return {.name = std::move(name), .help = std::move(help), .examples = std::move(examples), .arguments = std::move(arguments), .chosen = [&o, verb] { o.verb = verb; }};
+  return {.name = std::move(name),
+          .help = std::move(help),
+          .examples = std::move(examples),
+          .arguments = std::move(arguments),
+          .chosen = [&o, verb] { o.verb = verb; }};
 }
 
 }  // namespace
@@ -203,24 +232,35 @@ DescribedCommand keys_command() {
   using namespace argument;
   const auto options = std::make_shared<KeysOptions>();
   KeysOptions& o = *options;
-  DescribedCommand command{.name = "keys", .help = "Make, list, revoke and rotate the gateway's API keys", .examples = {}, .arguments = {}, .verbs = {}, .run = {}};
+  DescribedCommand command{.name = "keys",
+                           .help = "Make, list, revoke and rotate the gateway's API keys",
+                           .examples = {},
+                           .arguments = {},
+                           .verbs = {},
+                           .run = {}};
   const auto expires = [&o](std::string without) {
-    return span("--expires", "", "the key ends after so long, as in 90d (default: " + without + ")", [&o](std::int64_t ms) { o.expires_ms = ms; });
+    return span("--expires", "", "the key ends after so long, as in 90d (default: " + without + ")",
+                [&o](std::int64_t ms) { o.expires_ms = ms; });
   };
-  command.verbs.push_back(verb_of(
-      o, Verb::kCreate, "create", "Make a key; its text is printed once, alone on stdout, and kept nowhere",
-      {required(text("--tenant", o.tenant, "whose limits count")), required(texts("--role", o.roles, "of the policy, or `everything`; may be repeated", "ROLE")),
-       text("--name", o.name, "what people call it"), expires("never"),
-       text("--record", o.record, "append the record to a YAML file, for access.keys_yaml, instead of the store", "FILE")},
-      "Examples:\n  flexpert keys create -c gateway.yaml --tenant acme --role user --name ci --expires 90d\n"
-      "  KEY=$(flexpert keys create --store keys.db --tenant acme --role everything)\n"
-      "  flexpert keys create --record keys.yaml --pepper pepper --tenant acme --role user --json"));
-  command.verbs.push_back(verb_of(o, Verb::kList, "list", "List all keys, without their text", {}, "Example:\n  flexpert keys list -c gateway.yaml"));
-  command.verbs.push_back(verb_of(o, Verb::kRevoke, "revoke", "End a key at once; gateways that run follow within about a second", {required(text("id", o.id, "of the key, as list shows it", "ID"))},
+  command.verbs.push_back(
+      verb_of(o, Verb::kCreate, "create", "Make a key; its text is printed once, alone on stdout, and kept nowhere",
+              {required(text("--tenant", o.tenant, "whose limits count")),
+               required(texts("--role", o.roles, "of the policy, or `everything`; may be repeated", "ROLE")),
+               text("--name", o.name, "what people call it"), expires("never"),
+               text("--record", o.record, "append the record to a YAML file, for access.keys_yaml, instead of the store", "FILE")},
+              "Examples:\n  flexpert keys create -c gateway.yaml --tenant acme --role user --name ci --expires 90d\n"
+              "  KEY=$(flexpert keys create --store keys.db --tenant acme --role everything)\n"
+              "  flexpert keys create --record keys.yaml --pepper pepper --tenant acme --role user --json"));
+  command.verbs.push_back(
+      verb_of(o, Verb::kList, "list", "List all keys, without their text", {}, "Example:\n  flexpert keys list -c gateway.yaml"));
+  command.verbs.push_back(verb_of(o, Verb::kRevoke, "revoke", "End a key at once; gateways that run follow within about a second",
+                                  {required(text("id", o.id, "of the key, as list shows it", "ID"))},
                                   "Example:\n  flexpert keys revoke key_Wz3bqk2GZ0Ys1x9A -c gateway.yaml"));
-  command.verbs.push_back(verb_of(o, Verb::kRotate, "rotate", "Make a successor with the same tenant, roles and name; the old key ends after the grace",
+  command.verbs.push_back(verb_of(o, Verb::kRotate, "rotate",
+                                  "Make a successor with the same tenant, roles and name; the old key ends after the grace",
                                   {required(text("id", o.id, "of the key, as list shows it", "ID")),
-                                   span("--grace", "24h", "how long the old key stays good", [&o](std::int64_t ms) { o.grace_ms = ms; }), expires("as long a life as the old one's")},
+                                   span("--grace", "24h", "how long the old key stays good", [&o](std::int64_t ms) { o.grace_ms = ms; }),
+                                   expires("as long a life as the old one's")},
                                   "Example:\n  flexpert keys rotate key_Wz3bqk2GZ0Ys1x9A --grace 2h -c gateway.yaml"));
   command.examples =
       "`flexpert keys VERB --help` explains a verb, with examples. See docs/reference/access.md.\n"

@@ -10,6 +10,7 @@ namespace flexpert::app {
 Result<void> check_against_checkpoint(const config::ModelConfig& model, const engine::Checkpoint& checkpoint);
 
 /// The same for the groups that the policy has of this model.
-Result<void> check_against_checkpoint(const auth::PolicyRules& rules, const config::ModelConfig& model, const engine::Checkpoint& checkpoint);
+Result<void> check_against_checkpoint(const auth::PolicyRules& rules, const config::ModelConfig& model,
+                                      const engine::Checkpoint& checkpoint);
 
 }  // namespace flexpert::app

@@ -30,7 +30,8 @@ Result<ApiKeys> ApiKeys::make(std::vector<ApiKeyRecord> records) {
   ApiKeys keys;
   std::unordered_set<std::string_view> ids;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    if (!ids.insert(records[i].id).second) return fail(ErrorCode::kInvalidArgument, "key {}: its id is given twice; allowed: each id once", records[i].id);
+    if (!ids.insert(records[i].id).second)
+      return fail(ErrorCode::kInvalidArgument, "key {}: its id is given twice; allowed: each id once", records[i].id);
     if (!keys.by_digest_.emplace(records[i].digest, i).second)
       return fail(ErrorCode::kInvalidArgument, "key {}: another key has the same digest; remove one of them", records[i].id);
   }

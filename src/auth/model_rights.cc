@@ -6,7 +6,9 @@
 namespace flexpert::auth {
 namespace {
 
-bool has(const std::vector<std::string>& names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+bool has(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 /// What roles give and take, united.
 struct United {
@@ -53,7 +55,8 @@ bool covers(std::string_view pattern, std::string_view model) {
   return model.starts_with(pattern.substr(0, pattern.size() - 1));
 }
 
-ModelRights::ModelRights(std::span<const Role* const> roles, const std::vector<ExpertGroup>& groups, std::string (*digest)(std::string_view)) {
+ModelRights::ModelRights(std::span<const Role* const> roles, const std::vector<ExpertGroup>& groups,
+                         std::string (*digest)(std::string_view)) {
   const auto seal = [&](ModelRight right) {
     right.digest = digest == nullptr ? text_of(right) : digest(text_of(right));
     return right;

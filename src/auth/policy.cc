@@ -18,7 +18,8 @@ std::string key_of(std::string_view tenant, const std::vector<std::string>& role
 
 Policy::Policy(PolicyRules rules, DigestFunction digest) : rules_(std::move(rules)), digest_(digest) {
   for (const Role& role : rules_.roles) roles_.emplace(role.name, role);
-  roles_.emplace(kEverythingRole, Role{.name = std::string(kEverythingRole), .models = {"*"}, .expert_groups = {}, .denied_expert_groups = {}, .admin = 0});
+  roles_.emplace(kEverythingRole,
+                 Role{.name = std::string(kEverythingRole), .models = {"*"}, .expert_groups = {}, .denied_expert_groups = {}, .admin = 0});
   for (const Tenant& tenant : rules_.tenants) tenants_.emplace(tenant.name, tenant);
 }
 
@@ -67,7 +68,8 @@ GroupDecision Policy::decide(const Grant& grant, std::string_view model, const s
   const ModelRight* right = grant.model(model);
   GroupDecision decision;
   for (const std::string& name : requested) {
-    const bool known = std::any_of(rules_.groups.begin(), rules_.groups.end(), [&](const ExpertGroup& group) { return group.model == model && group.name == name; });
+    const bool known = std::any_of(rules_.groups.begin(), rules_.groups.end(),
+                                   [&](const ExpertGroup& group) { return group.model == model && group.name == name; });
     const bool allowed = right != nullptr && std::find(right->groups.begin(), right->groups.end(), name) != right->groups.end();
     (!known ? decision.unknown : allowed ? decision.allowed : decision.dropped).push_back(name);
   }

@@ -14,9 +14,11 @@ namespace {
 bool positive(double value) { return std::isfinite(value) && value > 0; }
 
 Result<void> check_pattern(const std::string& pattern, const std::string& role) {
-  if (pattern.empty()) return fail(ErrorCode::kInvalidArgument, "role {}: a model without a name is given; allowed: NAME, PREFIX* or *", role);
+  if (pattern.empty())
+    return fail(ErrorCode::kInvalidArgument, "role {}: a model without a name is given; allowed: NAME, PREFIX* or *", role);
   if (pattern.find('*') < pattern.size() - 1)
-    return fail(ErrorCode::kInvalidArgument, "role {}: models: \"{}\" has a * that is not at its end; allowed: NAME, PREFIX* or *", role, pattern);
+    return fail(ErrorCode::kInvalidArgument, "role {}: models: \"{}\" has a * that is not at its end; allowed: NAME, PREFIX* or *", role,
+                pattern);
   return {};
 }
 
@@ -24,13 +26,17 @@ Result<void> check_groups(const std::vector<ExpertGroup>& groups) {
   std::set<std::pair<std::string, std::string>> seen;
   for (const ExpertGroup& group : groups) {
     if (group.name.empty() || group.model.empty())
-      return fail(ErrorCode::kInvalidArgument, "expert group \"{}\" of model \"{}\": a name is missing; give it name and model", group.name, group.model);
+      return fail(ErrorCode::kInvalidArgument, "expert group \"{}\" of model \"{}\": a name is missing; give it name and model", group.name,
+                  group.model);
     if (!seen.emplace(group.model, group.name).second)
-      return fail(ErrorCode::kInvalidArgument, "expert group {} of model {}: given twice; allowed: each name once a model", group.name, group.model);
+      return fail(ErrorCode::kInvalidArgument, "expert group {} of model {}: given twice; allowed: each name once a model", group.name,
+                  group.model);
     if (group.slots.empty())
-      return fail(ErrorCode::kInvalidArgument, "expert group {} of model {}: no expert is given; allowed: one or more", group.name, group.model);
+      return fail(ErrorCode::kInvalidArgument, "expert group {} of model {}: no expert is given; allowed: one or more", group.name,
+                  group.model);
     if (!positive(group.cost))
-      return fail(ErrorCode::kInvalidArgument, "expert group {} of model {}: cost {} is given; allowed: a number over 0", group.name, group.model, group.cost);
+      return fail(ErrorCode::kInvalidArgument, "expert group {} of model {}: cost {} is given; allowed: a number over 0", group.name,
+                  group.model, group.cost);
   }
   return {};
 }
@@ -40,7 +46,8 @@ Result<void> check_role(const Role& role, const std::set<std::string>& groups) {
   for (const auto* names : {&role.expert_groups, &role.denied_expert_groups})
     for (const std::string& name : *names)
       if (!groups.contains(name))
-        return fail(ErrorCode::kInvalidArgument, "role {}: there is no expert group {}; give it in expert_groups or model.groups", role.name, name);
+        return fail(ErrorCode::kInvalidArgument, "role {}: there is no expert group {}; give it in expert_groups or model.groups",
+                    role.name, name);
   return {};
 }
 
@@ -86,13 +93,29 @@ std::string line_of(const ExpertGroup& group) {
 }
 
 std::string line_of(const Role& role) {
-  return Writer().text("role").text(role.name).sorted(role.models).sorted(role.expert_groups).sorted(role.denied_expert_groups).number(role.admin).take();
+  return Writer()
+      .text("role")
+      .text(role.name)
+      .sorted(role.models)
+      .sorted(role.expert_groups)
+      .sorted(role.denied_expert_groups)
+      .number(role.admin)
+      .take();
 }
 
 std::string line_of(std::string_view kind, const Tenant& tenant) {
   const TenantLimits& limits = tenant.limits;
-  return Writer().text(kind).text(tenant.name).number(limits.requests_per_minute).number(limits.tokens_per_minute).number(limits.concurrency)
-      .number(limits.queued).number(limits.max_tokens).number(static_cast<int>(tenant.priority)).number(tenant.weight).take();
+  return Writer()
+      .text(kind)
+      .text(tenant.name)
+      .number(limits.requests_per_minute)
+      .number(limits.tokens_per_minute)
+      .number(limits.concurrency)
+      .number(limits.queued)
+      .number(limits.max_tokens)
+      .number(static_cast<int>(tenant.priority))
+      .number(tenant.weight)
+      .take();
 }
 
 }  // namespace
@@ -106,21 +129,25 @@ Result<void> check(const PolicyRules& rules) {
   std::set<std::string> admins;
   for (const Role& role : rules.roles) {
     if (role.name.empty()) return fail(ErrorCode::kInvalidArgument, "a role has no name; give it one");
-    if (role.name == kEverythingRole) return fail(ErrorCode::kInvalidArgument, "role {}: it is built in; give yours another name", role.name);
-    if (!roles.insert(role.name).second) return fail(ErrorCode::kInvalidArgument, "role {}: given twice; allowed: each name once", role.name);
+    if (role.name == kEverythingRole)
+      return fail(ErrorCode::kInvalidArgument, "role {}: it is built in; give yours another name", role.name);
+    if (!roles.insert(role.name).second)
+      return fail(ErrorCode::kInvalidArgument, "role {}: given twice; allowed: each name once", role.name);
     FLEXPERT_TRY(check_role(role, groups));
     if (role.admin != 0) admins.insert(role.name);
   }
   for (const std::string& role : rules.anonymous_roles) {
     if (!roles.contains(role)) return fail(ErrorCode::kInvalidArgument, "anonymous_roles: there is no role {}; give it in roles", role);
     if (admins.contains(role))
-      return fail(ErrorCode::kInvalidArgument, "anonymous_roles: role {} has admin rights, which nobody has without credentials; name another role", role);
+      return fail(ErrorCode::kInvalidArgument,
+                  "anonymous_roles: role {} has admin rights, which nobody has without credentials; name another role", role);
   }
 
   std::set<std::string> tenants;
   for (const Tenant& tenant : rules.tenants) {
     if (tenant.name.empty()) return fail(ErrorCode::kInvalidArgument, "a tenant has no name; give it one");
-    if (!tenants.insert(tenant.name).second) return fail(ErrorCode::kInvalidArgument, "tenant {}: given twice; allowed: each name once", tenant.name);
+    if (!tenants.insert(tenant.name).second)
+      return fail(ErrorCode::kInvalidArgument, "tenant {}: given twice; allowed: each name once", tenant.name);
     FLEXPERT_TRY(check_tenant(tenant, "tenant " + tenant.name));
   }
   return check_tenant(rules.default_tenant, "default_tenant");

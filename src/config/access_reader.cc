@@ -18,7 +18,8 @@ constexpr std::array<std::string_view, 9> kSignatures{"RS256", "RS384", "RS512",
 constexpr std::array<std::string_view, 3> kSharedSecrets{"HS256", "HS384", "HS512"};
 
 bool knows_group(const FleetConfig& config, const std::string& name) {
-  return std::any_of(config.access.rules.groups.begin(), config.access.rules.groups.end(), [&](const auth::ExpertGroup& group) { return group.name == name; });
+  return std::any_of(config.access.rules.groups.begin(), config.access.rules.groups.end(),
+                     [&](const auth::ExpertGroup& group) { return group.name == name; });
 }
 
 void read_token(const YamlNode& node, const std::string& path, ProblemList& problems, FleetConfig& out) {
@@ -33,14 +34,17 @@ void read_token(const YamlNode& node, const std::string& path, ProblemList& prob
   if (node.kind != YamlNode::Kind::kMapping) return;
   // The value is not repeated in the message: somebody may have put the token itself here.
   const bool hex = token.sha256.size() == 64 && token.sha256.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
-  if (!token.sha256.empty() && !hex) section.problem("sha256", "not a SHA-256 digest", "64 hex digits, as `printf %s TOKEN | sha256sum` prints them");
+  if (!token.sha256.empty() && !hex)
+    section.problem("sha256", "not a SHA-256 digest", "64 hex digits, as `printf %s TOKEN | sha256sum` prints them");
   for (char& c : token.sha256)
     if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
   for (const AccessTokenConfig& other : out.tokens)
-    if (other.name == token.name && !token.name.empty()) section.problem("name", fmt::format("a token {} is already given", token.name), "each name once");
+    if (other.name == token.name && !token.name.empty())
+      section.problem("name", fmt::format("a token {} is already given", token.name), "each name once");
   if (out.model)
     for (const std::string& group : token.groups)
-      if (!knows_group(out, group)) section.problem("groups", fmt::format("there is no group {}", group), "names from model.groups and the policy's expert_groups");
+      if (!knows_group(out, group))
+        section.problem("groups", fmt::format("there is no group {}", group), "names from model.groups and the policy's expert_groups");
   out.tokens.push_back(std::move(token));
 }
 
@@ -51,13 +55,17 @@ void read_algorithms(SectionReader& section, JwtIssuerConfig& issuer) {
   for (const std::string& name : issuer.algorithms) {
     const bool secret = std::find(kSharedSecrets.begin(), kSharedSecrets.end(), name) != kSharedSecrets.end();
     const bool known = secret || std::find(kSignatures.begin(), kSignatures.end(), name) != kSignatures.end();
-    if (!known) section.problem("algorithms", fmt::format("{} is given", name.substr(0, 64)), fmt::format("{}, {}", fmt::join(kSignatures, ", "), fmt::join(kSharedSecrets, ", ")));
+    if (!known)
+      section.problem("algorithms", fmt::format("{} is given", name.substr(0, 64)),
+                      fmt::format("{}, {}", fmt::join(kSignatures, ", "), fmt::join(kSharedSecrets, ", ")));
     shared = shared || secret;
     signatures = signatures || (known && !secret);
   }
   if (shared && signatures)
-    section.problem("algorithms", "shared secrets and signatures are mixed, so a public key could be taken for a secret", "only HS*, or none of them");
-  if (shared && issuer.jwks_file.empty()) section.problem("algorithms", "a shared secret is given for keys that are fetched", "HS* only with jwks_file");
+    section.problem("algorithms", "shared secrets and signatures are mixed, so a public key could be taken for a secret",
+                    "only HS*, or none of them");
+  if (shared && issuer.jwks_file.empty())
+    section.problem("algorithms", "a shared secret is given for keys that are fetched", "HS* only with jwks_file");
 }
 
 void read_issuer(const YamlNode& node, const std::string& path, ProblemList& problems, AccessConfig& out) {
@@ -79,10 +87,13 @@ void read_issuer(const YamlNode& node, const std::string& path, ProblemList& pro
   read_algorithms(section, issuer);
   section.finish();
   if (node.kind != YamlNode::Kind::kMapping) return;
-  if (section.value("audiences") != nullptr && issuer.audiences.empty()) section.problem("audiences", "no audience is given", "one or more");
+  if (section.value("audiences") != nullptr && issuer.audiences.empty())
+    section.problem("audiences", "no audience is given", "one or more");
   if (issuer.jwks_url.empty() == issuer.jwks_file.empty())
-    section.problem("jwks_url", issuer.jwks_url.empty() ? "the key is missing" : "jwks_file is given, too", "one of jwks_url and jwks_file");
-  if (!issuer.jwks_url.empty() && !is_http_url(issuer.jwks_url)) section.problem("jwks_url", "this is no address of a key set", "https://HOST[:PORT]/PATH or http://...");
+    section.problem("jwks_url", issuer.jwks_url.empty() ? "the key is missing" : "jwks_file is given, too",
+                    "one of jwks_url and jwks_file");
+  if (!issuer.jwks_url.empty() && !is_http_url(issuer.jwks_url))
+    section.problem("jwks_url", "this is no address of a key set", "https://HOST[:PORT]/PATH or http://...");
   for (const JwtIssuerConfig& other : out.jwt)
     if (other.issuer == issuer.issuer && !issuer.issuer.empty())
       section.problem("issuer", fmt::format("issuer {} is already given", issuer.issuer), "each issuer once");
@@ -93,7 +104,8 @@ void read_policy_of(SectionReader& section, ProblemList& problems, FleetConfig& 
   AccessConfig& access = out.access;
   section.text("policy_file", access.policy_file);
   const YamlNode* inline_policy = section.value("policy");
-  if (inline_policy != nullptr && !access.policy_file.empty()) return section.problem("policy", "policy_file is given, too", "one of policy and policy_file");
+  if (inline_policy != nullptr && !access.policy_file.empty())
+    return section.problem("policy", "policy_file is given, too", "one of policy and policy_file");
   if (inline_policy != nullptr) {
     SectionReader policy(*inline_policy, section.path_of("policy"), problems);
     read_policy(policy, problems, access.rules);
@@ -107,8 +119,10 @@ void read_policy_of(SectionReader& section, ProblemList& problems, FleetConfig& 
 
 void check_roles(SectionReader& section, std::string_view key, const std::vector<std::string>& names, const auth::PolicyRules& rules) {
   for (const std::string& name : names) {
-    const bool known = name == auth::kEverythingRole || std::any_of(rules.roles.begin(), rules.roles.end(), [&](const auth::Role& role) { return role.name == name; });
-    if (!known) section.problem(key, fmt::format("there is no role {}", name.substr(0, 64)), "everything, or names from the policy's roles");
+    const bool known = name == auth::kEverythingRole ||
+                       std::any_of(rules.roles.begin(), rules.roles.end(), [&](const auth::Role& role) { return role.name == name; });
+    if (!known)
+      section.problem(key, fmt::format("there is no role {}", name.substr(0, 64)), "everything, or names from the policy's roles");
   }
 }
 
@@ -116,9 +130,12 @@ void check_files(SectionReader& section, AccessConfig& access) {
   if (access.pepper_file.empty() && !access.keys_file.empty()) access.pepper_file = access.keys_file + ".pepper";
   if (access.pepper_file.empty() && !access.keys_yaml.empty()) access.pepper_file = access.keys_yaml + ".pepper";
   for (const std::string& network : access.pool_networks)
-    if (!is_network(network)) section.problem("pool_networks", fmt::format("{} is given", network.substr(0, 64)), "networks such as 10.0.0.0/8, 192.168.7.4/32 or fd00::/8");
+    if (!is_network(network))
+      section.problem("pool_networks", fmt::format("{} is given", network.substr(0, 64)),
+                      "networks such as 10.0.0.0/8, 192.168.7.4/32 or fd00::/8");
   if (access.pool_networks.empty() != access.pool_secret_file.empty())
-    section.problem("pool_networks", "one of pool_secret_file and pool_networks is given without the other", "both, so that engines may register; or none");
+    section.problem("pool_networks", "one of pool_secret_file and pool_networks is given without the other",
+                    "both, so that engines may register; or none");
 }
 
 }  // namespace
@@ -150,8 +167,11 @@ void add_model_groups(const FleetConfig& config, auth::PolicyRules& rules) {
   for (const ExpertGroupConfig& group : config.model->groups) {
     const auto same = [&](const auth::ExpertGroup& known) { return known.name == group.name && known.model == config.model->name; };
     if (std::any_of(rules.groups.begin(), rules.groups.end(), same)) continue;
-    rules.groups.push_back({.name = group.name, .model = config.model->name,
-                            .level = group.security == "high" ? auth::SecurityLevel::kHigh : auth::SecurityLevel::kStandard, .cost = group.cost, .slots = group.slots});
+    rules.groups.push_back({.name = group.name,
+                            .model = config.model->name,
+                            .level = group.security == "high" ? auth::SecurityLevel::kHigh : auth::SecurityLevel::kStandard,
+                            .cost = group.cost,
+                            .slots = group.slots});
   }
 }
 
@@ -164,7 +184,8 @@ void add_callers(const FleetConfig& config, auth::PolicyRules& rules) {
     auth::Role role{.name = token_role(token.name), .models = {}, .expert_groups = {}, .denied_expert_groups = {}, .admin = 0};
     if (std::any_of(rules.roles.begin(), rules.roles.end(), [&](const auth::Role& known) { return known.name == role.name; })) continue;
     for (const std::string& name : token.groups)
-      if (std::any_of(rules.groups.begin(), rules.groups.end(), [&](const auth::ExpertGroup& group) { return group.name == name; })) role.expert_groups.push_back(name);
+      if (std::any_of(rules.groups.begin(), rules.groups.end(), [&](const auth::ExpertGroup& group) { return group.name == name; }))
+        role.expert_groups.push_back(name);
     rules.roles.push_back(std::move(role));
   }
 }
@@ -198,14 +219,17 @@ void read_access(SectionReader& file, ProblemList& problems, FleetConfig& out) {
   section.text("pool_secret_file", access.pool_secret_file);
   section.texts("pool_networks", access.pool_networks);
   read_policy_of(section, problems, out);
-  each_item(section, problems, "jwt", "issuers", [&](const YamlNode& item, const std::string& path) { read_issuer(item, path, problems, access); });
-  each_item(section, problems, "tokens", "access tokens", [&](const YamlNode& item, const std::string& path) { read_token(item, path, problems, out); });
+  each_item(section, problems, "jwt", "issuers",
+            [&](const YamlNode& item, const std::string& path) { read_issuer(item, path, problems, access); });
+  each_item(section, problems, "tokens", "access tokens",
+            [&](const YamlNode& item, const std::string& path) { read_token(item, path, problems, out); });
   section.texts("default_route_groups", out.default_route_groups);
   section.finish();
 
   check_files(section, access);
   check_roles(section, "anonymous_roles", access.anonymous_roles, access.rules);
-  if (!access.anonymous_roles.empty() && !access.anonymous) section.problem("anonymous_roles", "anonymous callers are not let in", "with anonymous: true");
+  if (!access.anonymous_roles.empty() && !access.anonymous)
+    section.problem("anonymous_roles", "anonymous callers are not let in", "with anonymous: true");
   for (const JwtIssuerConfig& issuer : access.jwt) {
     check_roles(section, "jwt", issuer.default_roles, access.rules);
     check_roles(section, "jwt", issuer.allowed_roles, access.rules);
@@ -213,9 +237,11 @@ void read_access(SectionReader& file, ProblemList& problems, FleetConfig& out) {
   add_callers(out, access.rules);
   if (section.value("default_route_groups") != nullptr && out.model)
     for (const std::string& group : out.default_route_groups)
-      if (!knows_group(out, group)) section.problem("default_route_groups", fmt::format("there is no group {}", group), "names from model.groups");
+      if (!knows_group(out, group))
+        section.problem("default_route_groups", fmt::format("there is no group {}", group), "names from model.groups");
   if (!problems.empty()) return;
-  if (const auto checked = auth::check(access.rules); !checked) section.problem("policy", checked.error().message, "a policy as docs/reference/access.md says");
+  if (const auto checked = auth::check(access.rules); !checked)
+    section.problem("policy", checked.error().message, "a policy as docs/reference/access.md says");
 }
 
 }  // namespace flexpert::config

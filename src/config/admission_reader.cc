@@ -12,7 +12,8 @@ constexpr std::uint64_t kMostTokens = 1'000'000'000'000;
 void read_model_names(SectionReader& step, ProblemList& problems, std::vector<std::pair<std::string, std::string>>& out) {
   const YamlNode* node = step.value("models");
   if (node == nullptr || node->kind == YamlNode::Kind::kNull) return;
-  if (node->kind != YamlNode::Kind::kMapping) return step.problem("models", fmt::format("{} is given", node->describe()), "a mapping of model to smaller model");
+  if (node->kind != YamlNode::Kind::kMapping)
+    return step.problem("models", fmt::format("{} is given", node->describe()), "a mapping of model to smaller model");
   for (const YamlNode::Entry& entry : node->entries) {
     const std::string path = fmt::format("{}.{}", step.path_of("models"), entry.key.substr(0, 64));
     std::string to;
@@ -36,16 +37,20 @@ void read_step(const YamlNode& node, const std::string& path, ProblemList& probl
   section.finish();
   if (node.kind != YamlNode::Kind::kMapping || step.kind.empty()) return;
   if (step.leave >= step.enter)
-    section.problem("leave", fmt::format("{} is not under enter, which is {}, so the step would come and go", step.leave, step.enter), "a number from 0 to under enter");
+    section.problem("leave", fmt::format("{} is not under enter, which is {}, so the step would come and go", step.leave, step.enter),
+                    "a number from 0 to under enter");
   if ((step.kind == "cap_max_tokens") != (step.max_tokens != 0))
-    section.problem("max_tokens", step.max_tokens == 0 ? "the key is missing" : "only cap_max_tokens has it", "with kind: cap_max_tokens, a whole number over 0");
+    section.problem("max_tokens", step.max_tokens == 0 ? "the key is missing" : "only cap_max_tokens has it",
+                    "with kind: cap_max_tokens, a whole number over 0");
   if ((step.kind == "smaller_model") != !step.models.empty())
-    section.problem("models", step.models.empty() ? "the key is missing" : "only smaller_model has it", "with kind: smaller_model, a mapping of model to smaller model");
+    section.problem("models", step.models.empty() ? "the key is missing" : "only smaller_model has it",
+                    "with kind: smaller_model, a mapping of model to smaller model");
   const bool graded = step.kind == "cap_max_tokens" || step.kind == "smaller_model";
   for (const DegradationStepConfig& other : out)
     if (other.kind == step.kind && !graded) section.problem("kind", fmt::format("a step {} is already given", step.kind), "each kind once");
   if (!out.empty() && step.enter < out.back().enter)
-    section.problem("enter", fmt::format("{} is under that of the step before, which is {}", step.enter, out.back().enter), "steps in the order in which they begin");
+    section.problem("enter", fmt::format("{} is under that of the step before, which is {}", step.enter, out.back().enter),
+                    "steps in the order in which they begin");
   out.push_back(std::move(step));
 }
 
@@ -75,11 +80,13 @@ void read_routing_fields(SectionReader& section, RoutingConfig& out) {
 
 void check_routing(SectionReader& section, const RoutingConfig& routing) {
   if (routing.eject_max_s < routing.eject_s)
-    section.problem("eject_max_s", fmt::format("{} is under eject_s, which is {}", routing.eject_max_s, routing.eject_s), "a number from eject_s");
+    section.problem("eject_max_s", fmt::format("{} is under eject_s, which is {}", routing.eject_max_s, routing.eject_s),
+                    "a number from eject_s");
   if (routing.policy == "session" && routing.session_header.empty())
     section.problem("session_header", "the key is missing", "with policy: session, the header by which clients name a session");
   if (!routing.session_header.empty() && !is_session_header(routing.session_header))
-    section.problem("session_header", "this header cannot name a session", "letters, digits and -, and neither a credential's nor X-Flexpert-*");
+    section.problem("session_header", "this header cannot name a session",
+                    "letters, digits and -, and neither a credential's nor X-Flexpert-*");
 }
 
 }  // namespace
@@ -93,7 +100,8 @@ void read_admission(SectionReader& gateway, ProblemList& problems, AdmissionConf
     section.amount("default_max_tokens", 1, kMostTokens, out.default_max_tokens);
     section.finish();
   }
-  each_item(gateway, problems, "degradation", "steps", [&](const YamlNode& item, const std::string& path) { read_step(item, path, problems, out.degradation); });
+  each_item(gateway, problems, "degradation", "steps",
+            [&](const YamlNode& item, const std::string& path) { read_step(item, path, problems, out.degradation); });
 }
 
 void read_routing(SectionReader& gateway, ProblemList& problems, GatewayConfig& out) {
@@ -111,7 +119,8 @@ void read_routing(SectionReader& gateway, ProblemList& problems, GatewayConfig& 
     entry.finish();
     check_routing(entry, model.routing);
     for (const ModelRoutingConfig& other : out.routing_models)
-      if (other.model == model.model && !model.model.empty()) entry.problem("model", fmt::format("model {} is already given", model.model), "each model once");
+      if (other.model == model.model && !model.model.empty())
+        entry.problem("model", fmt::format("model {} is already given", model.model), "each model once");
     out.routing_models.push_back(std::move(model));
   });
   section.finish();

@@ -21,7 +21,8 @@ class Slots {
 
   void add(const YamlNode& node, const std::string& path, ExpertSlot slot) {
     if (!seen_.insert(slot).second)
-      return problems_.add(node.line, path, fmt::format("layer {} expert {} is given twice", slot.layer, slot.expert), "each expert once a group");
+      return problems_.add(node.line, path, fmt::format("layer {} expert {} is given twice", slot.layer, slot.expert),
+                           "each expert once a group");
     slots_.push_back(slot);
     room_ -= room_ > 0 ? 1 : 0;
   }
@@ -55,7 +56,8 @@ bool read_span(const YamlNode& node, const std::string& path, ProblemList& probl
   const std::string_view text = node.text;
   const bool read = number(text.substr(0, dash), out.first) && number(text.substr(dash + 1), out.last);
   if (!read || out.first > out.last || out.last > high) {
-    problems.add(node.line, path, fmt::format("{} is given", node.describe()), fmt::format("a whole number, or FIRST-LAST, from 0 to {}", high));
+    problems.add(node.line, path, fmt::format("{} is given", node.describe()),
+                 fmt::format("a whole number, or FIRST-LAST, from 0 to {}", high));
     return false;
   }
   return true;
@@ -75,7 +77,8 @@ void read_layer_experts(SectionReader& section, ProblemList& problems, Slots& ou
     for (const Span span : layers) {
       const std::size_t count = static_cast<std::size_t>(experts.last - experts.first + 1) * (span.last - span.first + 1);
       if (!out.has_room(count))
-        return problems.add(item.line, path, "the file's groups have too many experts", fmt::format("at most {} together", kMostGroupedExperts));
+        return problems.add(item.line, path, "the file's groups have too many experts",
+                            fmt::format("at most {} together", kMostGroupedExperts));
       for (std::uint32_t at = span.first; at <= span.last; ++at)
         for (std::uint32_t expert = experts.first; expert <= experts.last; ++expert) out.add(item, path, {at, expert});
     }
@@ -134,7 +137,8 @@ void read_model_group(const YamlNode& node, const std::string& path, ProblemList
   section.finish();
   if (node.kind != YamlNode::Kind::kMapping) return;
   for (const ExpertGroupConfig& other : out)
-    if (other.name == group.name && !group.name.empty()) section.problem("name", fmt::format("a group {} is already given", group.name), "each name once");
+    if (other.name == group.name && !group.name.empty())
+      section.problem("name", fmt::format("a group {} is already given", group.name), "each name once");
   out.push_back(std::move(group));
 }
 

@@ -31,7 +31,7 @@ struct JwtIssuerConfig {
   std::vector<std::string> audiences;                 ///< one of them must be in `aud`; at least one
   std::string jwks_url;                               ///< http(s)://..., or
   std::string jwks_file;
-  std::vector<std::string> algorithms;                ///< of RS, PS, ES 256, 384, 512, default RS256 and ES256; HS256 to 512 only with jwks_file
+  std::vector<std::string> algorithms;                ///< RS, PS, ES with 256, 384, 512; default RS256, ES256; HS* only with jwks_file
   double leeway_s = 30;
   double refresh_s = 300;                             ///< between two regular fetches
   double min_refresh_s = 10;                          ///< between two fetches for unknown kids
@@ -45,12 +45,12 @@ struct JwtIssuerConfig {
 struct AccessConfig {
   std::string keys_file;                              ///< SQLite store of API keys
   std::string keys_yaml;                              ///< a file of records, beside it or instead of it
-  std::string pepper_file;                            ///< secret under which keys are stored; default: the keys' file with ".pepper" behind it
+  std::string pepper_file;                            ///< secret under which keys are stored; default: the keys' file and ".pepper"
   std::vector<JwtIssuerConfig> jwt;
   bool anonymous = false;
   std::vector<std::string> anonymous_roles;           ///< default: the built-in role `everything` without admin rights
   std::string policy_file;                            ///< roles, tenants, groups; reloaded when it changes
-  auth::PolicyRules rules;                            ///< `policy_file` or `access.policy`, model.groups, and a role token_role(NAME) a token
+  auth::PolicyRules rules;                            ///< of the policy, with model.groups and a role token_role(NAME) a token
   std::string internal_secret_file;                   ///< signs X-Flexpert-Grant; our model servers have the same
   std::string pool_secret_file;                       ///< lets engines register themselves
   std::vector<std::string> pool_networks;             ///< CIDRs that may register; none = registration is off

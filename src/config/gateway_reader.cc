@@ -67,7 +67,8 @@ void read_cache(SectionReader& gateway, ProblemList& problems, CacheConfig& out)
   section.boolean("share_in_flight", out.share_in_flight);
   section.finish();
   if (out.max_entry_bytes > out.max_bytes)
-    section.problem("max_entry_bytes", fmt::format("{} is over max_bytes, which is {}", out.max_entry_bytes, out.max_bytes), "bytes up to max_bytes");
+    section.problem("max_entry_bytes", fmt::format("{} is over max_bytes, which is {}", out.max_entry_bytes, out.max_bytes),
+                    "bytes up to max_bytes");
 }
 
 void read_log(SectionReader& gateway, ProblemList& problems, GatewayLogConfig& out) {

@@ -25,8 +25,10 @@ void read_digest(SectionReader& section, auth::KeyDigest& out) {
   section.text("digest", text);
   if (text.empty()) return;
   if (text.size() != 2 * out.size() || text.find_first_not_of(kDigits) != std::string::npos)
-    return section.problem("digest", "this is no digest of a key", "64 lower-case hex digits, as `flexpert keys create --record` writes them");
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(kDigits.find(text[2 * i]) << 4 | kDigits.find(text[2 * i + 1]));
+    return section.problem("digest", "this is no digest of a key",
+                           "64 lower-case hex digits, as `flexpert keys create --record` writes them");
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<std::uint8_t>(kDigits.find(text[2 * i]) << 4 | kDigits.find(text[2 * i + 1]));
 }
 
 void read_record(const YamlNode& node, const std::string& path, ProblemList& problems, std::vector<auth::ApiKeyRecord>& out) {
@@ -46,7 +48,8 @@ void read_record(const YamlNode& node, const std::string& path, ProblemList& pro
   section.require("tenant", "whose limits count");
   section.finish();
   for (const std::string& role : record.roles)
-    if (!is_role_name(role)) section.problem("roles", fmt::format("\"{}\" cannot name a role", role.substr(0, 64)), "up to 64 letters, digits, '.', '_' and '-'");
+    if (!is_role_name(role))
+      section.problem("roles", fmt::format("\"{}\" cannot name a role", role.substr(0, 64)), "up to 64 letters, digits, '.', '_' and '-'");
   out.push_back(std::move(record));
 }
 
@@ -54,7 +57,8 @@ std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
     else out += c;
   }
   return out + '"';
@@ -67,7 +71,8 @@ Result<std::vector<auth::ApiKeyRecord>> parse_key_records(const std::string& tex
   ProblemList problems(source);
   SectionReader section(root, "", problems);
   std::vector<auth::ApiKeyRecord> records;
-  each_item(section, problems, "keys", "key records", [&](const YamlNode& item, const std::string& path) { read_record(item, path, problems, records); });
+  each_item(section, problems, "keys", "key records",
+            [&](const YamlNode& item, const std::string& path) { read_record(item, path, problems, records); });
   section.finish();
   if (!problems.empty()) return fail(problems.to_error());
   if (const auto checked = auth::ApiKeys::make(records); !checked) return fail(checked.error().with_context(source + ":1"));

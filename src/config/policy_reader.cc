@@ -20,8 +20,10 @@ void each_entry(SectionReader& section, ProblemList& problems, std::string_view 
   const YamlNode* node = section.value(key);
   if (node == nullptr || node->kind == YamlNode::Kind::kNull) return;
   if (node->kind != YamlNode::Kind::kMapping)
-    return problems.add(node->line, section.path_of(key), fmt::format("{} is given", node->describe()), fmt::format("a mapping of {}", of_what));
-  for (const YamlNode::Entry& entry : node->entries) read(entry, fmt::format("{}.{}", section.path_of(key), entry.key.substr(0, kLongestName)));
+    return problems.add(node->line, section.path_of(key), fmt::format("{} is given", node->describe()),
+                        fmt::format("a mapping of {}", of_what));
+  for (const YamlNode::Entry& entry : node->entries)
+    read(entry, fmt::format("{}.{}", section.path_of(key), entry.key.substr(0, kLongestName)));
 }
 
 void read_group(const YamlNode& node, const std::string& path, ProblemList& problems, std::vector<auth::ExpertGroup>& out) {
@@ -47,13 +49,16 @@ void read_admin(SectionReader& section, ProblemList& problems, auth::Role& role)
                                                                                       {"keys", auth::AdminRight::kKeys},
                                                                                       {"register", auth::AdminRight::kRegister}}};
   each_item(section, problems, "admin", "view, operate, keys, register", [&](const YamlNode& item, const std::string& path) {
-    const auto right = std::find_if(kRights.begin(), kRights.end(), [&](const auto& known) { return item.kind == YamlNode::Kind::kScalar && known.first == item.text; });
-    if (right == kRights.end()) return problems.add(item.line, path, fmt::format("{} is given", item.describe()), "view, operate, keys, register");
+    const auto right = std::find_if(kRights.begin(), kRights.end(),
+                                    [&](const auto& known) { return item.kind == YamlNode::Kind::kScalar && known.first == item.text; });
+    if (right == kRights.end())
+      return problems.add(item.line, path, fmt::format("{} is given", item.describe()), "view, operate, keys, register");
     role.admin = static_cast<std::uint8_t>(role.admin | static_cast<std::uint8_t>(right->second));
   });
 }
 
-void check_group_names(SectionReader& section, std::string_view key, const std::vector<std::string>& names, const std::vector<auth::ExpertGroup>& groups) {
+void check_group_names(SectionReader& section, std::string_view key, const std::vector<std::string>& names,
+                       const std::vector<auth::ExpertGroup>& groups) {
   for (const std::string& name : names)
     if (std::none_of(groups.begin(), groups.end(), [&](const auth::ExpertGroup& group) { return group.name == name; }))
       section.problem(key, fmt::format("there is no group {}", name), "names from expert_groups and model.groups");
@@ -67,10 +72,12 @@ void read_role(const YamlNode::Entry& entry, const std::string& path, ProblemLis
   section.texts("denied_expert_groups", role.denied_expert_groups);
   read_admin(section, problems, role);
   section.finish();
-  if (!is_role_name(role.name)) return problems.add(entry.line, path, "this cannot name a role", "up to 64 letters, digits, '.', '_' and '-'");
+  if (!is_role_name(role.name))
+    return problems.add(entry.line, path, "this cannot name a role", "up to 64 letters, digits, '.', '_' and '-'");
   if (role.name == auth::kEverythingRole) return problems.add(entry.line, path, "this role is built in", "another name");
   for (const std::string& pattern : role.models)
-    if (pattern.find('*') < pattern.size() - 1) section.problem("models", fmt::format("\"{}\" has a * that is not at its end", pattern), "NAME, PREFIX* or *");
+    if (pattern.find('*') < pattern.size() - 1)
+      section.problem("models", fmt::format("\"{}\" has a * that is not at its end", pattern), "NAME, PREFIX* or *");
   check_group_names(section, "expert_groups", role.expert_groups, out.groups);
   check_group_names(section, "denied_expert_groups", role.denied_expert_groups, out.groups);
   out.roles.push_back(std::move(role));
@@ -85,7 +92,9 @@ void read_tenant(const YamlNode& node, const std::string& path, ProblemList& pro
   section.amount("max_tokens", 0, kMost, out.limits.max_tokens);
   std::string priority = "standard";
   section.choice("priority", {"critical", "standard", "sheddable"}, priority);
-  out.priority = priority == "critical" ? auth::PriorityClass::kCritical : priority == "sheddable" ? auth::PriorityClass::kSheddable : auth::PriorityClass::kStandard;
+  out.priority = priority == "critical"    ? auth::PriorityClass::kCritical
+                 : priority == "sheddable" ? auth::PriorityClass::kSheddable
+                                           : auth::PriorityClass::kStandard;
   section.number("weight", {0, 1e6, true}, out.weight);
   section.finish();
 }
@@ -93,21 +102,28 @@ void read_tenant(const YamlNode& node, const std::string& path, ProblemList& pro
 }  // namespace
 
 bool is_role_name(std::string_view text) {
-  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; };
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), allowed);
 }
 
 void read_policy(SectionReader& section, ProblemList& problems, auth::PolicyRules& out) {
-  each_item(section, problems, "expert_groups", "expert groups", [&](const YamlNode& item, const std::string& path) { read_group(item, path, problems, out.groups); });
-  each_entry(section, problems, "roles", "role to rights", [&](const YamlNode::Entry& entry, const std::string& path) { read_role(entry, path, problems, out); });
+  each_item(section, problems, "expert_groups", "expert groups",
+            [&](const YamlNode& item, const std::string& path) { read_group(item, path, problems, out.groups); });
+  each_entry(section, problems, "roles", "role to rights",
+             [&](const YamlNode::Entry& entry, const std::string& path) { read_role(entry, path, problems, out); });
   each_entry(section, problems, "tenants", "tenant to limits", [&](const YamlNode::Entry& entry, const std::string& path) {
     auth::Tenant tenant{.name = entry.key, .limits = {}};
     read_tenant(entry.value, path, problems, tenant);
-    const bool odd = std::any_of(entry.key.begin(), entry.key.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-    if (odd || entry.key.size() > kLongestName) return problems.add(entry.line, path, "this cannot name a tenant", "up to 256 bytes without control characters");
+    const bool odd =
+        std::any_of(entry.key.begin(), entry.key.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    if (odd || entry.key.size() > kLongestName)
+      return problems.add(entry.line, path, "this cannot name a tenant", "up to 256 bytes without control characters");
     out.tenants.push_back(std::move(tenant));
   });
-  if (const YamlNode* node = section.value("default_tenant")) read_tenant(*node, section.path_of("default_tenant"), problems, out.default_tenant);
+  if (const YamlNode* node = section.value("default_tenant"))
+    read_tenant(*node, section.path_of("default_tenant"), problems, out.default_tenant);
 }
 
 Result<auth::PolicyRules> parse_policy(const std::string& text, const std::string& source, auth::PolicyRules base) {

@@ -54,7 +54,11 @@ std::optional<std::int64_t> parse_timestamp(std::string_view text) {
 std::optional<std::int64_t> parse_span_ms(std::string_view text) {
   if (text.empty()) return std::nullopt;
   const auto count = digits(text.substr(0, text.size() - 1));
-  const std::int64_t unit = text.back() == 's' ? 1000 : text.back() == 'm' ? 60'000 : text.back() == 'h' ? 3'600'000 : text.back() == 'd' ? kDayMs : 0;
+  const std::int64_t unit = text.back() == 's'   ? 1000
+                            : text.back() == 'm' ? 60'000
+                            : text.back() == 'h' ? 3'600'000
+                            : text.back() == 'd' ? kDayMs
+                                                 : 0;
   if (!count || unit == 0 || *count > 36'525 * kDayMs / unit) return std::nullopt;
   return *count * unit;
 }

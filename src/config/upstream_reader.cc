@@ -42,7 +42,8 @@ void read_upstream(const YamlNode& node, const std::string& path, ProblemList& p
   while (url.ends_with('/')) url.pop_back();
   const std::string_view scheme = scheme_of(url);
   std::string host_port = url.substr(scheme.size());
-  if (!scheme.empty() && host_port.find(':', host_port.rfind(']') + 1) == std::string::npos) host_port += scheme == "https://" ? ":443" : ":80";  // as in any URL
+  if (!scheme.empty() && host_port.find(':', host_port.rfind(']') + 1) == std::string::npos)
+    host_port += scheme == "https://" ? ":443" : ":80";  // as in any URL
   if (!url.empty() && (scheme.empty() || !is_address(host_port) || host_port.starts_with("unix:") || host_port.front() == '*')) {
     section.problem("url", fmt::format("{} is given", section.value("url")->describe()), kUrlForm);
   } else if (!upstream.ca_file.empty() && scheme == "http://") {

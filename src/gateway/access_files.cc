@@ -26,7 +26,8 @@ Result<std::vector<auth::ApiKeyRecord>> read_records(const config::AccessConfig&
   }
   if (access.keys_file.empty()) return records;
   if (!there(access.keys_file)) {
-    warnings.push_back(fmt::format("there is no key store yet, so no API key is good; `flexpert keys create` makes it: {}", access.keys_file));
+    warnings.push_back(
+        fmt::format("there is no key store yet, so no API key is good; `flexpert keys create` makes it: {}", access.keys_file));
     return records;
   }
   FLEXPERT_ASSIGN(const auto store, store::KeyStore::open_existing(access.keys_file));
@@ -42,14 +43,16 @@ void warn_of_roles(const std::vector<auth::ApiKeyRecord>& records, const auth::P
   for (const auth::ApiKeyRecord& record : records)
     for (const std::string& role : record.roles)
       if (record.revoked_unix_ms == 0 && !known.contains(role)) ++unknown[role];
-  for (const auto& [role, count] : unknown) warnings.push_back(fmt::format("the policy has no role {}, which {} API key(s) name; it gives them nothing", role, count));
+  for (const auto& [role, count] : unknown)
+    warnings.push_back(fmt::format("the policy has no role {}, which {} API key(s) name; it gives them nothing", role, count));
 }
 
 std::string_view change_of(const auth::ApiKeyRecord& before, const auth::ApiKeyRecord& after) {
   if (before.revoked_unix_ms == 0 && after.revoked_unix_ms != 0) return "keys.revoke";
   if (before.replaced_by != after.replaced_by) return "keys.rotate";
-  const bool same = before.digest == after.digest && before.tenant == after.tenant && before.roles == after.roles && before.expires_unix_ms == after.expires_unix_ms &&
-                    before.revoked_unix_ms == after.revoked_unix_ms && before.name == after.name;
+  const bool same = before.digest == after.digest && before.tenant == after.tenant && before.roles == after.roles &&
+                    before.expires_unix_ms == after.expires_unix_ms && before.revoked_unix_ms == after.revoked_unix_ms &&
+                    before.name == after.name;
   return same ? std::string_view() : "keys.change";
 }
 
@@ -69,7 +72,9 @@ Result<AccessFiles> read_access_files(const config::FleetConfig& config) {
   FLEXPERT_ASSIGN(std::vector<auth::ApiKeyRecord> records, read_records(access, files.warnings));
   if (!records.empty() || there(access.pepper_file)) {
     auto pepper = crypto::read_secret_file(access.pepper_file);
-    if (!pepper) return fail(pepper.error().with_context(fmt::format("access.pepper_file, without which {} API key(s) cannot be told", records.size())));
+    if (!pepper)
+      return fail(
+          pepper.error().with_context(fmt::format("access.pepper_file, without which {} API key(s) cannot be told", records.size())));
     files.pepper = std::make_shared<const crypto::HmacKey>(*pepper);
   }
   warn_of_roles(records, files.rules, files.warnings);
@@ -79,7 +84,8 @@ Result<AccessFiles> read_access_files(const config::FleetConfig& config) {
 }
 
 Result<AccessSnapshot> make_access_snapshot(const AccessFiles& files) {
-  FLEXPERT_ASSIGN(std::shared_ptr<auth::Policy> policy, auth::Policy::compile(files.rules, [](std::string_view text) { return crypto::sha256_hex(text); }));
+  FLEXPERT_ASSIGN(std::shared_ptr<auth::Policy> policy,
+                  auth::Policy::compile(files.rules, [](std::string_view text) { return crypto::sha256_hex(text); }));
   return AccessSnapshot{.policy = std::move(policy), .keys = files.keys, .pepper = files.pepper, .tokens = files.tokens};
 }
 

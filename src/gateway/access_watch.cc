@@ -20,7 +20,8 @@ std::vector<std::string> certificate_paths(const config::FleetConfig& config) {
 
 class Watch final : public AccessWatch {
  public:
-  Watch(net::EventLoop& loop, const Clock& clock, const config::FleetConfig& config, telemetry::Registry& registry, Events events, Duration interval)
+  Watch(net::EventLoop& loop, const Clock& clock, const config::FleetConfig& config, telemetry::Registry& registry, Events events,
+        Duration interval)
       : loop_(loop),
         clock_(clock),
         config_(config),
@@ -30,8 +31,10 @@ class Watch final : public AccessWatch {
         stored_(stored_access_paths(config)),
         certificates_(certificate_paths(config)),
         good_(registry.counter("flexpert_gateway_access_reloads_total", "Times that policy and keys were read anew", {{"result", "ok"}})),
-        bad_(registry.counter("flexpert_gateway_access_reloads_total", "Times that policy and keys were read anew", {{"result", "failed"}})),
-        failing_(registry.gauge("flexpert_gateway_access_files_bad", "1 while the files on disk cannot be taken and older ones are in force")),
+        bad_(
+            registry.counter("flexpert_gateway_access_reloads_total", "Times that policy and keys were read anew", {{"result", "failed"}})),
+        failing_(
+            registry.gauge("flexpert_gateway_access_files_bad", "1 while the files on disk cannot be taken and older ones are in force")),
         keys_(registry.gauge("flexpert_gateway_api_keys", "API keys that are stored, revoked and expired ones too")) {}
 
   ~Watch() override {
@@ -116,7 +119,8 @@ class Watch final : public AccessWatch {
   void report(const AccessFiles& now) {
     const auth::PolicyRules& rules = snapshot_.policy->rules();
     if (rules.revision != revision_) {
-      log::info("the policy is now {}: {} roles, {} tenants, {} expert groups", rules.revision, rules.roles.size(), rules.tenants.size(), rules.groups.size());
+      log::info("the policy is now {}: {} roles, {} tenants, {} expert groups", rules.revision, rules.roles.size(), rules.tenants.size(),
+                rules.groups.size());
       audit("policy.reload", rules.revision, "changed");
     }
     if (now.keys == nullptr || files_.keys == nullptr) return;
@@ -128,8 +132,16 @@ class Watch final : public AccessWatch {
 
   void audit(std::string_view action, std::string_view object, std::string_view reason) {
     if (!events_.audit) return;
-    events_.audit({.unix_ms = clock_.unix_ms(), .event = "admin", .request_id = {}, .tenant = {}, .principal = "file", .peer = {}, .action = action,
-                   .object = object, .reason = reason, .policy_revision = snapshot_.policy->rules().revision});
+    events_.audit({.unix_ms = clock_.unix_ms(),
+                   .event = "admin",
+                   .request_id = {},
+                   .tenant = {},
+                   .principal = "file",
+                   .peer = {},
+                   .action = action,
+                   .object = object,
+                   .reason = reason,
+                   .policy_revision = snapshot_.policy->rules().revision});
   }
 
   net::EventLoop& loop_;
@@ -155,8 +167,8 @@ class Watch final : public AccessWatch {
 
 }  // namespace
 
-Result<std::unique_ptr<AccessWatch>> AccessWatch::start(net::EventLoop& loop, const Clock& clock, const config::FleetConfig& config, telemetry::Registry& registry,
-                                                        Events events, Duration interval) {
+Result<std::unique_ptr<AccessWatch>> AccessWatch::start(net::EventLoop& loop, const Clock& clock, const config::FleetConfig& config,
+                                                        telemetry::Registry& registry, Events events, Duration interval) {
   auto watch = std::make_unique<Watch>(loop, clock, config, registry, std::move(events), interval);
   FLEXPERT_TRY(watch->begin());
   return std::unique_ptr<AccessWatch>(std::move(watch));

@@ -35,7 +35,8 @@ Result<auth::ApiKeyRecord> record_of(sqlite3_stmt* row) {
   auth::ApiKeyRecord record;
   record.id = text_of(row, 0);
   const std::string digest = text_of(row, 1);
-  if (digest.size() != record.digest.size()) return fail(ErrorCode::kDataLoss, "key {} has a digest of {} bytes; revoke it and make another", record.id, digest.size());
+  if (digest.size() != record.digest.size())
+    return fail(ErrorCode::kDataLoss, "key {} has a digest of {} bytes; revoke it and make another", record.id, digest.size());
   std::memcpy(record.digest.data(), digest.data(), digest.size());
   record.name = text_of(row, 2);
   record.tenant = text_of(row, 3);
@@ -54,7 +55,8 @@ class SqliteKeyStore final : public KeyStore {
   Result<void> prepare() {
     // A revocation that is said to be done must outlive the machine's crash, too.
     FLEXPERT_TRY(database_.execute("PRAGMA synchronous = FULL"));
-    FLEXPERT_ASSIGN(insert_, database_.compile(fmt::format("INSERT INTO api_keys({}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", kColumns).c_str()));
+    FLEXPERT_ASSIGN(insert_,
+                    database_.compile(fmt::format("INSERT INTO api_keys({}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", kColumns).c_str()));
     FLEXPERT_ASSIGN(all_, database_.compile(fmt::format("SELECT {} FROM api_keys ORDER BY created, id", kColumns).c_str()));
     FLEXPERT_ASSIGN(one_, database_.compile(fmt::format("SELECT {} FROM api_keys WHERE id = ?", kColumns).c_str()));
     FLEXPERT_ASSIGN(revoke_, database_.compile("UPDATE api_keys SET revoked = ? WHERE id = ? AND revoked = 0"));
@@ -64,7 +66,8 @@ class SqliteKeyStore final : public KeyStore {
 
   Result<void> add(const auth::ApiKeyRecord& record) override {
     for (const std::string& role : record.roles)
-      if (role.empty() || role.find('\n') != std::string::npos) return fail(ErrorCode::kInvalidArgument, "key {}: a role is empty or has a line break", record.id);
+      if (role.empty() || role.find('\n') != std::string::npos)
+        return fail(ErrorCode::kInvalidArgument, "key {}: a role is empty or has a line break", record.id);
     const std::string roles = joined(record.roles);
     sqlite3_stmt* statement = insert_.get();
     bind_text(statement, 1, record.id);
@@ -93,7 +96,8 @@ class SqliteKeyStore final : public KeyStore {
     return find(id);
   }
 
-  Result<void> replace(std::string_view id, const auth::ApiKeyRecord& successor, std::int64_t ends_unix_ms, std::int64_t now_unix_ms) override {
+  Result<void> replace(std::string_view id, const auth::ApiKeyRecord& successor, std::int64_t ends_unix_ms,
+                       std::int64_t now_unix_ms) override {
     FLEXPERT_TRY(database_.execute("BEGIN IMMEDIATE"));
     Result<void> done = replace_now(id, successor, ends_unix_ms, now_unix_ms);
     if (done) done = database_.execute("COMMIT");
@@ -128,8 +132,10 @@ class SqliteKeyStore final : public KeyStore {
   Result<void> replace_now(std::string_view id, const auth::ApiKeyRecord& successor, std::int64_t ends_unix_ms, std::int64_t now_unix_ms) {
     FLEXPERT_ASSIGN(const auth::ApiKeyRecord old, find(id));
     if (old.revoked_unix_ms != 0) return fail(ErrorCode::kFailedPrecondition, "key {} was revoked; create a new one", old.id);
-    if (!old.replaced_by.empty()) return fail(ErrorCode::kFailedPrecondition, "key {} was replaced by {} already; rotate that one", old.id, old.replaced_by);
-    if (old.expires_unix_ms != 0 && old.expires_unix_ms <= now_unix_ms) return fail(ErrorCode::kFailedPrecondition, "key {} is over; create a new one", old.id);
+    if (!old.replaced_by.empty())
+      return fail(ErrorCode::kFailedPrecondition, "key {} was replaced by {} already; rotate that one", old.id, old.replaced_by);
+    if (old.expires_unix_ms != 0 && old.expires_unix_ms <= now_unix_ms)
+      return fail(ErrorCode::kFailedPrecondition, "key {} is over; create a new one", old.id);
     FLEXPERT_TRY(add(successor));
     const std::int64_t ends = old.expires_unix_ms == 0 ? ends_unix_ms : std::min(ends_unix_ms, old.expires_unix_ms);
     sqlite3_bind_int64(end_.get(), 1, ends);
@@ -160,7 +166,8 @@ Result<std::unique_ptr<KeyStore>> KeyStore::open(const std::string& path) {
 
 Result<std::unique_ptr<KeyStore>> KeyStore::open_existing(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) return fail(ErrorCode::kNotFound, "there is no key store at {}; `flexpert keys create` makes it", path);
+  if (!std::filesystem::exists(path, error))
+    return fail(ErrorCode::kNotFound, "there is no key store at {}; `flexpert keys create` makes it", path);
   return open_in(path);
 }
 

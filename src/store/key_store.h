@@ -31,7 +31,8 @@ class KeyStore {
   virtual Result<auth::ApiKeyRecord> revoke(std::string_view id, std::int64_t now_unix_ms) = 0;
   /// Adds `successor` and lets the key `id` end at `ends_unix_ms` or when it would have anyway: both or nothing. Errors:
   /// kNotFound; kFailedPrecondition if it is revoked, over, or was replaced already; as add().
-  virtual Result<void> replace(std::string_view id, const auth::ApiKeyRecord& successor, std::int64_t ends_unix_ms, std::int64_t now_unix_ms) = 0;
+  virtual Result<void> replace(std::string_view id, const auth::ApiKeyRecord& successor, std::int64_t ends_unix_ms,
+                               std::int64_t now_unix_ms) = 0;
 };
 
 }  // namespace flexpert::store

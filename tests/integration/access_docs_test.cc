@@ -81,8 +81,9 @@ TEST(AccessDocs, CheckSaysWhenNobodyCanComeIn) {
 
 TEST(AccessDocs, CheckRefusesAPolicyForExpertsThatTheModelDoesNotHave) {
   const TemporaryFolder folder;
-  const std::string config = folder.write("fleet.yaml", "model: {path: " + (kRoot / "models/flexpert-tiny-moe").string() +
-                                                            "}\naccess: {policy: {expert_groups: [{name: X, model: flexpert-tiny-moe, slots: [[0, 32]]}]}}\n");
+  const std::string config =
+      folder.write("fleet.yaml", "model: {path: " + (kRoot / "models/flexpert-tiny-moe").string() +
+                                     "}\naccess: {policy: {expert_groups: [{name: X, model: flexpert-tiny-moe, slots: [[0, 32]]}]}}\n");
   const Finished finished = run_program({"check", "-c", config});
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_NE(finished.output.find("X: [0, 32]"), std::string::npos) << finished.output;
@@ -90,8 +91,10 @@ TEST(AccessDocs, CheckRefusesAPolicyForExpertsThatTheModelDoesNotHave) {
 
 /// Every key that the readers know stands in the reference: a key that is added without its documentation fails here.
 TEST(AccessDocs, EveryFieldOfTheProxyIsInTheReference) {
-  const std::string page = read_file((kRoot / "docs/reference/configuration.md").string()) + read_file((kRoot / "docs/reference/access.md").string());
-  for (const char* section : {"gateway", "gateway.limits", "gateway.admission", "gateway.cache", "gateway.routing", "gateway.log", "gateway.tls", "access"}) {
+  const std::string page =
+      read_file((kRoot / "docs/reference/configuration.md").string()) + read_file((kRoot / "docs/reference/access.md").string());
+  for (const char* section :
+       {"gateway", "gateway.limits", "gateway.admission", "gateway.cache", "gateway.routing", "gateway.log", "gateway.tls", "access"}) {
     std::string text = "zzzz: 1";
     std::string path = section;
     for (std::size_t dot = 0; dot != std::string::npos;) {
@@ -104,9 +107,11 @@ TEST(AccessDocs, EveryFieldOfTheProxyIsInTheReference) {
     const std::string& message = read.error().message;
     const std::size_t unknown = message.find(".zzzz: unknown key");
     ASSERT_NE(unknown, std::string::npos) << message;
-    std::istringstream keys(message.substr(message.find("allowed: ", unknown) + 9, message.find('\n', unknown) - message.find("allowed: ", unknown) - 9));
+    std::istringstream keys(
+        message.substr(message.find("allowed: ", unknown) + 9, message.find('\n', unknown) - message.find("allowed: ", unknown) - 9));
     for (std::string key; std::getline(keys >> std::ws, key, ',');)
-      EXPECT_TRUE(page.find("`" + key) != std::string::npos || page.find("." + key) != std::string::npos) << section << "." << key << " is not documented";
+      EXPECT_TRUE(page.find("`" + key) != std::string::npos || page.find("." + key) != std::string::npos)
+          << section << "." << key << " is not documented";
   }
 }
 

@@ -21,7 +21,8 @@ class KeysCommand : public testing::Test {
  protected:
   Finished keys(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), "keys");
-    if (std::find(arguments.begin(), arguments.end(), "--record") == arguments.end()) arguments.insert(arguments.end(), {"--store", store_});
+    if (std::find(arguments.begin(), arguments.end(), "--record") == arguments.end())
+      arguments.insert(arguments.end(), {"--store", store_});
     return run_program(arguments);
   }
   json::object made(std::vector<std::string> arguments) const {
@@ -33,8 +34,12 @@ class KeysCommand : public testing::Test {
     EXPECT_TRUE(value.is_object()) << finished.output;
     return value.is_object() ? value.as_object() : json::object();
   }
-  static std::string text(const json::object& object, const char* key) { return object.at(key).is_string() ? std::string(object.at(key).as_string()) : std::string(); }
-  auth::KeyDigest digest_of(const std::string& key) const { return crypto::HmacKey(*crypto::read_secret_file(store_ + ".pepper")).sign(key); }
+  static std::string text(const json::object& object, const char* key) {
+    return object.at(key).is_string() ? std::string(object.at(key).as_string()) : std::string();
+  }
+  auth::KeyDigest digest_of(const std::string& key) const {
+    return crypto::HmacKey(*crypto::read_secret_file(store_ + ".pepper")).sign(key);
+  }
   std::vector<auth::ApiKeyRecord> stored() const { return *(*store::KeyStore::open_existing(store_))->all(); }
 
   TemporaryFolder folder_;
@@ -110,7 +115,8 @@ TEST_F(KeysCommand, ARecordGoesIntoAYamlFileThatTheGatewayReads) {
 }
 
 TEST_F(KeysCommand, TheConfigurationNamesTheFilesAndItsPolicyTheRoles) {
-  const std::string config = folder_.write("gateway.yaml", "upstreams: [{url: 'http://127.0.0.1:1'}]\naccess:\n  keys_file: " + store_ + "\n  policy: {roles: {user: {models: [m]}}}\n");
+  const std::string config = folder_.write("gateway.yaml", "upstreams: [{url: 'http://127.0.0.1:1'}]\naccess:\n  keys_file: " + store_ +
+                                                               "\n  policy: {roles: {user: {models: [m]}}}\n");
   EXPECT_EQ(run_program({"keys", "create", "-c", config, "--tenant", "t", "--role", "user"}).output.find("no role"), std::string::npos);
   const Finished unknown = run_program({"keys", "create", "-c", config, "--tenant", "t", "--role", "usr"});
   EXPECT_EQ(unknown.exit_code, 0);

@@ -17,8 +17,9 @@ TEST(ApiKey, ATextIsAPrefixAnd43CharactersOfBase64url) {
   const std::string random(43, 'a');
   EXPECT_TRUE(is_api_key_text("fx-" + random));
   EXPECT_TRUE(is_api_key_text("fx-" + random.substr(2) + "-_"));
-  for (const std::string& wrong : {std::string(), random, "fx-" + random + "a", "fx-" + random.substr(1), "FX-" + random, "sk-" + random,
-                                  "fx-" + random.substr(1) + "=", "fx-" + random.substr(1) + "\n", "fx-" + random.substr(1) + std::string(1, '\0')})
+  for (const std::string& wrong :
+       {std::string(), random, "fx-" + random + "a", "fx-" + random.substr(1), "FX-" + random, "sk-" + random,
+        "fx-" + random.substr(1) + "=", "fx-" + random.substr(1) + "\n", "fx-" + random.substr(1) + std::string(1, '\0')})
     EXPECT_FALSE(is_api_key_text(wrong)) << wrong;
 }
 

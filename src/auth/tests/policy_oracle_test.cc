@@ -62,13 +62,21 @@ PolicyRules random_rules(Rng& rng) {
   static const std::vector<std::vector<std::string>> kPatterns{{"*"}, {"m"}, {"m*"}, {"mo*", "x"}, {"other"}, {}, {"m", "*"}, {"model-*"}};
   PolicyRules rules;
   for (unsigned i = 0; i < kGroups; ++i) {
-    ExpertGroup group{.name = group_name(i), .model = i < 5 ? "m" : "model-2", .level = rng.below(2) == 0 ? SecurityLevel::kHigh : SecurityLevel::kStandard, .cost = 1, .slots = {}};
+    ExpertGroup group{.name = group_name(i),
+                      .model = i < 5 ? "m" : "model-2",
+                      .level = rng.below(2) == 0 ? SecurityLevel::kHigh : SecurityLevel::kStandard,
+                      .cost = 1,
+                      .slots = {}};
     for (std::uint64_t n = 1 + rng.below(4); n > 0; --n)
       group.slots.push_back({static_cast<std::uint32_t>(rng.below(kLayers)), static_cast<std::uint32_t>(rng.below(kExperts))});
     rules.groups.push_back(std::move(group));
   }
   for (unsigned i = 0; i < 6; ++i) {
-    Role role{.name = "r" + std::to_string(i), .models = kPatterns[rng.below(kPatterns.size())], .expert_groups = {}, .denied_expert_groups = {}, .admin = 0};
+    Role role{.name = "r" + std::to_string(i),
+              .models = kPatterns[rng.below(kPatterns.size())],
+              .expert_groups = {},
+              .denied_expert_groups = {},
+              .admin = 0};
     for (unsigned g = 0; g < kGroups; ++g) {
       if (rng.below(3) == 0) role.expert_groups.push_back(group_name(g));
       if (rng.below(8) == 0) role.denied_expert_groups.push_back(group_name(g));
@@ -106,7 +114,8 @@ void expect_same(const Policy& policy, const Grant& grant, const Reference& refe
     if (right == nullptr) continue;
     for (std::uint32_t layer = 0; layer < kLayers; ++layer)
       for (std::uint32_t expert = 0; expert < kExperts; ++expert)
-        ASSERT_EQ(right->forbidden.contains({layer, expert}), reference.expert_forbidden(model, {layer, expert})) << model << layer << expert;
+        ASSERT_EQ(right->forbidden.contains({layer, expert}), reference.expert_forbidden(model, {layer, expert}))
+            << model << layer << expert;
     for (unsigned subset = 0; subset < 1u << kGroups; ++subset) {
       std::vector<std::string> requested, allowed, dropped, unknown;
       for (unsigned g = 0; g < kGroups; ++g) {
@@ -128,7 +137,8 @@ TEST(PolicyOracle, EverySubsetOfSixGroupsForEightPrincipalsIsAsTheReferenceSays)
     PolicyRules rules = random_rules(rng);
     const auto policy = Policy::compile(rules);
     ASSERT_TRUE(policy) << policy.error().message;
-    for (const Principal8& one : principals_of(rules, rng)) ASSERT_NO_FATAL_FAILURE(expect_same(**policy, *(*policy)->grant(one.identity), one.reference));
+    for (const Principal8& one : principals_of(rules, rng))
+      ASSERT_NO_FATAL_FAILURE(expect_same(**policy, *(*policy)->grant(one.identity), one.reference));
   }
 }
 

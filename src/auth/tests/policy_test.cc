@@ -9,7 +9,11 @@ namespace flexpert::auth {
 namespace {
 
 Role role(std::string name, std::vector<std::string> models, std::vector<std::string> groups = {}, std::vector<std::string> denied = {}) {
-  return {.name = std::move(name), .models = std::move(models), .expert_groups = std::move(groups), .denied_expert_groups = std::move(denied), .admin = 0};
+  return {.name = std::move(name),
+          .models = std::move(models),
+          .expert_groups = std::move(groups),
+          .denied_expert_groups = std::move(denied),
+          .admin = 0};
 }
 
 PolicyRules some_rules() {
@@ -17,7 +21,8 @@ PolicyRules some_rules() {
   rules.groups = {{"A", "tiny", SecurityLevel::kStandard, 1, {{0, 1}, {1, 2}}},
                   {"C", "tiny", SecurityLevel::kHigh, 1, {{0, 5}, {0, 5}}},
                   {"D", "tiny", SecurityLevel::kHigh, 2, {{1, 2}}}};
-  rules.roles = {role("user", {"tiny", "gpt-*"}), role("premium", {}, {"C"}), role("clinic", {"*"}, {"C", "D"}), role("blocked", {}, {}, {"C"})};
+  rules.roles = {role("user", {"tiny", "gpt-*"}), role("premium", {}, {"C"}), role("clinic", {"*"}, {"C", "D"}),
+                 role("blocked", {}, {}, {"C"})};
   return rules;
 }
 
@@ -78,7 +83,8 @@ TEST(Policy, PatternsThatBeginWithEachOtherAreAllFound) {
   rules.roles = {role("r", {"a*", "ab*", "abc", "b*", "xyz*", "xyzzy-*"})};
   const auto policy = compiled(rules);
   const auto grant = grant_of(*policy, {"r"});
-  for (const char* model : {"a", "ab", "abz", "abc", "abcd", "b", "bb", "xyz", "xyzzy-1", "a\xff"}) EXPECT_NE(grant->model(model), nullptr) << model;
+  for (const char* model : {"a", "ab", "abz", "abc", "abcd", "b", "bb", "xyz", "xyzzy-1", "a\xff"})
+    EXPECT_NE(grant->model(model), nullptr) << model;
   for (const char* model : {"", "c", "xy", "A", "w", "zz"}) EXPECT_EQ(grant->model(model), nullptr) << model;
 }
 
@@ -121,7 +127,10 @@ TEST(Policy, AdminRightsAreUnited) {
 
 TEST(Policy, ATenantHasItsOwnSettingsOrTheDefaultOnesUnderItsOwnName) {
   PolicyRules rules;
-  rules.tenants = {{"acme", {.requests_per_minute = 60, .tokens_per_minute = 0, .concurrency = 0, .queued = 0, .max_tokens = 0}, PriorityClass::kCritical, 3}};
+  rules.tenants = {{"acme",
+                    {.requests_per_minute = 60, .tokens_per_minute = 0, .concurrency = 0, .queued = 0, .max_tokens = 0},
+                    PriorityClass::kCritical,
+                    3}};
   rules.default_tenant.limits.requests_per_minute = 6;
   const auto policy = compiled(rules);
   EXPECT_EQ(grant_of(*policy, {}, "acme")->tenant.limits.requests_per_minute, 60U);

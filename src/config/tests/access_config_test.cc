@@ -21,7 +21,10 @@ std::string message_of(const std::string& text) {
 
 class PolicyFile {
  public:
-  explicit PolicyFile(const std::string& text) : path_((std::filesystem::temp_directory_path() / ("flexpert-policy-" + std::to_string(::getpid()) + ".yaml")).string()) { write(text); }
+  explicit PolicyFile(const std::string& text)
+      : path_((std::filesystem::temp_directory_path() / ("flexpert-policy-" + std::to_string(::getpid()) + ".yaml")).string()) {
+    write(text);
+  }
   ~PolicyFile() { std::filesystem::remove(path_); }
   PolicyFile(const PolicyFile&) = delete;
   PolicyFile& operator=(const PolicyFile&) = delete;
@@ -88,10 +91,13 @@ TEST(AccessConfig, NobodyIsLetInUnlessTheFileSaysSo) {
 }
 
 TEST(AccessConfig, AnAccessTokenOpensItsGroupsThroughARoleOfItsOwn) {
-  const auto config = parse(kModel + "access:\n  anonymous: true\n  tokens: [{name: premium, sha256: " + std::string(64, 'a') + ", groups: [C]}]\n", "f.yaml");
+  const auto config = parse(
+      kModel + "access:\n  anonymous: true\n  tokens: [{name: premium, sha256: " + std::string(64, 'a') + ", groups: [C]}]\n", "f.yaml");
   ASSERT_TRUE(config) << config.error().message;
   auto policy = *auth::Policy::compile(config->access.rules);
-  const auto grant = [&](std::vector<std::string> roles) { return policy->grant({auth::Credential::kAccessToken, "premium", "t", std::move(roles)}); };
+  const auto grant = [&](std::vector<std::string> roles) {
+    return policy->grant({auth::Credential::kAccessToken, "premium", "t", std::move(roles)});
+  };
   EXPECT_TRUE(grant({"everything"})->model("tiny")->restricted());
   EXPECT_FALSE(grant({"everything", token_role("premium")})->model("tiny")->restricted());
   EXPECT_EQ(grant({token_role("premium")})->model("tiny"), nullptr);
@@ -103,7 +109,8 @@ TEST(AccessConfig, KeysHaveTheirPepperBesideThemUnlessTheFileSaysOtherwise) {
 }
 
 TEST(AccessConfig, APolicyFileIsReadOnTopOfTheModelsGroupsAndAnew) {
-  const PolicyFile file("roles:\n  premium: {models: [tiny], expert_groups: [C, D]}\nexpert_groups: [{name: D, model: tiny, slots: [[1, 1]]}]\n");
+  const PolicyFile file(
+      "roles:\n  premium: {models: [tiny], expert_groups: [C, D]}\nexpert_groups: [{name: D, model: tiny, slots: [[1, 1]]}]\n");
   const auto config = parse(kModel + "access: {policy_file: " + file.path() + "}\n", "f.yaml");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->access.rules.groups.size(), 2U);
@@ -129,29 +136,40 @@ TEST(AccessConfig, WhatCannotBeIsSaidWithItsLine) {
       {"access: {anonymous: yes}\n", "access.anonymous: yes is given; allowed: true or false"},
       {"access: {anonymous_roles: [everything]}\n", "access.anonymous_roles: anonymous callers are not let in"},
       {"access: {anonymous: true, anonymous_roles: [root]}\n", "access.anonymous_roles: there is no role root"},
-      {"access:\n  anonymous: true\n  anonymous_roles: [a]\n  policy: {roles: {a: {admin: [view]}}}\n", "f.yaml:5: access.policy: anonymous_roles: role a has admin rights"},
+      {"access:\n  anonymous: true\n  anonymous_roles: [a]\n  policy: {roles: {a: {admin: [view]}}}\n",
+       "f.yaml:5: access.policy: anonymous_roles: role a has admin rights"},
       {"access: {policy_file: p.yaml, policy: {}}\n", "access.policy: policy_file is given, too"},
-      {"access:\n  policy_file: /nonexistent/p.yaml\n", "f.yaml:3: access.policy_file: /nonexistent/p.yaml: the configuration cannot be opened"},
+      {"access:\n  policy_file: /nonexistent/p.yaml\n",
+       "f.yaml:3: access.policy_file: /nonexistent/p.yaml: the configuration cannot be opened"},
       {"access: {jwt: [{audiences: [a], jwks_file: f}]}\n", "access.jwt[0].issuer: the key is missing"},
       {"access: {jwt: [{issuer: i, jwks_file: f}]}\n", "access.jwt[0].audiences: the key is missing"},
       {"access: {jwt: [{issuer: i, audiences: [], jwks_file: f}]}\n", "access.jwt[0].audiences: no audience is given"},
       {"access: {jwt: [{issuer: i, audiences: [a]}]}\n", "access.jwt[0].jwks_url: the key is missing"},
-      {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, jwks_url: 'http://h'}]}\n", "access.jwt[0].jwks_url: jwks_file is given, too"},
+      {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, jwks_url: 'http://h'}]}\n",
+       "access.jwt[0].jwks_url: jwks_file is given, too"},
       {"access: {jwt: [{issuer: i, audiences: [a], jwks_url: 'file:///x'}]}\n", "access.jwt[0].jwks_url: this is no address of a key set"},
       {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, algorithms: [none]}]}\n", "access.jwt[0].algorithms: none is given"},
-      {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, algorithms: [RS256, HS256]}]}\n", "access.jwt[0].algorithms: shared secrets and signatures are mixed"},
-      {"access: {jwt: [{issuer: i, audiences: [a], jwks_url: 'http://h', algorithms: [HS256]}]}\n", "access.jwt[0].algorithms: a shared secret is given for keys that are fetched"},
+      {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, algorithms: [RS256, HS256]}]}\n",
+       "access.jwt[0].algorithms: shared secrets and signatures are mixed"},
+      {"access: {jwt: [{issuer: i, audiences: [a], jwks_url: 'http://h', algorithms: [HS256]}]}\n",
+       "access.jwt[0].algorithms: a shared secret is given for keys that are fetched"},
       {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, default_roles: [x]}]}\n", "access.jwt: there is no role x"},
-      {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f}, {issuer: i, audiences: [a], jwks_file: g}]}\n", "access.jwt[1].issuer: issuer i is already given"},
-      {"access: {pool_networks: [10.0.0.0/8]}\n", "access.pool_networks: one of pool_secret_file and pool_networks is given without the other"},
+      {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f}, {issuer: i, audiences: [a], jwks_file: g}]}\n",
+       "access.jwt[1].issuer: issuer i is already given"},
+      {"access: {pool_networks: [10.0.0.0/8]}\n",
+       "access.pool_networks: one of pool_secret_file and pool_networks is given without the other"},
       {"access: {pool_secret_file: s, pool_networks: [10.1.0.0/8]}\n", "access.pool_networks: 10.1.0.0/8 is given"},
   };
-  for (const Case& c : cases) EXPECT_NE(message_of(kUpstream + c.text).find(c.message), std::string::npos) << "wanted: " << c.message << "\n   got: " << message_of(kUpstream + c.text);
+  for (const Case& c : cases)
+    EXPECT_NE(message_of(kUpstream + c.text).find(c.message), std::string::npos)
+        << "wanted: " << c.message << "\n   got: " << message_of(kUpstream + c.text);
 }
 
 TEST(AccessConfig, ANetworkIsAnAddressAndAPrefixWithNothingBehindIt) {
-  for (const char* good : {"10.0.0.0/8", "0.0.0.0/0", "192.168.7.4/32", "::1/128", "fd00::/8", "::/0", "172.16.0.0/12"}) EXPECT_TRUE(is_network(good)) << good;
-  for (const char* bad : {"", "/8", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "fd00::1/8", "10.0.0.0/8 ", "10.0.0.0/-1", "h/8", "10.0.0.0/8/8"})
+  for (const char* good : {"10.0.0.0/8", "0.0.0.0/0", "192.168.7.4/32", "::1/128", "fd00::/8", "::/0", "172.16.0.0/12"})
+    EXPECT_TRUE(is_network(good)) << good;
+  for (const char* bad : {"", "/8", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "fd00::1/8", "10.0.0.0/8 ",
+                          "10.0.0.0/-1", "h/8", "10.0.0.0/8/8"})
     EXPECT_FALSE(is_network(bad)) << bad;
 }
 

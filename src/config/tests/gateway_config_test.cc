@@ -119,12 +119,16 @@ TEST(GatewayConfig, WhatCannotBeIsSaidWithItsLine) {
       {"gateway:\n  tls: {certificate_file: c}\n", "f.yaml:3: gateway.tls.key_file: the key is missing"},
       {"gateway:\n  also_listen: [nowhere]\n", "f.yaml:3: gateway.also_listen[0]: nowhere is given; allowed: HOST:PORT"},
       {"gateway:\n  metrics_listen: off\n", "f.yaml:3: gateway.metrics_listen: off is given"},
-      {"gateway:\n  degradation:\n    - {kind: shed, enter: 1, leave: 1}\n", "f.yaml:4: gateway.degradation[0].leave: 1 is not under enter"},
+      {"gateway:\n  degradation:\n    - {kind: shed, enter: 1, leave: 1}\n",
+       "f.yaml:4: gateway.degradation[0].leave: 1 is not under enter"},
       {"gateway:\n  degradation:\n    - {kind: cap_max_tokens}\n", "f.yaml:4: gateway.degradation[0].max_tokens: the key is missing"},
       {"gateway:\n  degradation:\n    - {kind: shed, max_tokens: 5}\n", "gateway.degradation[0].max_tokens: only cap_max_tokens has it"},
-      {"gateway:\n  degradation:\n    - {kind: smaller_model, models: {a: a}}\n", "gateway.degradation[0].models.a: a model is its own smaller model"},
-      {"gateway:\n  degradation:\n    - {kind: cache, enter: 0.9}\n    - {kind: shed, enter: 0.8}\n", "f.yaml:5: gateway.degradation[1].enter: 0.8 is under that of the step before"},
-      {"gateway:\n  degradation:\n    - {kind: shed}\n    - {kind: shed}\n", "f.yaml:5: gateway.degradation[1].kind: a step shed is already given"},
+      {"gateway:\n  degradation:\n    - {kind: smaller_model, models: {a: a}}\n",
+       "gateway.degradation[0].models.a: a model is its own smaller model"},
+      {"gateway:\n  degradation:\n    - {kind: cache, enter: 0.9}\n    - {kind: shed, enter: 0.8}\n",
+       "f.yaml:5: gateway.degradation[1].enter: 0.8 is under that of the step before"},
+      {"gateway:\n  degradation:\n    - {kind: shed}\n    - {kind: shed}\n",
+       "f.yaml:5: gateway.degradation[1].kind: a step shed is already given"},
       {"gateway:\n  degradation: [{}]\n", "gateway.degradation[0].kind: the key is missing"},
       {"gateway:\n  cache: {max_bytes: 2048, max_entry_bytes: 4096}\n", "gateway.cache.max_entry_bytes: 4096 is over max_bytes"},
       {"gateway:\n  routing: {policy: session}\n", "gateway.routing.session_header: the key is missing"},
@@ -136,7 +140,8 @@ TEST(GatewayConfig, WhatCannotBeIsSaidWithItsLine) {
       {"gateway:\n  routing: {capacity_tokens: -1}\n", "gateway.routing.capacity_tokens: -1 is given; allowed: a whole number from 0"},
       {"gateway:\n  log: {otlp_url: 'ftp://h'}\n", "gateway.log.otlp_url: this is no address of a collector"},
   };
-  for (const Case& c : cases) EXPECT_NE(message_of(c.text).find(c.message), std::string::npos) << "wanted: " << c.message << "\n   got: " << message_of(c.text);
+  for (const Case& c : cases)
+    EXPECT_NE(message_of(c.text).find(c.message), std::string::npos) << "wanted: " << c.message << "\n   got: " << message_of(c.text);
   EXPECT_NE(message_of("").find("no error"), std::string::npos);
   const auto upstream = parse("upstreams: [{url: 'http://h:1', ca_file: ca.pem}]\n", "f.yaml");
   ASSERT_FALSE(upstream);
@@ -145,7 +150,8 @@ TEST(GatewayConfig, WhatCannotBeIsSaidWithItsLine) {
 
 TEST(GatewayConfig, AnUrlToCallHasASchemeAndAHostAndNoBlanks) {
   for (const char* good : {"http://h", "https://h:1", "https://[::1]:8/x", "http://a.b-c/d?e=f"}) EXPECT_TRUE(is_http_url(good)) << good;
-  for (const char* bad : {"", "h:1", "http://", "http:///x", "https://*:1", "http://unix:/x", "http://h:99999", "http://h/a b", "http://h/\n", "http://u@h/"})
+  for (const char* bad :
+       {"", "h:1", "http://", "http:///x", "https://*:1", "http://unix:/x", "http://h:99999", "http://h/a b", "http://h/\n", "http://u@h/"})
     EXPECT_FALSE(is_http_url(bad)) << bad;
 }
 

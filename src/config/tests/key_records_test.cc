@@ -15,8 +15,15 @@ std::string message_of(const std::string& text) {
 }
 
 TEST(KeyRecords, WhatIsWrittenIsReadBack) {
-  auth::ApiKeyRecord record{.id = "key_-Az_09", .digest = {}, .name = "a \"name\" with \\ and : # {", .tenant = "Acme, Inc.", .roles = {"user", "a.b-c"},
-                            .created_unix_ms = 1'000'000'000'000, .expires_unix_ms = 2'000'000'000'000, .revoked_unix_ms = 1'500'000'000'000, .replaced_by = "key_x"};
+  auth::ApiKeyRecord record{.id = "key_-Az_09",
+                            .digest = {},
+                            .name = "a \"name\" with \\ and : # {",
+                            .tenant = "Acme, Inc.",
+                            .roles = {"user", "a.b-c"},
+                            .created_unix_ms = 1'000'000'000'000,
+                            .expires_unix_ms = 2'000'000'000'000,
+                            .revoked_unix_ms = 1'500'000'000'000,
+                            .replaced_by = "key_x"};
   for (std::size_t i = 0; i < record.digest.size(); ++i) record.digest[i] = static_cast<std::uint8_t>(i * 37);
   const auto read = parse_key_records("keys:\n" + key_record_line(record) + "\n", "k.yaml");
   ASSERT_TRUE(read) << read.error().message;
@@ -42,15 +49,20 @@ TEST(KeyRecords, MistakesAreNamedAndAKeyInThePlaceOfItsDigestIsNotRepeated) {
   EXPECT_NE(with("id: a, digest: " + kDigest).find("keys[0].tenant: the key is missing"), std::string::npos);
   EXPECT_NE(with("id: a, tenant: t, expires: soon, digest: " + kDigest).find("keys[0].expires: this is no time"), std::string::npos);
   EXPECT_NE(with("id: a, tenant: t, roles: [\"a b\"], digest: " + kDigest).find("\"a b\" cannot name a role"), std::string::npos);
-  EXPECT_NE(message_of("keys:\n  - {id: a, tenant: t, digest: " + kDigest + "}\n  - {id: a, tenant: t, digest: " + std::string(64, 'b') + "}\n").find("key a: its id is given twice"), std::string::npos);
+  EXPECT_NE(
+      message_of("keys:\n  - {id: a, tenant: t, digest: " + kDigest + "}\n  - {id: a, tenant: t, digest: " + std::string(64, 'b') + "}\n")
+          .find("key a: its id is given twice"),
+      std::string::npos);
 }
 
 TEST(Timestamp, IsReadAsItIsWritten) {
-  for (const std::int64_t ms : {std::int64_t{0}, std::int64_t{951'782'400'000}, std::int64_t{1'795'341'599'000}, std::int64_t{253'402'300'799'000}})
+  for (const std::int64_t ms :
+       {std::int64_t{0}, std::int64_t{951'782'400'000}, std::int64_t{1'795'341'599'000}, std::int64_t{253'402'300'799'000}})
     EXPECT_EQ(parse_timestamp(format_timestamp(ms)), ms) << format_timestamp(ms);
   EXPECT_EQ(format_timestamp(951'782'400'999), "2000-02-29T00:00:00Z");
   EXPECT_EQ(parse_timestamp("2000-02-29"), 951'782'400'000);
-  for (const char* wrong : {"", "2000", "2001-02-29", "2000-02-29T", "2000-02-29T24:00:00Z", "2000-02-29T00:00:00", "2000-02-29 00:00:00Z", "2000-13-01", "1969-12-31", "-001-01-01", "2000-02-29T00:00:00Zx"})
+  for (const char* wrong : {"", "2000", "2001-02-29", "2000-02-29T", "2000-02-29T24:00:00Z", "2000-02-29T00:00:00", "2000-02-29 00:00:00Z",
+                            "2000-13-01", "1969-12-31", "-001-01-01", "2000-02-29T00:00:00Zx"})
     EXPECT_FALSE(parse_timestamp(wrong)) << wrong;
 }
 
@@ -59,7 +71,8 @@ TEST(Timestamp, ASpanIsAWholeNumberAndAUnit) {
   EXPECT_EQ(parse_span_ms("24h"), 86'400'000);
   EXPECT_EQ(parse_span_ms("0s"), 0);
   EXPECT_EQ(parse_span_ms("5m"), 300'000);
-  for (const char* wrong : {"", "d", "5", "-5d", "5.5h", "5 d", "99999999999d", "36526d", "5y"}) EXPECT_FALSE(parse_span_ms(wrong)) << wrong;
+  for (const char* wrong : {"", "d", "5", "-5d", "5.5h", "5 d", "99999999999d", "36526d", "5y"})
+    EXPECT_FALSE(parse_span_ms(wrong)) << wrong;
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ roles:
 tenants:
   "Acme, Inc.": {requests_per_minute: 60, tokens_per_minute: 5000000000, concurrency: 4, queued: 8, max_tokens: 100, priority: critical, weight: 2}
 default_tenant: {requests_per_minute: 6, priority: sheddable}
-)", "p.yaml");
+)",
+                                  "p.yaml");
   ASSERT_TRUE(rules) << rules.error().message;
   ASSERT_EQ(rules->groups.size(), 3U);
   EXPECT_EQ(rules->groups[0].slots.size(), 12U);
@@ -55,7 +56,8 @@ TEST(PolicyFile, GroupsOfTheBaseMayBeNamed) {
   auth::PolicyRules base;
   base.groups = {{"C", "tiny", auth::SecurityLevel::kHigh, 1, {{0, 1}}}};
   EXPECT_TRUE(parse_policy("roles: {a: {expert_groups: [C]}}\n", "p.yaml", base));
-  EXPECT_EQ(message_of("roles: {a: {expert_groups: [C]}}\n"), "p.yaml:1: roles.a.expert_groups: there is no group C; allowed: names from expert_groups and model.groups");
+  EXPECT_EQ(message_of("roles: {a: {expert_groups: [C]}}\n"),
+            "p.yaml:1: roles.a.expert_groups: there is no group C; allowed: names from expert_groups and model.groups");
   EXPECT_FALSE(parse_policy("expert_groups: [{name: C, model: tiny, slots: [[1, 1]]}]\n", "p.yaml", base));
 }
 
@@ -86,15 +88,19 @@ TEST(PolicyFile, WhatCannotBeIsSaidWithItsLine) {
       {"expert_groups:\n  - {name: a, model: m}\n", "p.yaml:2: expert_groups[0].slots: the key is missing"},
       {"expert_groups:\n  - {name: a, model: m, cost: 0, slots: [[0, 0]]}\n", "p.yaml:2: expert_groups[0].cost: 0 is out of range"},
       {"expert_groups:\n  - {name: a, model: m, layer: 1, layers: [2], experts: [0]}\n", "expert_groups[0].layers: layer is given, too"},
-      {"expert_groups:\n  - {name: a, model: m, layers: [3-1], experts: [0]}\n", "expert_groups[0].layers[0]: 3-1 is given; allowed: a whole number, or FIRST-LAST"},
-      {"expert_groups:\n  - {name: a, model: m, layers: [0-1023], experts: [0-65535]}\n", "expert_groups[0].experts[0]: the file's groups have too many experts"},
-      {"expert_groups:\n  - {name: a, model: m, slots: [[0, 0]]}\n  - {name: a, model: m, slots: [[0, 1]]}\n", "p.yaml:3: expert_groups[1].name: a group a of model m is already given"},
+      {"expert_groups:\n  - {name: a, model: m, layers: [3-1], experts: [0]}\n",
+       "expert_groups[0].layers[0]: 3-1 is given; allowed: a whole number, or FIRST-LAST"},
+      {"expert_groups:\n  - {name: a, model: m, layers: [0-1023], experts: [0-65535]}\n",
+       "expert_groups[0].experts[0]: the file's groups have too many experts"},
+      {"expert_groups:\n  - {name: a, model: m, slots: [[0, 0]]}\n  - {name: a, model: m, slots: [[0, 1]]}\n",
+       "p.yaml:3: expert_groups[1].name: a group a of model m is already given"},
       {"tenants:\n  t: {weight: 0}\n", "p.yaml:2: tenants.t.weight: 0 is out of range; allowed: a number over 0"},
       {"tenants:\n  t: {priority: high}\n", "p.yaml:2: tenants.t.priority: high is given; allowed: critical, standard, sheddable"},
       {"tenants:\n  \"a\\tb\": {}\n", "this cannot name a tenant"},
       {"default_tenant: 5\n", "p.yaml:1: default_tenant: 5 is given; allowed: a mapping"},
   };
-  for (const Case& c : cases) EXPECT_NE(message_of(c.text).find(c.message), std::string::npos) << "wanted: " << c.message << "\n   got: " << message_of(c.text);
+  for (const Case& c : cases)
+    EXPECT_NE(message_of(c.text).find(c.message), std::string::npos) << "wanted: " << c.message << "\n   got: " << message_of(c.text);
 }
 
 }  // namespace

@@ -46,7 +46,10 @@ class AccessWatchTest : public testing::Test {
     auto started = AccessWatch::start(loop_, clock_, config, registry_,
                                       {.access = [this](const AccessSnapshot&) { ++snapshots_; },
                                        .certificates = [this] { ++certificates_; },
-                                       .audit = [this](const telemetry::AuditRecord& record) { acts_.push_back(fmt::format("{} {} {}", record.action, record.object, record.reason)); }},
+                                       .audit =
+                                           [this](const telemetry::AuditRecord& record) {
+                                             acts_.push_back(fmt::format("{} {} {}", record.action, record.object, record.reason));
+                                           }},
                                       Milliseconds(2));
     ASSERT_TRUE(started) << started.error().message;
     watch_ = std::move(*started);
@@ -63,7 +66,13 @@ class AccessWatchTest : public testing::Test {
   std::string add_key(const std::string& store, const std::string& id) const {
     EXPECT_TRUE(crypto::ensure_secret_file(store + ".pepper"));
     const std::string text = "fx-" + id;
-    auth::ApiKeyRecord record{.id = id, .digest = crypto::HmacKey(*crypto::read_secret_file(store + ".pepper")).sign(text), .name = {}, .tenant = "t", .roles = {"user"}, .created_unix_ms = 1, .replaced_by = {}};
+    auth::ApiKeyRecord record{.id = id,
+                              .digest = crypto::HmacKey(*crypto::read_secret_file(store + ".pepper")).sign(text),
+                              .name = {},
+                              .tenant = "t",
+                              .roles = {"user"},
+                              .created_unix_ms = 1,
+                              .replaced_by = {}};
     EXPECT_TRUE((*store::KeyStore::open(store))->add(record));
     return text;
   }
@@ -92,7 +101,8 @@ TEST_F(AccessWatchTest, AChangedPolicyIsInForceWithoutARestart) {
   ASSERT_TRUE(until([&] { return snapshots_ == 1; }));
   EXPECT_TRUE(may("user", "n"));
   EXPECT_FALSE(may("user", "m"));
-  EXPECT_NE(before->grant({auth::Credential::kApiKey, "k", "t", {"user"}})->model("m"), nullptr) << "who was let in by the old one keeps it";
+  EXPECT_NE(before->grant({auth::Credential::kApiKey, "k", "t", {"user"}})->model("m"), nullptr)
+      << "who was let in by the old one keeps it";
   ASSERT_EQ(acts_.size(), 1U);
   EXPECT_EQ(acts_[0], "policy.reload " + watch_->snapshot().policy->rules().revision + " changed");
 }
@@ -128,7 +138,12 @@ TEST_F(AccessWatchTest, AKeyIsKnownSoonAfterItWasMadeAndUnknownSoonAfterItWasRev
 TEST_F(AccessWatchTest, KeysOfBothFilesAreGood) {
   const std::string store = dir_ + "/keys.db";
   const std::string one = add_key(store, "key_a");
-  auth::ApiKeyRecord record{.id = "key_b", .digest = crypto::HmacKey(*crypto::read_secret_file(store + ".pepper")).sign("fx-b"), .name = {}, .tenant = "t", .roles = {"user"}, .replaced_by = {}};
+  auth::ApiKeyRecord record{.id = "key_b",
+                            .digest = crypto::HmacKey(*crypto::read_secret_file(store + ".pepper")).sign("fx-b"),
+                            .name = {},
+                            .tenant = "t",
+                            .roles = {"user"},
+                            .replaced_by = {}};
   const std::string yaml = write("keys.yaml", "keys:\n" + config::key_record_line(record) + "\n");
   start(config("access: {keys_file: " + store + ", keys_yaml: " + yaml + "}\n"));
   EXPECT_NE(find(one), nullptr);
@@ -146,7 +161,8 @@ TEST_F(AccessWatchTest, KeysWithoutTheirPepperAreAnError) {
 
 TEST_F(AccessWatchTest, CertificatesThatChangeAreTold) {
   const std::string certificate = write("c.pem", "one"), key = write("k.pem", "one");
-  config::FleetConfig with_tls = config("gateway: {tls: {certificate_file: " + certificate + ", key_file: " + key + "}}\naccess: {anonymous: true}\n");
+  config::FleetConfig with_tls =
+      config("gateway: {tls: {certificate_file: " + certificate + ", key_file: " + key + "}}\naccess: {anonymous: true}\n");
   start(with_tls);
   write("c.pem", "another");
   ASSERT_TRUE(until([&] { return certificates_ == 1; }));
@@ -188,7 +204,8 @@ TEST(AccessFiles, WhatIsSetInCodeCountsAsWhatIsInAFile) {
   const auto nobody = snapshot->policy->grant({auth::Credential::kNone, "", "anonymous", {}});
   EXPECT_TRUE(nobody->model("m")->restricted());
   EXPECT_EQ(nobody->model("m")->digest.size(), 64U);
-  EXPECT_FALSE(snapshot->policy->grant({auth::Credential::kAccessToken, "premium", "t", {"everything", "token:premium"}})->model("m")->restricted());
+  EXPECT_FALSE(
+      snapshot->policy->grant({auth::Credential::kAccessToken, "premium", "t", {"everything", "token:premium"}})->model("m")->restricted());
 }
 
 }  // namespace

@@ -32,7 +32,13 @@ class KeyStoreTest : public testing::Test {
     return std::move(*store);
   }
   static auth::ApiKeyRecord record(const std::string& id, std::int64_t created = 1000) {
-    auth::ApiKeyRecord made{.id = id, .digest = {}, .name = "the key \"" + id + "\"", .tenant = "Acme, Inc.", .roles = {"user", "premium"}, .created_unix_ms = created, .replaced_by = {}};
+    auth::ApiKeyRecord made{.id = id,
+                            .digest = {},
+                            .name = "the key \"" + id + "\"",
+                            .tenant = "Acme, Inc.",
+                            .roles = {"user", "premium"},
+                            .created_unix_ms = created,
+                            .replaced_by = {}};
     for (std::size_t i = 0; i < made.digest.size(); ++i) made.digest[i] = static_cast<std::uint8_t>(i < id.size() ? id[i] : 0);
     return made;
   }
