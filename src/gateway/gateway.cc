@@ -23,8 +23,10 @@
 #include "gateway/relay.h"
 #include "gateway/route_handler.h"
 #include "gateway/server_directory.h"
+#include "gateway/tls_setup.h"
 #include "http/inbound.h"
 #include "http/outbound.h"
+#include "net/socket.h"
 #include "telemetry/request_log.h"
 
 namespace flexpert::gateway {
@@ -72,6 +74,7 @@ RelayOptions relay_options(const config::GatewayConfig& config, const GatewayTim
 
 /// What can fail to come about, made before the rest.
 struct GatewayParts {
+  std::shared_ptr<crypto::TlsServer> tls;  ///< of the API's TCP listeners; null: they speak plain HTTP
   std::unique_ptr<telemetry::AuditLog> audit_log;
   std::unique_ptr<AccessWatch> access;
   std::unique_ptr<CredentialAuthenticator> authenticator;
@@ -109,7 +112,7 @@ struct Gateway::Impl {
         health(the_loop, from_seconds(the_config.gateway.health_interval_s), directory, metrics),
         inbound(the_loop, inbound_limits(the_config.gateway), relay) {
     directory.set_routing(config.gateway.routing, config.gateway.routing_models);
-    directory.connect_with([this](const ModelServer& server) { return outbound.connect(server.address); });
+    directory.connect_with([this](const ModelServer& server) { return connect(server); });
     directory.on_change([this] { changed(); });
     relay.on_lost([this](const std::string& id) { health.check_now(id); });
     routes.apply(parts.access->snapshot().policy);
@@ -120,6 +123,17 @@ struct Gateway::Impl {
     loop.cancel(change_timer);
     loop.cancel(tick_timer);
   }
+
+  /// Nothing for a server whose authorities cannot be read: it is never spoken to without TLS instead.
+  std::unique_ptr<http::OutboundUpstream> connect(const ModelServer& server) {
+    auto tls = trust.of(server);
+    if (tls) return outbound.connect(server.address, std::move(*tls));
+    log::error("{}", tls.error().message);
+    return nullptr;
+  }
+
+  /// Unix sockets are plain: who may open the file is the file system's to say.
+  [[nodiscard]] std::shared_ptr<crypto::TlsServer> tls_of(const net::Address& address) const { return address.is_unix ? nullptr : parts.tls; }
 
   /// A change may wake waiting requests; not from inside whatever changed the directory.
   void changed() {
@@ -194,6 +208,7 @@ struct Gateway::Impl {
   GatewayParts parts;
   GatewayMetrics metrics;
   http::Outbound outbound;
+  UpstreamTrust trust;
   ServerDirectory directory;
   LoadReport load;
   RouteHandler routes;
@@ -220,10 +235,11 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
                                                  const Clock& clock, GatewayTimings timings) {
   GatewayParts parts;
   FLEXPERT_ASSIGN(parts.audit_log, telemetry::AuditLog::open(config.gateway.log.audit, [](std::string_view line) { return crypto::sha256_hex(line); }));
+  FLEXPERT_ASSIGN(parts.tls, listener_tls(config.gateway.listeners));
   auto self = std::make_shared<Impl*>(nullptr);
   FLEXPERT_ASSIGN(parts.access, AccessWatch::start(loop, clock, config, registry,
                                                    {.access = [self](const AccessSnapshot& access) { (*self)->apply(access); },
-                                                    .certificates = nullptr,
+                                                    .certificates = [tls = parts.tls] { if (tls) renew_certificate(*tls); },
                                                     .audit = [log = parts.audit_log.get()](const telemetry::AuditRecord& record) { log->write(record); }}));
   FLEXPERT_ASSIGN(parts.authenticator, CredentialAuthenticator::create(loop, clock, config.access.jwt, parts.access->snapshot()));
   FLEXPERT_ASSIGN(parts.admission, make_admission(loop, clock, config.gateway.admission, registry));
@@ -249,14 +265,15 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
 }
 
 Result<net::Address> Gateway::listen(const net::Address& address) {
-  FLEXPERT_ASSIGN(net::Address bound, impl_->inbound.listen(address));
+  FLEXPERT_ASSIGN(net::Address bound, impl_->inbound.listen(address, impl_->tls_of(address)));
   impl_->named_by(bound);
   return bound;
 }
 
 Result<net::Address> Gateway::listen_on(net::UniqueFd listening) {
   impl_->shares_socket = true;
-  FLEXPERT_ASSIGN(net::Address bound, impl_->inbound.listen_on(std::move(listening)));
+  FLEXPERT_ASSIGN(const net::Address address, net::adopt_listening(listening.get()));
+  FLEXPERT_ASSIGN(net::Address bound, impl_->inbound.listen_on(std::move(listening), impl_->tls_of(address)));
   impl_->named_by(bound);
   return bound;
 }
