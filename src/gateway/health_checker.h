@@ -7,13 +7,14 @@
 #include "config/fleet_config.h"
 #include "gateway/gateway_metrics.h"
 #include "gateway/server_directory.h"
-#include "http/client.h"
+#include "gateway/upstream_probe.h"
 #include "net/event_loop.h"
 
 namespace flexpert::gateway {
 
-/// Asks every configured upstream at an interval whether it is well, at once when created. A health path that answers
-/// 404 is not there: GET /v1/models is asked instead, and also where no models are configured. Belongs to the loop's thread.
+/// Adds the configured upstreams to the directory, and asks every one at an interval whether it is well, at once when added, over
+/// connections like those of requests and with its API key. A health path that answers 404 is not there: GET /v1/models is asked instead,
+/// and also where no models are configured. Belongs to the loop's thread; the directory, which must know how to connect, outlives it.
 class HealthChecker {
  public:
   HealthChecker(net::EventLoop& loop, Duration interval, ServerDirectory& directory, GatewayMetrics& metrics);
@@ -21,6 +22,7 @@ class HealthChecker {
   HealthChecker(const HealthChecker&) = delete;
   HealthChecker& operator=(const HealthChecker&) = delete;
 
+  /// Errors: kInvalidArgument (the URL), kFailedPrecondition (its API key cannot be read, or there is no way to connect).
   Result<void> add(const config::UpstreamConfig& upstream);
   /// Checks `name` now instead of at its next turn; nothing for names that are not configured upstreams.
   void check_now(const std::string& name);
@@ -28,17 +30,14 @@ class HealthChecker {
  private:
   struct Probe {
     config::UpstreamConfig upstream;
-    net::Address address;
-    bool running = false;
     bool was_ready = false;
     bool known = false;
-    int status = 0;
-    std::string body;
+    std::unique_ptr<UpstreamProbe> running;
     net::TimerId timer = 0;
   };
   void check(Probe& probe);
   void ask(Probe& probe, const std::string& path, bool models);
-  void answered(Probe& probe, bool models);
+  void answered(Probe& probe, const ProbeAnswer& answer, bool models);
   void conclude(Probe& probe, bool ready, std::optional<std::vector<std::string>> models, const std::string& why);
 
   net::EventLoop& loop_;
@@ -46,7 +45,6 @@ class HealthChecker {
   ServerDirectory& directory_;
   GatewayMetrics& metrics_;
   std::vector<std::unique_ptr<Probe>> probes_;
-  std::unique_ptr<http::Client> client_;
 };
 
 }  // namespace flexpert::gateway
