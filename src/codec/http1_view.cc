@@ -18,57 +18,7 @@ using namespace http1_chars;
 
 constexpr std::size_t kMaxLengthDigits = 18;
 
-#ifdef __SSE2__
-constexpr std::ptrdiff_t kBlock = 16;
-
-__m128i block_at(const char* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
-
-/// Returns a bit for every byte that must not stand in a value.
-unsigned not_of_value(__m128i bytes) {
-  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-  const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-  const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del)));
-}
-
-/// Returns a bit for every byte that is a letter, a digit or '-'.
-unsigned plain_of_name(__m128i bytes) {
-  const auto between = [](__m128i value, char first, char last) {
-    return _mm_and_si128(_mm_cmpgt_epi8(value, _mm_set1_epi8(static_cast<char>(first - 1))), _mm_cmpgt_epi8(_mm_set1_epi8(static_cast<char>(last + 1)), value));
-  };
-  const __m128i letter = between(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
-  const __m128i rest = _mm_or_si128(between(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(letter, rest)));
-}
-#endif
-
-/// Returns the first byte that must not stand in a value, or `end`.
-const char* skip_value(const char* at, const char* end) {
-#ifdef __SSE2__
-  for (; end - at >= kBlock; at += kBlock)
-    if (const unsigned found = not_of_value(block_at(at)); found != 0) return at + __builtin_ctz(found);
-#endif
-  while (at != end && is(*at, kFieldValue)) ++at;
-  return at;
-}
-
-/// Returns the first byte that must not stand in a name, or `end`.
-const char* skip_name(const char* at, const char* end) {
-#ifdef __SSE2__
-  while (end - at >= kBlock) {
-    const unsigned other = ~plain_of_name(block_at(at)) & 0xffffU;
-    if (other == 0) {
-      at += kBlock;
-      continue;
-    }
-    at += __builtin_ctz(other);
-    if (!is(*at, kToken)) return at;
-    ++at;
-  }
-#endif
-  while (at != end && is(*at, kToken)) ++at;
-  return at;
-}
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 /// Notes what kind the last field is.
 void note_field(Http1HeadView& head, Http1KnownField known) {
@@ -77,22 +27,87 @@ void note_field(Http1HeadView& head, Http1KnownField known) {
   else head.repeated_ |= std::uint32_t{1} << static_cast<unsigned>(known);
 }
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+#ifdef __SSE2__
+constexpr std::ptrdiff_t kBlock = 16;
 
-/// Reads a field line that is as it should be. Returns the byte behind its CRLF; null if it is not whole, or not right.
-const char* read_field(const char* at, const char* end, Http1FieldView& field) {
-  const char* const colon = skip_name(at, end);
+__m128i block_at(const char* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
+
+/// Returns a bit for every byte that is not a letter, a digit or '-'.
+unsigned not_plain(__m128i bytes) {
+  const auto between = [](__m128i value, char first, char last) {
+    return _mm_and_si128(_mm_cmpgt_epi8(value, _mm_set1_epi8(static_cast<char>(first - 1))), _mm_cmpgt_epi8(_mm_set1_epi8(static_cast<char>(last + 1)), value));
+  };
+  const __m128i letter = between(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
+  const __m128i rest = _mm_or_si128(between(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(letter, rest))) ^ 0xffffU;
+}
+
+/// Returns a bit for every control character.
+unsigned controls(__m128i bytes) {
+  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)))));
+}
+#endif
+
+/// Reads a name. Returns the byte behind it, or null if that is not the colon of a proper name.
+[[gnu::always_inline]] inline const char* read_name(const char* at, const char* end, Http1KnownField& known) {
+#ifdef __SSE2__
+  if (end - at >= kBlock) {
+    const __m128i block = block_at(at);
+    const auto colons = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(':'))));
+    if (colons != 0) {
+      const auto size = static_cast<unsigned>(__builtin_ctz(colons));
+      known = http1_known_field({at, size});
+      if (known != Http1KnownField::kOther) return at + size;  // known names are proper ones, but for those below
+      if (size > 0 && (not_plain(block) & ((1U << size) - 1)) == 0) return at + size;
+    }
+  }
+#endif
+  const char* colon = at;
+  while (colon != end && is(*colon, kToken)) ++colon;
   if (colon == at || colon == end || *colon != ':') return nullptr;
-  const char* value = colon + 1;
-  while (value != end && is_blank(*value)) ++value;
-  const char* const line_end = skip_value(value, end);
-  if (end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') return nullptr;
-  const char* last = line_end;
-  while (last != value && is_blank(last[-1])) --last;
-  field.name = {at, colon};
-  field.value = {value, last};
-  field.known = http1_known_field(field.name);
-  return line_end + 2;
+  known = http1_known_field({at, colon});
+  return colon;
+}
+
+/// Returns the first control character but the tab, or `end`.
+[[gnu::always_inline]] inline const char* skip_value(const char* at, const char* end) {
+#ifdef __SSE2__
+  while (end - at >= kBlock) {
+    const unsigned found = controls(block_at(at));
+    if (found == 0) {
+      at += kBlock;
+      continue;
+    }
+    at += __builtin_ctz(found);
+    if (*at != '\t') return at;
+    ++at;
+  }
+#endif
+  while (at != end && is(*at, kFieldValue)) ++at;
+  return at;
+}
+
+/// Reads lines as they should be into head.fields, at most `most` in all. Returns where the first begins that is not whole, not right, or
+/// the empty one.
+const char* read_fields(const char* at, const char* end, std::size_t most, Http1HeadView& head) {
+  while (head.fields.size() < most) {
+    auto known = Http1KnownField::kOther;
+    const char* const colon = read_name(at, end, known);
+    if (colon == nullptr) return at;
+    const char* value = colon + 1;
+    while (value != end && is_blank(*value)) ++value;
+    const char* const line_end = skip_value(value, end);
+    if (end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') return at;
+    const char* last = line_end;
+    while (last != value && is_blank(last[-1])) --last;
+    // An internal name is known by less than its whole.
+    if (known == Http1KnownField::kInternal && !http1_is_token({at, colon})) return at;
+    head.fields.push_back({.name = {at, colon}, .value = {value, last}, .known = known});
+    note_field(head, known);
+    at = line_end + 2;
+  }
+  return at;
 }
 
 bool known_method(std::string_view method) {
@@ -120,6 +135,43 @@ int minor_version_of(std::string_view text) {
   if (text == "HTTP/1.0") return 0;
   const bool version = text.size() == 8 && text.starts_with("HTTP/") && is(text[5], kDigit) && text[6] == '.' && is(text[7], kDigit);
   return version ? -1 : -2;
+}
+
+/// Reads the version and the end of a start line of requests, as they should be.
+const char* read_version(const char* at, const char* end, int& minor_version) {
+  constexpr std::string_view kVersion = "HTTP/1.1\r\n";
+  if (static_cast<std::size_t>(end - at) < kVersion.size()) return nullptr;
+  const std::string_view text(at, kVersion.size());
+  if (text != kVersion) return nullptr;
+  minor_version = 1;
+  return at + kVersion.size();
+}
+
+/// Reads a usual start line. Returns the byte behind it; null if it is any other, which the slow way reads.
+const char* read_start_line(const char* at, const char* end, Http1RequestView& head) {
+  constexpr std::string_view kGet = "GET ";
+  constexpr std::string_view kPost = "POST ";
+  if (end - at < 16) return nullptr;
+  const bool post = std::string_view(at, kPost.size()) == kPost;
+  if (!post && std::string_view(at, kGet.size()) != kGet) return nullptr;
+  const char* const target = at + (post ? kPost.size() : kGet.size());
+  if (*target != '/') return nullptr;
+  const char* behind = target;
+  while (behind != end && is(*behind, kTarget) && *behind != '%') ++behind;
+  if (behind == end || *behind != ' ') return nullptr;
+  const char* const next = read_version(behind + 1, end, head.minor_version);
+  if (next == nullptr) return nullptr;
+  head.method = {at, static_cast<std::size_t>(target - at - 1)};
+  head.target = {target, behind};
+  return next;
+}
+
+const char* read_start_line(const char* at, const char* end, Http1ResponseView& head) {
+  constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\n";
+  if (static_cast<std::size_t>(end - at) < kOk.size() || std::string_view(at, kOk.size()) != kOk) return nullptr;
+  head.minor_version = 1;
+  head.status = 200;
+  return at + kOk.size();
 }
 
 void begin(Http1HeadView& head) {
@@ -203,24 +255,23 @@ Http1HeadOutcome Http1HeadReader::read_lines(std::string_view buffer, Head& head
   while (true) {
     const char* const line = buffer.data() + taken_;
     if (in_fields_ && searched_ == taken_) {
-      const char* at = line;
+      // What is over a limit is left to the slow way.
       const char* const last = buffer.size() - skipped_ > limits_.max_head_bytes ? buffer.data() + skipped_ + limits_.max_head_bytes : end;
-      while (head.fields.size() < most_fields_) {  // what is over a limit is left to the slow way
-        Http1FieldView& field = head.fields.emplace_back();
-        const char* const next = read_field(at, last, field);
-        if (next == nullptr) {
-          head.fields.pop_back();
-          break;
-        }
-        note_field(head, field.known);
-        at = next;
-      }
+      const char* const at = read_fields(line, last, most_fields_, head);
       taken_ = static_cast<std::size_t>(at - buffer.data());
       searched_ = taken_;
       if (end - at >= 2 && at[0] == '\r' && at[1] == '\n' && at + 2 <= last) {
         taken_ += 2;
         head.size = taken_;
         return Http1HeadOutcome::kHead;
+      }
+    }
+    if (!in_fields_ && searched_ == skipped_) {
+      if (const char* const next = read_start_line(line, end, head); next != nullptr && static_cast<std::size_t>(next - line) <= limits_.max_head_bytes) {
+        taken_ = static_cast<std::size_t>(next - buffer.data());
+        searched_ = taken_;
+        in_fields_ = true;
+        continue;
       }
     }
     const std::size_t newline = buffer.find('\n', searched_);
