@@ -170,7 +170,7 @@ void EngineRegistration::leave(const std::string& id) {
 
 void EngineRegistration::probe(Engine& engine) {
   engine.next_probe = TimePoint::max();
-  engine.probe = std::make_unique<UpstreamProbe>(loop_, *engine.upstream, engine.target, kModelsPath, options_.probe_timeout,
+  engine.probe = std::make_unique<UpstreamProbe>(loop_, *engine.upstream, engine.target, kModelsPath, std::string_view(), options_.probe_timeout,
                                                  [this, id = engine.id](const Result<ProbeAnswer>& answer) { probed(id, answer); });
 }
 

@@ -28,8 +28,9 @@ Result<std::string> read_api_key(const std::string& file) {
 
 }  // namespace
 
-HealthChecker::HealthChecker(net::EventLoop& loop, Duration interval, ServerDirectory& directory, GatewayMetrics& metrics)
-    : loop_(loop), interval_(interval), directory_(directory), metrics_(metrics) {}
+HealthChecker::HealthChecker(net::EventLoop& loop, const Clock& clock, Duration interval, ServerDirectory& directory, GatewayMetrics& metrics,
+                             const GrantSigner* signer)
+    : loop_(loop), clock_(clock), interval_(interval), directory_(directory), metrics_(metrics), signer_(signer) {}
 
 HealthChecker::~HealthChecker() {
   for (const auto& probe : probes_) loop_.cancel(probe->timer);
@@ -81,7 +82,8 @@ void HealthChecker::check(Probe& probe) {
 
 void HealthChecker::ask(Probe& probe, const std::string& path, bool models) {
   const ModelServer& server = directory_.servers().at(probe.upstream.name);
-  probe.running = std::make_unique<UpstreamProbe>(loop_, *server.upstream, server, path, kProbeTimeout, [this, &probe, models](const Result<ProbeAnswer>& answer) {
+  const std::string grant = server.own && signer_ != nullptr ? signer_->for_probe(clock_.unix_ms()) : std::string();
+  probe.running = std::make_unique<UpstreamProbe>(loop_, *server.upstream, server, path, grant, kProbeTimeout, [this, &probe, models](const Result<ProbeAnswer>& answer) {
     const std::unique_ptr<UpstreamProbe> over = std::move(probe.running);
     if (answer) answered(probe, *answer, models);
     else conclude(probe, false, std::nullopt, answer.error().message);

@@ -6,6 +6,7 @@
 
 #include "config/fleet_config.h"
 #include "gateway/gateway_metrics.h"
+#include "gateway/grant_signer.h"
 #include "gateway/server_directory.h"
 #include "gateway/upstream_probe.h"
 #include "net/event_loop.h"
@@ -17,7 +18,8 @@ namespace flexpert::gateway {
 /// and also where no models are configured. Belongs to the loop's thread; the directory, which must know how to connect, outlives it.
 class HealthChecker {
  public:
-  HealthChecker(net::EventLoop& loop, Duration interval, ServerDirectory& directory, GatewayMetrics& metrics);
+  /// `signer` null: there is no internal secret.
+  HealthChecker(net::EventLoop& loop, const Clock& clock, Duration interval, ServerDirectory& directory, GatewayMetrics& metrics, const GrantSigner* signer);
   ~HealthChecker();
   HealthChecker(const HealthChecker&) = delete;
   HealthChecker& operator=(const HealthChecker&) = delete;
@@ -41,9 +43,11 @@ class HealthChecker {
   void conclude(Probe& probe, bool ready, std::optional<std::vector<std::string>> models, const std::string& why);
 
   net::EventLoop& loop_;
+  const Clock& clock_;
   Duration interval_;
   ServerDirectory& directory_;
   GatewayMetrics& metrics_;
+  const GrantSigner* signer_;
   std::vector<std::unique_ptr<Probe>> probes_;
 };
 

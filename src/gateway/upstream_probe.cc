@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "codec/internal_grant.h"
+
 namespace flexpert::gateway {
 namespace {
 
@@ -9,12 +11,13 @@ constexpr std::size_t kLongestBody = 1024 * 1024;
 
 }  // namespace
 
-UpstreamProbe::UpstreamProbe(net::EventLoop& loop, http::OutboundUpstream& upstream, const ModelServer& server, std::string_view path, Duration timeout,
-                             Done done)
+UpstreamProbe::UpstreamProbe(net::EventLoop& loop, http::OutboundUpstream& upstream, const ModelServer& server, std::string_view path, std::string_view grant,
+                             Duration timeout, Done done)
     : done_(std::move(done)), deadline_(loop, [this] { conclude(fail(ErrorCode::kDeadlineExceeded, "no answer in time")); }) {
   // A connection of its own each time: whether one can be made is part of the question, and requests keep theirs.
   head_ = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\n", path, server.host);
   if (!server.authorization.empty()) head_ += fmt::format("Authorization: {}\r\n", server.authorization);
+  if (!grant.empty()) head_ += fmt::format("{}: {}\r\n", codec::kInternalGrantField, grant);
   head_ += "\r\n";
   deadline_.set(timeout);
   sent_ = upstream.send(head_, {}, false, *this);

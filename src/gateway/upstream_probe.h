@@ -24,9 +24,10 @@ class UpstreamProbe final : private http::OutboundListener {
  public:
   using Done = std::move_only_function<void(Result<ProbeAnswer>)>;
 
-  /// `done` runs once, never from inside the constructor, and may destroy the probe. Errors: kUnavailable, kDeadlineExceeded,
+  /// `grant`: a value of X-Flexpert-Grant, for a server of ours that wants one; empty: none. `done` runs once, never from inside the constructor, and may destroy the probe. Errors: kUnavailable, kDeadlineExceeded,
   /// kResourceExhausted (the answer is too long). `upstream` outlives the probe.
-  UpstreamProbe(net::EventLoop& loop, http::OutboundUpstream& upstream, const ModelServer& server, std::string_view path, Duration timeout, Done done);
+  UpstreamProbe(net::EventLoop& loop, http::OutboundUpstream& upstream, const ModelServer& server, std::string_view path, std::string_view grant,
+                Duration timeout, Done done);
   ~UpstreamProbe() override;
   UpstreamProbe(const UpstreamProbe&) = delete;
   UpstreamProbe& operator=(const UpstreamProbe&) = delete;
