@@ -51,7 +51,10 @@ class RawClient final : public net::StreamHandler {
     if (connecting) stream = std::move(*connecting);
   }
   void on_bytes(std::string_view bytes) override { received += bytes; }
-  void on_closed(const Error*) override { closed = true; }
+  void on_closed(const Error* error) override {
+    closed = true;
+    failed = error != nullptr;
+  }
   void send(std::string_view bytes) { stream->write(bytes); }
   bool wait_for(std::string_view text) {
     return run_until(loop_, [&] { return received.find(text) != std::string::npos || closed; }) && received.find(text) != std::string::npos;
@@ -63,6 +66,7 @@ class RawClient final : public net::StreamHandler {
   std::unique_ptr<net::Stream> stream;
   std::string received;
   bool closed = false;
+  bool failed = false;  ///< closed, and not in an orderly way
 
  private:
   net::EventLoop& loop_;
