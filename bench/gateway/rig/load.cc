@@ -208,7 +208,7 @@ void Load::read(Connection& connection) {
     }
     if (step == AnswerReader::Step::kDone) {
       connection.fresh = false;
-      if (connection.reader.closes() || connection.sent < run_->request.size()) {
+      if (connection.reader.closes() || connection.peer_ended || connection.sent < run_->request.size()) {
         ::close(connection.fd);
         connection.fd = -1;
       }

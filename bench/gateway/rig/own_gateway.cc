@@ -87,7 +87,7 @@ Result<GatewayUnderTest> start_gateway(const BenchFolder& folder, const std::str
                                                             under_test.config_file, place)));
   FLEXPERT_ASSIGN(under_test.proxy, Proxy::start("flexpert", {program, "gateway", "-c", under_test.config_file}, place + "/gateway.log", port, setting.core,
                                                  false));
-  if (!upstreams.empty()) FLEXPERT_TRY(await_service(port, under_test.api_key));
+  FLEXPERT_TRY(await_service(port, under_test.api_key));
   return under_test;
 }
 
