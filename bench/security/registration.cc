@@ -13,7 +13,7 @@ std::string announce(const std::string& secret, const std::string& url, const st
 }  // namespace
 
 void registration_cases(Suite& suite, Scene& scene) {
-  const std::string secret = "pool-secret-of-the-scene";
+  const std::string secret = "pool-secret-of-the-scene-of-security";
   const std::string here = fmt::format("http://127.0.0.1:{}", scene.plain.port());
   const auto not_taken = [&](const std::string& bytes) -> std::string {
     const int before = scene.plain.connections();
@@ -32,7 +32,7 @@ void registration_cases(Suite& suite, Scene& scene) {
         "http://127.0.0.1:8000?x=1", "http://127.0.0.1:8000#x", "http://127.0.0.1:8000\\r\\nX: y", "//127.0.0.1:8000", "127.0.0.1:8000 ", "javascript:alert(1)",
         "http://127.1:8000", "http://0x7f.1:8000", "http://\\u0031\\u0036\\u0039.254.169.254"})
     suite.run(fmt::format("registration: {:?} is refused", url), [&] { return not_taken(announce(secret, url)); });
-  for (const std::string wrong : {"", "pool-secret", "pool-secret-of-the-scenE", "pool-secret-of-the-scene ", "*"})
+  for (const std::string wrong : {"", "pool-secret", "pool-secret-of-the-scene-of-securitY", "pool-secret-of-the-scene-of-security ", "*"})
     suite.run(fmt::format("registration: the secret {:?} is refused", wrong), [&] { return not_taken(announce(wrong, here)); });
   suite.run("registration: a caller's key is no pool secret", [&] { return not_taken(announce(scene.bob, here)); });
   suite.run("registration: not on the API listener", [&] { return refused(scene, announce(secret, here), {401, 404}); });

@@ -51,7 +51,10 @@ void spoofing_cases(Suite& suite, Scene& scene) {
         });
       });
     }
-    for (const std::string field : {"Authorization", "X-Api-Key", "Proxy-Authorization", "X-Expert-Access-Token", "Connection"}) {
+    suite.run("spoofing: two credentials on " + target.path + " are refused", [&] {
+      return refused(scene, request("POST", target.path, scene.alice, target.body, "X-Api-Key: EVIL-CREDENTIAL\r\n"), {400, 401});
+    });
+    for (const std::string field : {"Authorization", "Proxy-Authorization", "X-Expert-Access-Token", "Connection"}) {
       suite.run(fmt::format("spoofing: {} of the client is not passed on from {}", field, target.path), [&] {
         const std::string more = field == "Authorization" ? "" : fmt::format("{}: {}\r\n", field, field == "Connection" ? "X-EVIL" : "EVIL-CREDENTIAL");
         return taken(scene, request("POST", target.path, scene.alice, target.body, more), [&](const Seen& seen) -> std::string {

@@ -59,7 +59,7 @@ int count_fields(std::string_view head, std::string_view name) {
 
 std::string WireAnswer::field(std::string_view name) const { return field_of(head, name); }
 
-std::vector<WireAnswer> take_answers(std::string& bytes, bool closed) {
+std::vector<WireAnswer> take_answers(std::string& bytes, bool closed, bool heads) {
   std::vector<WireAnswer> answers;
   for (;;) {
     const std::size_t end = bytes.find("\r\n\r\n");
@@ -71,6 +71,11 @@ std::vector<WireAnswer> take_answers(std::string& bytes, bool closed) {
     std::size_t used = 0;
     if (answer.status >= 100 && answer.status < 200) {
       bytes.erase(0, end + 4);
+      continue;
+    }
+    if (heads) {
+      bytes.erase(0, end + 4);
+      answers.push_back(std::move(answer));
       continue;
     }
     if (strcasecmp(answer.field("Transfer-Encoding").c_str(), "chunked") == 0) {
@@ -128,7 +133,7 @@ bool Wire::send(std::string_view bytes) {
 WireOutcome Wire::receive(std::size_t enough, Millis silence) {
   WireOutcome outcome;
   while (fd_ >= 0) {
-    for (WireAnswer& answer : take_answers(buffer_, false)) outcome.answers.push_back(std::move(answer));
+    for (WireAnswer& answer : take_answers(buffer_, false, heads_)) outcome.answers.push_back(std::move(answer));
     if (outcome.answers.size() >= enough) return outcome;
     pollfd ready{fd_, POLLIN, 0};
     if (::poll(&ready, 1, static_cast<int>(silence.count())) <= 0) break;
@@ -136,7 +141,7 @@ WireOutcome Wire::receive(std::size_t enough, Millis silence) {
     const ssize_t got = ::recv(fd_, piece, sizeof piece, 0);
     if (got <= 0) {
       outcome.closed = true;
-      for (WireAnswer& answer : take_answers(buffer_, true)) outcome.answers.push_back(std::move(answer));
+      for (WireAnswer& answer : take_answers(buffer_, true, heads_)) outcome.answers.push_back(std::move(answer));
       break;
     }
     buffer_.append(piece, static_cast<std::size_t>(got));
@@ -147,6 +152,7 @@ WireOutcome Wire::receive(std::size_t enough, Millis silence) {
 
 WireOutcome attack(std::uint16_t port, std::string_view bytes, std::size_t enough, Millis silence) {
   Wire wire(port);
+  if (bytes.starts_with("HEAD ")) wire.expect_heads();
   wire.send(bytes);
   return wire.receive(enough, silence);
 }

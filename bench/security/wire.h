@@ -41,19 +41,22 @@ class Wire {
   bool send(std::string_view bytes);
   /// Reads until `enough` answers are whole, the other side closes, or nothing came for `silence`.
   WireOutcome receive(std::size_t enough = 1, Millis silence = Millis(3000));
+  /// The next answers have no bodies, whatever their fields say: they answer HEAD.
+  void expect_heads() { heads_ = true; }
   void shut_sending();
   void close();
 
  private:
   int fd_ = -1;
+  bool heads_ = false;
   std::string buffer_;
 };
 
 /// Sends bytes on a fresh connection and reads what comes.
 WireOutcome attack(std::uint16_t port, std::string_view bytes, std::size_t enough = 1, Millis silence = Millis(3000));
 
-/// Takes whole answers off the front of `bytes`.
-std::vector<WireAnswer> take_answers(std::string& bytes, bool closed);
+/// Takes whole answers off the front of `bytes`. `heads`: they answer HEAD and have no bodies.
+std::vector<WireAnswer> take_answers(std::string& bytes, bool closed, bool heads);
 
 /// Returns the value of a header field in a head, without case; empty if there is none.
 std::string field_of(std::string_view head, std::string_view name);
