@@ -4,15 +4,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-/// A strict HTTP/1.1 message parser (RFC 9110, RFC 9112) and the writers for heads and chunks. Whatever two parsers
-/// could read in two ways is refused. Pure: bytes in, events out. The outcome does not depend on how the bytes are cut.
+/// What the readers of HTTP/1.1 (RFC 9110, RFC 9112; see http1_view.h) share, and the writers for heads and chunks. Pure.
 namespace flexpert::codec {
-
-/// Header fields as name and value, in the order received.
-using Http1Fields = std::vector<std::pair<std::string, std::string>>;
 
 /// Why a message was refused, with the status that a server answers.
 struct Http1Error {
@@ -27,30 +21,11 @@ struct Http1Limits {
 
 enum class Http1Framing { kNone, kLength, kChunked, kUntilClose };
 
-/// What both kinds of heads have.
-struct Http1Head {
-  int minor_version = 1;             ///< HTTP/1.0 or HTTP/1.1
-  Http1Fields fields{};
-  Http1Framing framing = Http1Framing::kNone;
-  std::uint64_t content_length = 0;  ///< with kLength
-  bool keep_alive = true;            ///< the connection may carry another message afterwards
-};
-
-struct Http1RequestHead : Http1Head {
-  std::string method{};   ///< GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS; others are refused with 501
-  std::string target{};   ///< origin form ("/path?query"), or "*" with OPTIONS
-  bool expects_continue = false;
-};
-
-struct Http1ResponseHead : Http1Head {
-  int status = 0;  ///< 100 to 599
-};
-
 enum class Http1Event {
   kNeedMore,  ///< everything was consumed and the message is not over
-  kHead,      ///< head() is complete
+  kHead,      ///< the head is complete
   kBody,      ///< `bytes` are part of the body
-  kEnd,       ///< the message is over; next() goes on with the one that follows
+  kEnd,       ///< the message is over
   kError,     ///< error() says why; the connection is unusable
 };
 
@@ -58,92 +33,6 @@ struct Http1Step {
   Http1Event event = Http1Event::kNeedMore;
   std::size_t consumed = 0;    ///< bytes of the input that are done with
   std::string_view bytes{};    ///< with kBody: a part of the input
-};
-
-/// The machine that requests and responses share: lines of the head, then the body as the head frames it.
-class Http1Parser {
- public:
-  explicit Http1Parser(Http1Limits limits) : limits_(limits) {}
-  virtual ~Http1Parser() = default;
-  Http1Parser(const Http1Parser&) = delete;
-  Http1Parser& operator=(const Http1Parser&) = delete;
-
-  /// Takes the next event out of `input`. Call it with the rest of the input until it says kNeedMore (or kError); an
-  /// empty input may still give kHead's kEnd.
-  Http1Step next(std::string_view input);
-  /// Tells that the peer sends no more. Returns kEnd if that ends the body (kUntilClose), kNeedMore if no message had
-  /// begun, kError if one broke off.
-  Http1Event finish();
-  [[nodiscard]] const Http1Error& error() const { return error_; }
-  /// Tells whether some bytes of a message were read and its end was not.
-  [[nodiscard]] bool in_message() const { return state_ != State::kStartLine || head_bytes_ > 0; }
-
- protected:
-  virtual bool parse_start_line(std::string_view line) = 0;
-  /// Decides the framing when all fields are known.
-  virtual bool finish_head() = 0;
-  virtual Http1Head& head() = 0;
-  virtual void begin_message() = 0;
-  /// Says whether one empty line before the start line is ignored (RFC 9112, 2.2).
-  [[nodiscard]] virtual bool tolerates_empty_line() const = 0;
-  bool refuse(int status, std::string message);
-  /// Reads Content-Length, Transfer-Encoding and Connection into `head`; `has_length` and `chunked` tell which was there.
-  bool read_framing_fields(bool& has_length, bool& chunked);
-
- private:
-  enum class State { kStartLine, kFields, kHeadDone, kBodyLength, kBodyUntilClose, kChunkSize, kChunkData, kChunkEnd, kTrailers, kBodyDone, kFailed };
-
-  Http1Step step_line(std::string_view input);
-  Http1Step step_body(std::string_view input);
-  bool take_line(std::string_view line);
-  bool parse_field(std::string_view line, bool trailer);
-  bool parse_chunk_size(std::string_view line);
-  void after_head();
-  [[nodiscard]] std::size_t line_limit() const;
-
-  Http1Limits limits_;
-  State state_ = State::kStartLine;
-  Http1Error error_;
-  std::string line_;               ///< the beginning of a line whose end has not come
-  std::size_t head_bytes_ = 0;     ///< of this head, trailer section or chunk-size line
-  std::size_t trailer_fields_ = 0;
-  std::uint64_t remaining_ = 0;    ///< of the body or chunk
-  bool ignored_empty_line_ = false;
-  bool closing_ = false;           ///< the last message said that no other follows
-};
-
-class Http1RequestParser final : public Http1Parser {
- public:
-  explicit Http1RequestParser(Http1Limits limits = {}) : Http1Parser(limits) {}
-  /// Valid from kHead until the next message begins; may be moved from.
-  Http1RequestHead& request() { return head_; }
-
- private:
-  bool parse_start_line(std::string_view line) override;
-  bool finish_head() override;
-  Http1Head& head() override { return head_; }
-  void begin_message() override { head_ = {}; }
-  [[nodiscard]] bool tolerates_empty_line() const override { return true; }
-
-  Http1RequestHead head_;
-};
-
-class Http1ResponseParser final : public Http1Parser {
- public:
-  explicit Http1ResponseParser(Http1Limits limits = {}) : Http1Parser(limits) {}
-  /// Tells whether the next final response answers a HEAD request, and so has no body.
-  void set_answers_head(bool answers_head) { answers_head_ = answers_head; }
-  Http1ResponseHead& response() { return head_; }
-
- private:
-  bool parse_start_line(std::string_view line) override;
-  bool finish_head() override;
-  Http1Head& head() override { return head_; }
-  void begin_message() override { head_ = {}; }
-  [[nodiscard]] bool tolerates_empty_line() const override { return false; }
-
-  Http1ResponseHead head_;
-  bool answers_head_ = false;
 };
 
 /// Compares ASCII text without case.

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "codec/http1.h"
 
-/// HTTP/1.1 heads read in place, as strictly as Http1RequestParser reads them: nothing is copied or allocated in the steady
-/// state. Pure.
+/// HTTP/1.1 messages read in place and strictly: whatever two readers could read in two ways is refused. Nothing is copied or
+/// allocated in the steady state, and the outcome does not depend on how the bytes are cut. Pure.
 namespace flexpert::codec {
 
 /// Fields that the data plane asks for; found while the head is read, so that asking costs an array access.
@@ -111,7 +112,8 @@ class Http1BodyReader {
  public:
   explicit Http1BodyReader(Http1Limits limits = {}) : limits_(limits) {}
   void begin(Http1Framing framing, std::uint64_t content_length);
-  /// As Http1Parser::next(), from the first byte behind the head: kBody, kEnd, kNeedMore or kError.
+  /// Takes the next event out of `input`, from the first byte behind the head on: kBody, kEnd, kNeedMore or kError. Call it with
+  /// the rest of the input until it says something else than kBody; an empty input may still give kEnd.
   Http1Step next(std::string_view input);
   /// The peer sends no more: kEnd if that ends the body, else kError.
   Http1Event finish();

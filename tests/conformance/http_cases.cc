@@ -8,7 +8,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "codec/http1.h"
+#include "codec/tests/http1_messages.h"
 
 namespace flexpert::conformance {
 namespace {
@@ -141,11 +141,11 @@ HttpCase with_host(HttpCase http_case) {
 HttpJudgement judge(const HttpCase& http_case, std::size_t piece) {
   std::optional<std::string> why;
   if (http_case.response) {
-    codec::Http1ResponseParser parser;
+    codec::Http1ResponseMessages parser;
     parser.set_answers_head(http_case.skip_body);
     why = refusal(parser, http_case, piece);
   } else {
-    codec::Http1RequestParser parser;
+    codec::Http1RequestMessages parser;
     why = refusal(parser, http_case, piece);
   }
   if (why.has_value() == http_case.refused) return {HttpVerdict::kSame, why.value_or("")};

@@ -26,6 +26,7 @@ class Http1Messages {
     if (in_body_ && body_reader_.finish() == Http1Event::kEnd) {
       in_body_ = false;
       closing_ = true;
+      buffer_.clear();
       return Http1Event::kEnd;
     }
     return refuse({400, "the connection ended inside a message"}).event;
