@@ -52,6 +52,9 @@ Result<Identity> identify_jwt(const JwtClaims& claims, const JwtRules& rules, do
   FLEXPERT_TRY(check_times(claims, rules.leeway_s, now_unix_s));
   if (!claims.subject || !is_name(*claims.subject)) return fail(ErrorCode::kUnauthenticated, "sub is missing or no name");
   if (claims.tenant && !is_name(*claims.tenant)) return fail(ErrorCode::kUnauthenticated, "the tenant's claim is no name");
+  const bool any_tenant = rules.allowed_tenants.empty();
+  const bool own_tenant = any_tenant ? claims.tenant != "anonymous" : !claims.tenant || contains(rules.allowed_tenants, *claims.tenant);
+  if (!own_tenant) return fail(ErrorCode::kUnauthenticated, "the tenant's claim names a tenant that is not the issuer's");
   Identity identity{.credential = Credential::kJwt, .id = *claims.subject, .tenant = claims.tenant.value_or(rules.issuer), .roles = {}};
   for (const std::string& role : rules.default_roles) add_roles(identity.roles, role, {});
   for (const std::string& names : claims.roles) add_roles(identity.roles, names, rules.allowed_roles);

@@ -29,12 +29,13 @@ struct JwtRules {
   double leeway_s = 30;                    ///< that clocks may differ by
   std::vector<std::string> default_roles;  ///< of every token
   std::vector<std::string> allowed_roles;  ///< that a token may give; empty = every role
+  std::vector<std::string> allowed_tenants = {};  ///< that a token may name; empty = every tenant but "anonymous"
 };
 
 /// Returns who the token names. A role that is not allowed counts for nothing, nor does one that only an access token gives
 /// ("token:..."); a token without a tenant belongs to the tenant of its issuer's name. Errors: kUnauthenticated with the claim
-/// at fault, quoting none: issuer, audience, exp (missing or over), nbf, iat in the future, sub (missing or empty), names that
-/// are too long or have control characters.
+/// at fault, quoting none: issuer, audience, exp (missing or over), nbf, iat in the future, sub (missing or empty), a tenant that
+/// is not allowed, names that are too long or have control characters.
 Result<Identity> identify_jwt(const JwtClaims& claims, const JwtRules& rules, double now_unix_s);
 
 }  // namespace flexpert::auth

@@ -82,6 +82,7 @@ void read_issuer(const YamlNode& node, const std::string& path, ProblemList& pro
   section.text("roles_claim", issuer.roles_claim);
   section.texts("default_roles", issuer.default_roles);
   section.texts("allowed_roles", issuer.allowed_roles);
+  section.texts("allowed_tenants", issuer.allowed_tenants);
   section.require("issuer", "the tokens' `iss`, letter for letter");
   section.require("audiences", "a list of which a token's `aud` names one");
   read_algorithms(section, issuer);

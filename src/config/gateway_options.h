@@ -39,6 +39,7 @@ struct JwtIssuerConfig {
   std::string roles_claim = "roles";                  ///< list of texts or one text with spaces
   std::vector<std::string> default_roles;             ///< given to every token of this issuer
   std::vector<std::string> allowed_roles;             ///< what roles_claim may give; empty = every role of the policy
+  std::vector<std::string> allowed_tenants;           ///< what tenant_claim may name; empty = every tenant
 };
 
 /// The `access:` section.

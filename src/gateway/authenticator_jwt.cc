@@ -79,7 +79,8 @@ Result<void> JwtCallers::add(const config::JwtIssuerConfig& config) {
                    .audiences = config.audiences,
                    .leeway_s = config.leeway_s,
                    .default_roles = config.default_roles,
-                   .allowed_roles = config.allowed_roles};
+                   .allowed_roles = config.allowed_roles,
+                   .allowed_tenants = config.allowed_tenants};
   bool symmetric = false;
   for (const std::string& name : config.algorithms) {
     const auto algorithm = crypto::jws_algorithm(name);

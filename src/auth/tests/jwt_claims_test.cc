@@ -50,6 +50,22 @@ TEST(IdentifyJwt, TakesOneTextOfRolesAndDropsThoseThatAreNotAllowed) {
   EXPECT_EQ(identify_jwt(token, open, kNow)->roles, std::vector<std::string>({"user", "admin", "analyst", "root"}));
 }
 
+TEST(IdentifyJwt, AnIssuerNamesOnlyTenantsOfItsOwnAndNeverNobodys) {
+  const auto taken = [](const JwtRules& wanted, std::optional<std::string> tenant) {
+    JwtClaims token = claims();
+    token.tenant = std::move(tenant);
+    return identify_jwt(token, wanted, kNow).has_value();
+  };
+  JwtRules limited = rules();
+  limited.allowed_tenants = {"acme"};
+  EXPECT_TRUE(taken(limited, "acme"));
+  EXPECT_FALSE(taken(limited, "umbrella"));
+  EXPECT_FALSE(taken(limited, "ACME"));
+  EXPECT_TRUE(taken(limited, std::nullopt)) << "it is the issuer's own then";
+  EXPECT_TRUE(taken(rules(), "umbrella"));
+  EXPECT_FALSE(taken(rules(), "anonymous"));
+}
+
 TEST(IdentifyJwt, NeedsTheIssuerAndAnAudience) {
   EXPECT_EQ(fault([](JwtClaims&) {}), "");
   EXPECT_NE(fault([](JwtClaims& c) { c.issuer = std::nullopt; }), "");

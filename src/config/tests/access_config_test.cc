@@ -62,6 +62,7 @@ access:
       roles_claim: realm_access.roles
       default_roles: [guest]
       allowed_roles: [guest, admin]
+      allowed_tenants: [acme, umbrella]
 )", "f.yaml");
   ASSERT_TRUE(config) << config.error().message;
   const AccessConfig& access = config->access;
@@ -82,6 +83,7 @@ access:
   EXPECT_EQ(access.jwt[0].tenant_claim, "org.id");
   EXPECT_EQ(access.jwt[0].min_refresh_s, 3);
   EXPECT_EQ(access.jwt[0].allowed_roles.size(), 2U);
+  EXPECT_EQ(access.jwt[0].allowed_tenants, (std::vector<std::string>{"acme", "umbrella"}));
 }
 
 TEST(AccessConfig, NobodyIsLetInUnlessTheFileSaysSo) {
