@@ -133,6 +133,7 @@ void add_gateway(CLI::App& root, GatewayOptions& o) {
   add_text(app, "-c,--config", o.config, "YAML file")->required();
   add_count(app, "--listen-fd", o.listen_fd, 3, 1 << 16, "accept clients from this listening socket, which several gateways share, instead of gateway.listen");
   add_text(app, "--also-listen", o.also_listen, "HOST:PORT or unix:PATH besides");
+  add_text(app, "--internal-secret-file", o.internal_secret_file, "secret shared with our model servers, instead of access.internal_secret_file");
   add_text(app, "--metrics-listen", o.metrics_listen, "HOST:PORT or unix:PATH of /health, /ready and /metrics, instead of gateway.metrics_listen");
   add_text(app, "--controller", o.controller, "controller to follow, instead of gateway.controller");
   add_real(app, "--drain-deadline", o.drain_deadline_s, 0.0, 86400.0, "seconds for requests to end after SIGTERM (0: shutdown_deadline_s)");

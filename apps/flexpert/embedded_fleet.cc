@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "crypto/secret_file.h"
 #include "flexpert/model_check.h"
 #include "flexpert/pack_maker.h"
 #include "net/socket.h"
@@ -38,6 +39,10 @@ Result<PreparedFleet> prepare_fleet(config::FleetConfig config, const std::strin
   if (config.model) {
     config.model->pack = runtime_pack_path(folder, *config.model);
     if (auto pack = open_or_make_pack(config.model->path, config.model->pack); !pack) return fail(pack.error());
+  }
+  if (config.access.internal_secret_file.empty()) {
+    config.access.internal_secret_file = folder.file("internal.secret");
+    FLEXPERT_TRY(crypto::ensure_secret_file(config.access.internal_secret_file));
   }
   FLEXPERT_ASSIGN(PoolHosting pools, prepare_pools(config, config_path, folder));
   return PreparedFleet{std::move(config), std::move(folder), std::move(pools)};

@@ -17,6 +17,7 @@ namespace {
 Result<void> serve_gateway(const GatewayOptions& options) {
   FLEXPERT_ASSIGN(config::FleetConfig config, config::load_file(options.config));
   if (!options.controller.empty()) config.gateway.controller = options.controller;
+  if (!options.internal_secret_file.empty()) config.access.internal_secret_file = options.internal_secret_file;
   if (!options.metrics_listen.empty()) config.gateway.listeners.metrics = options.metrics_listen;
   if (options.drain_deadline_s > 0) config.shutdown_deadline_s = options.drain_deadline_s;
   const SystemClock clock;

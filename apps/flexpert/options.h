@@ -56,6 +56,7 @@ struct GatewayOptions {
   std::string config;
   std::uint32_t listen_fd = 0;  ///< a listening socket that the parent shares; 0: none
   std::string also_listen;      ///< a further address; empty: none
+  std::string internal_secret_file;  ///< instead of access.internal_secret_file; empty: that
   std::string metrics_listen;   ///< instead of gateway.metrics_listen; empty: that
   std::string controller;       ///< instead of gateway.controller; empty: that
   double drain_deadline_s = 0;  ///< instead of shutdown_deadline_s; 0: that

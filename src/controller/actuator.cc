@@ -41,6 +41,10 @@ Result<InstanceId> Actuator::launch_model_server() {
     spec.argv.emplace_back("--ep-dispatch-algorithm");
     spec.argv.push_back(model.placement.dispatch);
   }
+  if (const std::string& secret = options_.config.access.internal_secret_file; !secret.empty()) {
+    spec.argv.emplace_back("--internal-secret-file");
+    spec.argv.push_back(secret);
+  }
   spec.readiness = {address, "/ready", options_.ready_timeout};
   spec.drain_deadline = options_.drain_deadline;
   return launch(InstanceRole::kModelServer, std::move(spec), address);

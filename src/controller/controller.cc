@@ -132,7 +132,8 @@ Result<void> Controller::Impl::start_pools() {
                           .instances_survive = options.instances_survive,
                           .config_file = options.config_source,
                           .gateway_listen = options.config.gateway.listen,
-                          .controller = followed};
+                          .controller = followed,
+                          .internal_secret_file = options.config.access.internal_secret_file};
   given.fleet.drain_grace = options.drain_grace;
   given.journal = file.starts_with('/') ? file : fmt::format("{}/{}", options.runtime_dir, file);
   given.config_text = options.config_text;

@@ -48,9 +48,16 @@ Result<std::uint16_t> PoolLauncher::free_port() {
 void PoolLauncher::add_gateway(platform::LaunchSpec& spec, const config::PoolLaunchConfig& launch, const std::string& address) const {
   spec.argv = {options_.program,    "gateway", "-c", options_.config_file,         "--listen-fd", "3", "--metrics-listen", address, "--controller",
                options_.controller, "--drain-deadline", fmt::to_string(launch.drain_deadline_s), "--log-level", "warn"};
+  add_secret(spec);
   spec.shared_listen = options_.gateway_listen;
   spec.readiness = {address, "/health", from_seconds(launch.ready_timeout_s)};
   spec.drain_deadline = from_seconds(launch.drain_deadline_s) + kStopDeadline;  // it finishes its requests itself
+}
+
+void PoolLauncher::add_secret(platform::LaunchSpec& spec) const {
+  if (options_.internal_secret_file.empty()) return;
+  spec.argv.emplace_back("--internal-secret-file");
+  spec.argv.push_back(options_.internal_secret_file);
 }
 
 Result<platform::LaunchSpec> PoolLauncher::spec_of(const config::PoolEntry& entry, const scaling::PoolConfig& pool, const InstanceId& id) {
@@ -82,6 +89,7 @@ Result<platform::LaunchSpec> PoolLauncher::spec_of(const config::PoolEntry& entr
       spec.argv.emplace_back("--max-kv-blocks");
       spec.argv.push_back(fmt::to_string(pool.vertical->kv_blocks_max));
     }
+    add_secret(spec);
     if (!launch.pace.empty()) {
       spec.argv.emplace_back("--pace");
       spec.argv.push_back(launch.pace);

@@ -20,6 +20,7 @@ struct PoolLauncherOptions {
   std::string config_file = {};              ///< what replicas of the gateway read
   std::string gateway_listen = {};           ///< where they accept clients together
   std::string controller = {};               ///< whom they follow
+  std::string internal_secret_file = {};     ///< that gateways and our model servers share; empty: none
 };
 
 /// Says how an instance of a pool is run: `flexpert serve`, another engine's command, or `flexpert gateway` for pools of that
@@ -33,6 +34,7 @@ class PoolLauncher {
 
  private:
   void add_gateway(platform::LaunchSpec& spec, const config::PoolLaunchConfig& launch, const std::string& address) const;
+  void add_secret(platform::LaunchSpec& spec) const;
   Result<std::uint16_t> free_port();
 
   PoolLauncherOptions options_;

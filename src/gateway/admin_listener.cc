@@ -31,6 +31,7 @@ class AdminListener::Call final : public http::InboundListener, public Answer::S
     route_ = find_route(Listener::kAdmin, exchange_->head().path());
     if (route_ == nullptr) return refuse(no_such_path(exchange_->head().path()));
     if (!takes(*route_, exchange_->head().method)) return refuse(wrong_method(route_->path, route_->methods));
+    if (route_->endpoint == Endpoint::kRegister) return give_to_registration();
     auto verdict = listener_.authenticator_.authenticate(exchange_->head(), [this](AuthResult later) { take_verdict(std::move(later)); });
     if (auto* pending = std::get_if<std::unique_ptr<Authenticator::Pending>>(&verdict)) pending_ = std::move(*pending);
     else take_verdict(std::move(std::get<AuthResult>(verdict)));
@@ -50,6 +51,14 @@ class AdminListener::Call final : public http::InboundListener, public Answer::S
   }
 
  private:
+  void give_to_registration() {
+    constexpr std::string_view kScheme = "Bearer ";
+    const std::string_view shown = exchange_->head().find(codec::Http1KnownField::kAuthorization);
+    auto made = std::make_unique<Answer>(static_cast<Answer::Sink&>(*this));
+    answer_ = made.get();
+    listener_.registration_.handle(exchange_->head().method, exchange_->body(), shown.starts_with(kScheme) ? shown.substr(kScheme.size()) : std::string_view(),
+                                   [answer = std::move(made)](EngineRegistration::Answer said) { answer->respond(http::json_response(said.status, std::move(said.body))); });
+  }
   void take_verdict(AuthResult verdict) {
     if (const Refusal* refusal = std::get_if<Refusal>(&verdict)) {
       listener_.metrics_.count_authentication_failure();
@@ -81,8 +90,8 @@ class AdminListener::Call final : public http::InboundListener, public Answer::S
   Answer* answer_ = nullptr;
 };
 
-AdminListener::AdminListener(net::EventLoop& loop, Authenticator& authenticator, GatewayMetrics& metrics, AdminRoutes* routes)
-    : authenticator_(authenticator), metrics_(metrics), routes_(routes), loop_(loop), inbound_(loop, {.max_connections = kMostConnections}, *this) {}
+AdminListener::AdminListener(net::EventLoop& loop, Authenticator& authenticator, GatewayMetrics& metrics, EngineRegistration& registration, AdminRoutes* routes)
+    : authenticator_(authenticator), metrics_(metrics), registration_(registration), routes_(routes), loop_(loop), inbound_(loop, {.max_connections = kMostConnections}, *this) {}
 
 AdminListener::~AdminListener() = default;
 

@@ -5,6 +5,7 @@
 
 #include "gateway/answer.h"
 #include "gateway/caller.h"
+#include "gateway/engine_registration.h"
 #include "gateway/gateway_metrics.h"
 #include "http/inbound.h"
 #include "http/message.h"
@@ -20,11 +21,12 @@ class AdminRoutes {
   virtual void handle(const http::Request& request, const CallerPtr& caller, std::unique_ptr<Answer> answer) = 0;
 };
 
-/// Lets callers with rights on the gateway through to AdminRoutes, on a listener of its own. Belongs to the loop's thread.
+/// Lets callers with rights on the gateway through to AdminRoutes, and engines that register to EngineRegistration, on a listener of its
+/// own. Belongs to the loop's thread.
 class AdminListener final : public http::InboundAcceptor {
  public:
-  /// `routes` null: there is no call, whoever asks.
-  AdminListener(net::EventLoop& loop, Authenticator& authenticator, GatewayMetrics& metrics, AdminRoutes* routes);
+  /// `routes` null: there is no call, whoever asks. All of it outlives the listener.
+  AdminListener(net::EventLoop& loop, Authenticator& authenticator, GatewayMetrics& metrics, EngineRegistration& registration, AdminRoutes* routes);
   ~AdminListener() override;
   Result<net::Address> listen(const net::Address& address) { return inbound_.listen(address); }
   void on_request(http::InboundExchange& exchange) override;
@@ -35,6 +37,7 @@ class AdminListener final : public http::InboundAcceptor {
 
   Authenticator& authenticator_;
   GatewayMetrics& metrics_;
+  EngineRegistration& registration_;
   AdminRoutes* routes_;
   net::EventLoop& loop_;
   std::unordered_map<Call*, std::unique_ptr<Call>> calls_;

@@ -10,6 +10,7 @@
 #include "gateway/refusals.h"
 #include "gateway/relay.h"
 #include "gateway/route_handler.h"
+#include "routing/degradation.h"
 
 namespace flexpert::gateway {
 namespace {
@@ -38,6 +39,7 @@ void Exchange::begin(http::InboundExchange& client) {
   relay_.parts_.metrics.add_in_flight(1);
   const codec::Http1RequestView& head = client.head();
   method_ = our_text(head.method);
+  trace_.begin(head, relay_.parts_.traces, relay_.rng_);
   route_ = find_route(Listener::kApi, head.path());
   if (head.method == "OPTIONS" && (route_ != nullptr || head.target == "*")) {
     std::string fields;
@@ -125,6 +127,10 @@ void Exchange::take_generation() {
     return refuse(no_such_model(fields_.model));
   load_.emplace(relay_.parts_.load, fields_.model, body.size(), fields_.max_tokens);
   fields_.model = load_->model();  // which stays while the next request is scanned
+  look_in_cache(change());
+}
+
+void Exchange::ask_for_admission() {
   auto outcome = relay_.parts_.admission.admit({.caller = caller_.get(),
                                                  .model = fields_.model,
                                                  .prompt_tokens = static_cast<std::uint64_t>(load_->prompt_estimate()),
@@ -148,30 +154,39 @@ std::uint64_t Exchange::answer_tokens() const {
 void Exchange::take_admission(Admission::Outcome outcome) {
   if (!outcome) return refuse(outcome.error());
   admitted_ = std::move(*outcome);
-  const Degradation step = degrade();
-  look_in_cache(step.cap_max_tokens, step.answer_from_cache);
+  attempt();
 }
 
-Degradation Exchange::degrade() {
+Exchange::Changes Exchange::change() {
   const Degradation step = relay_.parts_.admission.degradation(*caller_, fields_.model);
-  const bool generates = answer_tokens() > 0;
-  const bool smaller = generates && !step.smaller_model.empty() && caller_->grant->model(step.smaller_model) != nullptr &&
-                       relay_.parts_.directory.find(step.smaller_model) != nullptr;
-  const bool capped = generates && step.cap_max_tokens > 0 && fields_.max_tokens.value_or(step.cap_max_tokens + 1) > step.cap_max_tokens;
-  if (!smaller && !capped) return step;
+  Changes changes{.even_stale = step.answer_from_cache};
+  if (answer_tokens() == 0) return changes;
+  const auto more_than = [this](std::uint64_t cap) { return cap > 0 && fields_.max_tokens.value_or(cap + 1) > cap; };
+  const std::uint64_t most = caller_->grant->tenant.limits.max_tokens;
+  capped_ = more_than(step.cap_max_tokens) && (most == 0 || step.cap_max_tokens < most);
+  moved_ = !step.smaller_model.empty() && caller_->grant->model(step.smaller_model) != nullptr && relay_.parts_.directory.find(step.smaller_model) != nullptr;
+  if (capped_ || more_than(most)) changes.cap_max_tokens = capped_ ? step.cap_max_tokens : most;
+  if (!moved_ && changes.cap_max_tokens == 0) return changes;
   splice_ = std::make_unique<BodySplice>();
   splice_->reset(client_->body());
-  if (capped) splice_->cap_max_tokens(fields_, step.cap_max_tokens);
-  if (smaller) {
+  if (changes.cap_max_tokens != 0) {
+    splice_->cap_max_tokens(fields_, changes.cap_max_tokens);
+    fields_.max_tokens = changes.cap_max_tokens;
+  }
+  if (moved_) {
     splice_->replace_model(fields_, step.smaller_model);
     right_ = caller_->grant->model(step.smaller_model);
     load_.emplace(relay_.parts_.load, step.smaller_model, client_->body().size(), fields_.max_tokens);
     fields_.model = load_->model();
   }
-  degraded_ = step.header;
-  audit("degraded", fields_.model, step.header);
-  relay_.parts_.metrics.count_degraded(step.header);
-  return step;
+  if (capped_ || moved_) note_degradation(routing::degraded_header(capped_, false, moved_));
+  return changes;
+}
+
+void Exchange::note_degradation(std::string_view steps) {
+  degraded_ = steps;
+  audit("degraded", fields_.model, steps);
+  relay_.parts_.metrics.count_degraded(steps);
 }
 
 }  // namespace flexpert::gateway

@@ -16,6 +16,7 @@
 #include "gateway/load_report.h"
 #include "gateway/request_id.h"
 #include "gateway/request_scan.h"
+#include "gateway/request_trace.h"
 #include "gateway/response_caching.h"
 #include "gateway/route_table.h"
 #include "gateway/server_directory.h"
@@ -72,17 +73,24 @@ class Exchange final : public http::InboundListener, public http::OutboundListen
   void answer_models();
   void give_to_route_handler();
   void take_generation();
+  /// What is done to a request before it is looked at further.
+  struct Changes {
+    std::uint64_t cap_max_tokens = 0;   ///< that was put in; 0 = none
+    bool even_stale = false;            ///< the ladder answers from the cache
+  };
+  /// Changes what the tenant's limits and the ladder say.
+  Changes change();
+  void note_degradation(std::string_view steps);
+  void ask_for_admission();
   void take_admission(Admission::Outcome outcome);
-  /// Changes what the ladder says; returns what it said.
-  Degradation degrade();
   /// Tokens that the answer may have; 0 where no tokens are generated.
   [[nodiscard]] std::uint64_t answer_tokens() const;
 
   // exchange_cache.cc
-  void look_in_cache(std::uint64_t cap_max_tokens, bool even_stale);
+  void look_in_cache(const Changes& changes);
   void take_lead(std::unique_ptr<ResponseCaching::Lead> lead);
   void take_told(ResponseCaching::Told told);
-  void answer_from(const routing::CachedAnswer& cached);
+  void answer_from(const routing::CachedAnswer& cached, bool by_ladder);
 
   // exchange_attempt.cc
   void attempt();
@@ -140,6 +148,7 @@ class Exchange final : public http::InboundListener, public http::OutboundListen
   std::string_view reason_{};           ///< code of a refusal or failure
   RequestId id_;
   std::string peer_;
+  RequestTrace trace_;
   CallerPtr caller_;
   std::unique_ptr<Authenticator::Pending> verdict_;
   std::unique_ptr<Admission::Waiting> queued_;
@@ -153,6 +162,8 @@ class Exchange final : public http::InboundListener, public http::OutboundListen
 
   ScannedRequest fields_;
   std::unique_ptr<BodySplice> splice_;  ///< where something was changed
+  bool capped_ = false;                 ///< by the ladder
+  bool moved_ = false;                  ///< to a smaller model, by the ladder
   std::string_view degraded_{};
   std::optional<RequestLoad> load_;
 

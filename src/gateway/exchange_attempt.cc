@@ -41,6 +41,7 @@ void Exchange::attempt() {
   ++attempts_;
   status_ = 0;
   ticket_ = std::move(picked.ticket);
+  if (admitted_) admitted_->hold(false);
   load_->sent(ticket_.endpoint()->id, now);
   send(*picked.server);
 }
@@ -69,7 +70,10 @@ void Exchange::wait_or_refuse() {
     wait_until_ = now + (scaled ? options.hold : options.recovery_wait);
   }
   if (now < wait_until_ && (scaled || directory.recovering(fields_.model, now, options.recovery_wait))) {
-    if (scaled) load_->hold();
+    if (scaled) {
+      load_->hold();
+      if (admitted_) admitted_->hold(true);
+    }
     relay_.parts_.loop.cancel(timer_);
     timer_ = relay_.parts_.loop.call_after(std::min<Duration>(wait_until_ - now, kLookAgain), [this] {
       timer_ = 0;
@@ -87,6 +91,7 @@ void Exchange::look_again() {
 }
 
 void Exchange::send(const ModelServer& server) {
+  if (server.upstream == nullptr) return refuse(nobody_ready(fields_.model, 10));  // it cannot be connected to: its CA file is no more
   body_ = client_->body();
   const std::span<const std::string_view> body = splice_ ? splice_->parts() : std::span<const std::string_view>(&body_, 1);
   if (const Result<void> made = make_head(server, body); !made) {
@@ -104,6 +109,7 @@ Result<void> Exchange::make_head(const ModelServer& server, std::span<const std:
   codec::append_http1_request_line(head_, head.method, head.target);
   head_.append("Host: ").append(server.host).append("\r\n");
   append_fields_for_upstream(head_, head);
+  trace_.begin_attempt(head_, head, server.id, relay_.parts_.loop.now(), relay_.rng_);
   if (!server.authorization.empty()) head_.append("Authorization: ").append(server.authorization).append("\r\n");
   std::size_t bytes = 0;
   for (const std::string_view part : body) bytes += part.size();
@@ -131,6 +137,7 @@ bool Exchange::may_retry(std::string_view reason) {
 }
 
 void Exchange::report(bool failed) {
+  trace_.end_attempt(status_, failed ? "upstream_failed" : "", relay_.parts_.loop.now());
   if (!ticket_.held()) return;
   if (ModelPool* pool = relay_.parts_.directory.find(fields_.model); pool != nullptr)
     relay_.parts_.directory.report(*pool, *ticket_.endpoint(), failed, relay_.parts_.loop.now());

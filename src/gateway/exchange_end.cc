@@ -115,6 +115,7 @@ void Exchange::give_back() {
   attempts_ = 0;
   status_ = 0;
   reason_ = degraded_ = {};
+  capped_ = moved_ = false;
   content_length_.reset();
   tail_ = {};
   last_beat_ = {};

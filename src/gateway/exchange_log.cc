@@ -19,11 +19,12 @@ std::uint32_t microseconds(Duration duration) {
 
 void Exchange::write_access(std::string_view outcome) {
   telemetry::AccessLog* log = relay_.parts_.access_log;
-  if (log == nullptr) return;
+  if (log == nullptr && !(trace_.sampled() && relay_.parts_.traces != nullptr)) return;
   const Duration total = relay_.parts_.loop.now() - arrived_;
   telemetry::AccessRecord record;
   record.unix_ms = relay_.parts_.clock.unix_ms() - std::chrono::duration_cast<Milliseconds>(total).count();
   record.request_id = id_.text();
+  record.trace_id = trace_.trace_id();
   record.peer = peer_;
   if (caller_) {
     record.tenant = caller_->identity.tenant;
@@ -45,7 +46,8 @@ void Exchange::write_access(std::string_view outcome) {
   if (first_piece_ != TimePoint{}) record.ttft_us = microseconds(first_piece_ - arrived_);
   record.total_us = microseconds(total);
   record.degraded = degraded_;
-  log->write(record);
+  if (log != nullptr) log->write(record);
+  trace_.end(record, arrived_, relay_.parts_.loop.now(), relay_.parts_.clock.unix_ms());
 }
 
 void Exchange::audit(std::string_view event, std::string_view object, std::string_view reason) {

@@ -11,8 +11,10 @@
 #include "crypto/digest.h"
 #include "crypto/secret_file.h"
 #include "gateway/access_watch.h"
+#include "gateway/admin_api.h"
 #include "gateway/admission_control.h"
 #include "gateway/authenticator.h"
+#include "gateway/engine_registration.h"
 #include "gateway/fleet_follower.h"
 #include "gateway/gateway_metrics.h"
 #include "gateway/grant_signer.h"
@@ -24,6 +26,7 @@
 #include "gateway/route_handler.h"
 #include "gateway/server_directory.h"
 #include "gateway/tls_setup.h"
+#include "gateway/trace_export.h"
 #include "http/inbound.h"
 #include "http/outbound.h"
 #include "net/socket.h"
@@ -77,6 +80,8 @@ struct GatewayParts {
   std::shared_ptr<crypto::TlsServer> tls;  ///< of the API's TCP listeners; null: they speak plain HTTP
   std::unique_ptr<telemetry::AuditLog> audit_log;
   std::unique_ptr<AccessWatch> access;
+  std::unique_ptr<TraceExport> traces;  ///< null: nobody collects them
+  RegistrationOptions registration;
   std::unique_ptr<CredentialAuthenticator> authenticator;
   std::unique_ptr<Admission> admission;
   std::unique_ptr<GrantSigner> signer;  ///< null: there is no internal secret
@@ -106,10 +111,12 @@ struct Gateway::Impl {
                .admission = *parts.admission,
                .caching = &caching,
                .signer = parts.signer.get(),
+               .traces = parts.traces.get(),
                .access_log = config.gateway.log.access.empty() ? nullptr : parts.access_log.get(),
                .audit_log = parts.audit_log.get()},
               relay_options(the_config.gateway, timings)),
         health(the_loop, the_clock, from_seconds(the_config.gateway.health_interval_s), directory, metrics, parts.signer.get()),
+        registration(the_loop, directory, std::move(parts.registration), [this](const ModelServer& server) { return connect(server); }),
         inbound(the_loop, inbound_limits(the_config.gateway), relay) {
     directory.set_routing(config.gateway.routing, config.gateway.routing_models);
     directory.connect_with([this](const ModelServer& server) { return connect(server); });
@@ -215,6 +222,7 @@ struct Gateway::Impl {
   ResponseCaching caching;
   Relay relay;
   HealthChecker health;
+  EngineRegistration registration;
   std::optional<FleetFollower> follower;
   std::optional<LoadReportSender> reports;
   net::TimerId change_timer = 0;
@@ -247,6 +255,13 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
     FLEXPERT_ASSIGN(const std::string secret, crypto::read_secret_file(config.access.internal_secret_file));
     parts.signer = std::make_unique<GrantSigner>(secret);
   }
+  if (!config.access.pool_secret_file.empty()) {
+    FLEXPERT_ASSIGN(parts.registration.secret, crypto::read_secret_file(config.access.pool_secret_file));
+    FLEXPERT_ASSIGN(parts.registration.networks, RegistrationNetworks::parse(config.access.pool_networks));
+  }
+  if (const config::GatewayLogConfig& log = config.gateway.log; !log.otlp_url.empty())
+    parts.traces = std::make_unique<TraceExport>(
+        loop, TraceExportOptions{.url = log.otlp_url, .share = log.otlp_sample, .instance = gateway_name(config.gateway.listen)}, registry);
   FLEXPERT_ASSIGN(parts.access_log, telemetry::AccessLog::open(config.gateway.log.access));
   auto impl = std::make_unique<Impl>(loop, config, registry, clock, timings, std::move(parts));
   *self = impl.get();
@@ -311,8 +326,19 @@ Result<std::optional<net::Address>> Gateway::listen_for_admin(std::unique_ptr<Ad
   const std::string& text = self.config.gateway.listeners.admin;
   if (text.empty()) return std::optional<net::Address>();
   FLEXPERT_ASSIGN(const net::Address address, net::Address::parse(text));
+  if (routes == nullptr)
+    routes = std::make_unique<AdminApi>(AdminSurface{.clock = self.clock,
+                                                     .directory = self.directory,
+                                                     .admission = *self.parts.admission,
+                                                     .access = *self.parts.access,
+                                                     .audit = *self.parts.audit_log,
+                                                     .reload = [this] { reload(); },
+                                                     .models_changed = [&self] { self.relay.models_changed(); },
+                                                     .connections = [&self] { return self.inbound.open_connections(); },
+                                                     .registered = [&self] { return self.registration.engines(); },
+                                                     .draining = [&self] { return self.draining; }});
   self.admin_routes = std::move(routes);
-  self.admin = std::make_unique<AdminListener>(self.loop, *self.parts.authenticator, self.metrics, self.admin_routes.get());
+  self.admin = std::make_unique<AdminListener>(self.loop, *self.parts.authenticator, self.metrics, self.registration, self.admin_routes.get());
   auto bound = self.admin->listen(address);
   if (!bound) return fail(bound.error().with_context("gateway.admin_listen"));
   return std::optional(std::move(*bound));
@@ -336,7 +362,7 @@ void Gateway::drain(Duration deadline, std::move_only_function<void()> done) {
   impl_->inbound.drain(deadline, std::move(done), impl_->shares_socket ? kDrainLinger : Duration::zero());
 }
 
-std::uint64_t Gateway::load() const { return impl_->directory.in_flight() + impl_->directory.load().total() + impl_->routes.in_flight(); }
+std::uint64_t Gateway::load() const { return impl_->directory.in_flight() + impl_->routes.in_flight(); }
 
 bool Gateway::ready() const { return !impl_->draining && impl_->directory.any_ready(impl_->clock.now()); }
 

@@ -45,8 +45,8 @@ class Gateway {
   Result<net::Address> listen_for_probes(const net::Address& address);
   /// The same on `config.gateway.listeners.metrics`; nothing if that is empty.
   Result<std::optional<net::Address>> listen_for_probes();
-  /// Serves the admin API at `config.gateway.listeners.admin`; nothing if that is empty.
-  Result<std::optional<net::Address>> listen_for_admin(std::unique_ptr<AdminRoutes> routes);
+  /// Serves the admin API at `config.gateway.listeners.admin`; nothing if that is empty. `routes` null: those of AdminApi.
+  Result<std::optional<net::Address>> listen_for_admin(std::unique_ptr<AdminRoutes> routes = nullptr);
 
   /// Reads keys, policy and certificates anew, changed or not, and opens the logs anew, after they were moved away: SIGHUP.
   void reload();

@@ -20,6 +20,7 @@
 #include "gateway/load_report.h"
 #include "gateway/request_scan.h"
 #include "gateway/server_directory.h"
+#include "gateway/trace_export.h"
 #include "http/inbound.h"
 #include "http/outbound.h"
 #include "net/event_loop.h"
@@ -53,6 +54,7 @@ struct RelayParts {
   Admission& admission;
   ResponseCaching* caching = nullptr;        ///< null: no answers are kept
   GrantSigner* signer = nullptr;             ///< null: no server is told what a caller may use
+  TraceExport* traces = nullptr;             ///< null: traces are passed on and named in logs, and that is all
   telemetry::AccessLog* access_log = nullptr;
   telemetry::AuditLog* audit_log = nullptr;
 };

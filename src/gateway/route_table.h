@@ -13,10 +13,11 @@ enum class Listener : std::uint8_t { kApi, kProbes, kAdmin };
 enum class AuthClass : std::uint8_t {
   kCaller,  ///< whoever the Authenticator lets in; what he may use is asked for each model and group of experts
   kAdmin,   ///< a caller with a right on the gateway itself
+  kPool,    ///< an engine that knows the pool's secret
   kProbe,   ///< whoever reaches the listener, which is not the clients'
 };
 
-enum class Endpoint : std::uint8_t { kChat, kCompletions, kEmbeddings, kTokenize, kModels, kOneModel, kRoute, kHealth, kReady, kMetrics, kAdmin };
+enum class Endpoint : std::uint8_t { kChat, kCompletions, kEmbeddings, kTokenize, kModels, kOneModel, kRoute, kHealth, kReady, kMetrics, kRegister, kAdmin };
 
 struct RouteEntry {
   std::string_view path;     ///< metrics and logs are labelled by it, never by a client's text
@@ -38,6 +39,7 @@ inline constexpr std::array kRouteTable{
     RouteEntry{"/health", "GET, HEAD", Listener::kProbes, AuthClass::kProbe, Endpoint::kHealth},
     RouteEntry{"/ready", "GET, HEAD", Listener::kProbes, AuthClass::kProbe, Endpoint::kReady},
     RouteEntry{"/metrics", "GET, HEAD", Listener::kProbes, AuthClass::kProbe, Endpoint::kMetrics},
+    RouteEntry{"/internal/register", "GET, POST, DELETE", Listener::kAdmin, AuthClass::kPool, Endpoint::kRegister},
     RouteEntry{"/admin/{call}", "GET, HEAD, POST, PUT, DELETE", Listener::kAdmin, AuthClass::kAdmin, Endpoint::kAdmin},
 };
 /// The label of paths that are not in the table.

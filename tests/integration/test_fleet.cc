@@ -67,7 +67,7 @@ model:
     - name: B
       slots: [[0, 6], [1, 2], [2, 11]]
     - name: C
-      security: high
+      security: {}
       slots: [[2, 8], [4, 7], [5, 17]]
 access:
   anonymous: true
@@ -77,7 +77,7 @@ access:
       groups: [C]
 )",
                                                          FLEXPERT_SOURCE_DIR, settings.min_servers, settings.max_servers, settings.pace_rows_per_s,
-                                                         settings.replica_capacity_rows_per_s, settings.placement));
+                                                         settings.replica_capacity_rows_per_s, settings.placement, settings.level_of_c));
   std::vector<std::string> arguments{"up", "-c", config_path_};
   arguments.insert(arguments.end(), settings.more_arguments.begin(), settings.more_arguments.end());
   program_ = std::make_unique<RunningProgram>(loop_, arguments, environment());

@@ -33,6 +33,7 @@ struct FleetSettings {
   std::uint32_t max_servers = 4;
   double pace_rows_per_s = 0;
   double replica_capacity_rows_per_s = 1e9;
+  std::string level_of_c = "high";           ///< of group C; at "standard" nobody is restricted
   std::string placement = "{}";             ///< model.placement, as YAML on one line
   std::vector<std::string> more_arguments;  ///< of `up`
 };

@@ -11,7 +11,7 @@ namespace {
 
 std::string text_of(const RouteEntry& entry) {
   constexpr std::string_view kListeners[] = {"api", "probes", "admin"};
-  constexpr std::string_view kClasses[] = {"caller", "admin", "probe"};
+  constexpr std::string_view kClasses[] = {"caller", "admin", "pool", "probe"};
   return fmt::format("{} {} [{}] {}", kListeners[static_cast<int>(entry.listener)], kClasses[static_cast<int>(entry.auth)], entry.methods, entry.path);
 }
 
@@ -30,6 +30,7 @@ TEST(RouteTable, EveryPathWithItsListenerAndWhoMayCallIt) {
       "probes probe [GET, HEAD] /health",
       "probes probe [GET, HEAD] /ready",
       "probes probe [GET, HEAD] /metrics",
+      "admin pool [GET, POST, DELETE] /internal/register",
       "admin admin [GET, HEAD, POST, PUT, DELETE] /admin/{call}",
   };
   EXPECT_EQ(listed, expected);
@@ -40,7 +41,7 @@ TEST(RouteTable, NothingOfTheApiIsFreeForAllAndNoProbeIsOnItsListener) {
   for (const RouteEntry& entry : kRouteTable) {
     EXPECT_EQ(entry.listener == Listener::kApi, entry.auth == AuthClass::kCaller) << entry.path;
     EXPECT_EQ(entry.listener == Listener::kProbes, entry.auth == AuthClass::kProbe) << entry.path;
-    EXPECT_EQ(entry.listener == Listener::kAdmin, entry.auth == AuthClass::kAdmin) << entry.path;
+    EXPECT_EQ(entry.listener == Listener::kAdmin, entry.auth == AuthClass::kAdmin || entry.auth == AuthClass::kPool) << entry.path;
   }
 }
 
