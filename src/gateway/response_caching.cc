@@ -190,7 +190,7 @@ ResponseCaching::Looked ResponseCaching::Impl::look(const CacheRequest& request,
   if (!control.no_cache || request.even_stale) {
     if (auto found = cache.find(key, clock.now(), request.even_stale); found.answer != nullptr) {
       (found.stale ? stale_hits : hits).add();
-      return Hit{std::move(found.answer), found.stale};
+      return Hit{std::move(found.answer), found.stale || control.no_cache};
     }
   }
   misses.add();

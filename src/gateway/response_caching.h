@@ -59,7 +59,7 @@ class ResponseCaching {
   };
   struct Hit {
     AnswerPtr answer;
-    bool stale = false;
+    bool by_ladder = false;              ///< without CacheRequest::even_stale it would have been computed anew
   };
   /// What those who waited are told: the answer, or to compute, for the others too or alone.
   using Told = std::variant<AnswerPtr, std::unique_ptr<Lead>, Alone>;

@@ -38,7 +38,7 @@ struct CacheWorld {
 
   struct Request {
     ResponseCaching::AnswerPtr answer;
-    bool stale = false;
+    bool by_ladder = false;
     std::unique_ptr<ResponseCaching::Lead> lead;
     std::unique_ptr<ResponseCaching::Following> following;
     std::string alone;
@@ -54,7 +54,7 @@ struct CacheWorld {
     });
     if (auto* hit = std::get_if<ResponseCaching::Hit>(&looked)) {
       made->answer = std::move(hit->answer);
-      made->stale = hit->stale;
+      made->by_ladder = hit->by_ladder;
     } else if (auto* lead = std::get_if<std::unique_ptr<ResponseCaching::Lead>>(&looked)) {
       made->lead = std::move(*lead);
     } else if (auto* following = std::get_if<std::unique_ptr<ResponseCaching::Following>>(&looked)) {
@@ -113,7 +113,7 @@ TEST(ResponseCaching, AnswersEndWithTheirTimeButForOverload) {
   world.clock.advance(Seconds(11));
   const auto degraded = world.look(*caller, kBody, {}, true);
   ASSERT_NE(degraded->answer, nullptr);
-  EXPECT_TRUE(degraded->stale);
+  EXPECT_TRUE(degraded->by_ladder);
   EXPECT_NE(world.look(*caller)->lead, nullptr);
 }
 
@@ -127,6 +127,9 @@ TEST(ResponseCaching, AClientsCacheControlNarrows) {
   const auto third = world.look(*caller, kBody, "no-cache");
   CacheWorld::finish(*third, "{\"new\":1}");
   EXPECT_EQ(world.look(*caller)->answer->body, "{\"new\":1}");
+  EXPECT_FALSE(world.look(*caller, kBody, {}, true)->by_ladder);
+  EXPECT_TRUE(world.look(*caller, kBody, "no-cache", true)->by_ladder);
+  EXPECT_EQ(world.look(*caller, kBody, "no-store", true)->answer, nullptr);
 }
 
 TEST(ResponseCaching, NothingCrossesTenantRightsModelEpochPathOrCap) {
