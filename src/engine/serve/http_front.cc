@@ -6,9 +6,10 @@
 
 namespace flexpert::engine {
 
-const std::array<HttpFront::Route, 20> HttpFront::kRoutes = {{
+const std::array<HttpFront::Route, 21> HttpFront::kRoutes = {{
     {"/v1/chat/completions", "POST", GrantScope::kModel, &HttpFront::chat_completion},
     {"/v1/completions", "POST", GrantScope::kModel, &HttpFront::completion},
+    {"/tokenize", "POST", GrantScope::kModel, &HttpFront::tokenize},
     {"/v1/models", "GET", GrantScope::kName, &HttpFront::models},
     {codec::kOneModelPath, "GET", GrantScope::kName, &HttpFront::model},
     {"/health", "GET", GrantScope::kOpen, &HttpFront::health},
@@ -109,6 +110,9 @@ void HttpFront::completion(const http::Request& request, const RequestRights& ri
   auto mask = grants_.mask(rights);
   if (!mask) return reply.fail(mask.error());
   openai_->completion(request.body, {.mask = std::move(*mask), .deadline = rights.deadline}, std::move(reply));
+}
+void HttpFront::tokenize(const http::Request& request, const RequestRights& /*rights*/, Reply reply) {
+  if (!refused(reply)) openai_->tokenize(request.body, std::move(reply));
 }
 void HttpFront::status(const http::Request& /*request*/, const RequestRights& /*rights*/, Reply reply) { internal_->status(std::move(reply)); }
 void HttpFront::expert_loads(const http::Request& /*request*/, const RequestRights& /*rights*/, Reply reply) { internal_->expert_loads(std::move(reply)); }

@@ -37,7 +37,7 @@ class HttpFront {
     GrantScope scope;
     Handler handler;
   };
-  static const std::array<Route, 20> kRoutes;  // in http_front.cc
+  static const std::array<Route, 21> kRoutes;  // in http_front.cc
 
   void handle(const http::Request& request, http::Responder responder);
   void health(const http::Request& request, const RequestRights& rights, Reply reply);
@@ -47,6 +47,7 @@ class HttpFront {
   void model(const http::Request& request, const RequestRights& rights, Reply reply);
   void chat_completion(const http::Request& request, const RequestRights& rights, Reply reply);
   void completion(const http::Request& request, const RequestRights& rights, Reply reply);
+  void tokenize(const http::Request& request, const RequestRights& rights, Reply reply);
   void status(const http::Request& request, const RequestRights& rights, Reply reply);
   void expert_loads(const http::Request& request, const RequestRights& rights, Reply reply);
   void routing_table(const http::Request& request, const RequestRights& rights, Reply reply);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "codec/openai_answer.h"
 
@@ -75,33 +76,62 @@ codec::ApiResult<std::vector<TokenId>> OpenAiRoutes::encode(std::string_view tex
   return model_.tokenizer.encode(text);
 }
 
+codec::ApiResult<OpenAiRoutes::Prompt> OpenAiRoutes::prompt_of(codec::ChatCompletionRequest request) const {
+  if (auto ok = check_model(request.settings); !ok) return std::unexpected(ok.error());
+  std::vector<ChatMessage> messages;
+  messages.reserve(request.messages.size());
+  for (codec::ApiMessage& message : request.messages) messages.push_back({.role = std::move(message.role), .content = std::move(message.content)});
+  const auto text = model_.chat_template.render(messages);
+  if (!text) return std::unexpected(codec::ApiError{.status = 400, .message = text.error().message, .param = "messages"});
+  auto tokens = encode(*text, "messages", request.settings);
+  if (!tokens) return std::unexpected(tokens.error());
+  return Prompt{.tokens = std::move(*tokens), .param = "messages"};
+}
+
+codec::ApiResult<OpenAiRoutes::Prompt> OpenAiRoutes::prompt_of(codec::CompletionRequest request) const {
+  if (auto ok = check_model(request.settings); !ok) return std::unexpected(ok.error());
+  Prompt prompt{.tokens = {}, .param = "prompt", .default_max_tokens = kDefaultCompletionTokens};
+  if (const auto* text = std::get_if<std::string>(&request.prompt)) {
+    auto tokens = encode(*text, "prompt", request.settings);
+    if (!tokens) return std::unexpected(tokens.error());
+    prompt.tokens = std::move(*tokens);
+  } else {
+    prompt.tokens = std::move(std::get<1>(request.prompt));
+  }
+  return prompt;
+}
+
 void OpenAiRoutes::chat_completion(std::string_view body, GenerationRights rights, Reply reply) {
   auto request = codec::parse_chat_completion_request(body);
   if (!request) return reply.fail(request.error());
-  if (auto ok = check_model(request->settings); !ok) return reply.fail(ok.error());
-  std::vector<ChatMessage> messages;
-  messages.reserve(request->messages.size());
-  for (codec::ApiMessage& message : request->messages) messages.push_back({.role = std::move(message.role), .content = std::move(message.content)});
-  const auto text = model_.chat_template.render(messages);
-  if (!text) return reply.fail({.status = 400, .message = text.error().message, .param = "messages"});
-  auto tokens = encode(*text, "messages", request->settings);
-  if (!tokens) return reply.fail(tokens.error());
-  submit(codec::ApiForm::kChat, {.tokens = std::move(*tokens), .param = "messages"}, std::move(request->settings), std::move(rights), std::move(reply));
+  codec::GenerationSettings settings = request->settings;
+  auto prompt = prompt_of(std::move(*request));
+  if (!prompt) return reply.fail(prompt.error());
+  submit(codec::ApiForm::kChat, std::move(*prompt), std::move(settings), std::move(rights), std::move(reply));
 }
 
 void OpenAiRoutes::completion(std::string_view body, GenerationRights rights, Reply reply) {
   auto request = codec::parse_completion_request(body);
   if (!request) return reply.fail(request.error());
-  if (auto ok = check_model(request->settings); !ok) return reply.fail(ok.error());
-  Prompt prompt{.tokens = {}, .param = "prompt", .default_max_tokens = kDefaultCompletionTokens};
-  if (const auto* text = std::get_if<std::string>(&request->prompt)) {
-    auto tokens = encode(*text, "prompt", request->settings);
-    if (!tokens) return reply.fail(tokens.error());
-    prompt.tokens = std::move(*tokens);
+  codec::GenerationSettings settings = request->settings;
+  auto prompt = prompt_of(std::move(*request));
+  if (!prompt) return reply.fail(prompt.error());
+  submit(codec::ApiForm::kText, std::move(*prompt), std::move(settings), std::move(rights), std::move(reply));
+}
+
+void OpenAiRoutes::tokenize(std::string_view body, Reply reply) const {
+  // A body of either form; what says neither is told about the prompt.
+  codec::ApiResult<Prompt> prompt;
+  if (auto chat = codec::parse_chat_completion_request(body)) {
+    prompt = prompt_of(std::move(*chat));
+  } else if (auto text = codec::parse_completion_request(body)) {
+    prompt = prompt_of(std::move(*text));
   } else {
-    prompt.tokens = std::move(std::get<1>(request->prompt));
+    return reply.fail(chat.error().param.starts_with("messages[") ? chat.error() : text.error());
   }
-  submit(codec::ApiForm::kText, std::move(prompt), std::move(request->settings), std::move(rights), std::move(reply));
+  if (!prompt) return reply.fail(prompt.error());
+  reply.respond_json(200, fmt::format("{{\"count\":{},\"max_model_len\":{},\"tokens\":[{}],\"token_strs\":null}}", prompt->tokens.size(), context_limit_,
+                                      fmt::join(prompt->tokens, ",")));
 }
 
 codec::ModelCard OpenAiRoutes::card() const { return {.id = model_.name, .created = created_, .max_context = context_limit_}; }

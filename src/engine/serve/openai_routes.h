@@ -21,7 +21,7 @@ struct GenerationRights {
   std::optional<TimePoint> deadline;
 };
 
-/// POST /v1/chat/completions, POST /v1/completions and GET /v1/models. Belongs to the loop's thread.
+/// POST /v1/chat/completions, POST /v1/completions, POST /tokenize and GET /v1/models. Belongs to the loop's thread.
 class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
  public:
   /// `model` must outlive it; make it with std::make_shared.
@@ -33,6 +33,8 @@ class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
 
   void chat_completion(std::string_view body, GenerationRights rights, Reply reply);
   void completion(std::string_view body, GenerationRights rights, Reply reply);
+  /// POST /tokenize, as vLLM has it: the tokens of a prompt or of a chat.
+  void tokenize(std::string_view body, Reply reply) const;
   void models(Reply reply) const;
   /// GET /v1/models/NAME.
   void model(std::string_view name, Reply reply) const;
@@ -47,6 +49,9 @@ class OpenAiRoutes : public std::enable_shared_from_this<OpenAiRoutes> {
   };
 
   [[nodiscard]] codec::ModelCard card() const;
+  /// Returns what a chat, or a text or tokens, is to the model.
+  codec::ApiResult<Prompt> prompt_of(codec::ChatCompletionRequest request) const;
+  codec::ApiResult<Prompt> prompt_of(codec::CompletionRequest request) const;
   codec::ApiResult<void> check_model(const codec::GenerationSettings& settings) const;
   codec::ApiResult<std::vector<TokenId>> encode(std::string_view text, std::string_view param, const codec::GenerationSettings& settings) const;
   codec::ApiError too_long(std::string_view param, std::string_view prompt_tokens, std::uint32_t max_tokens) const;

@@ -106,7 +106,7 @@ TEST_F(GrantCheckTest, AnswersEveryFaultAlike) {
 }
 
 TEST_F(GrantCheckTest, GuardsWhatComputesAndTheNamesOnly) {
-  for (const auto& [method, path] : {std::pair("POST", "/v1/chat/completions"), {"POST", "/v1/completions"}, {"POST", "/internal/experts"},
+  for (const auto& [method, path] : {std::pair("POST", "/v1/chat/completions"), {"POST", "/v1/completions"}, {"POST", "/internal/experts"}, {"POST", "/tokenize"},
                                      {"GET", "/v1/models"}, {"GET", "/v1/models/tiny"}})
     EXPECT_EQ(send(method, path, "", std::vector<std::pair<std::string, std::string>>{}).status, 401) << path;
   for (const char* path : {"/health", "/ready", "/metrics", "/internal/status", "/internal/expert-loads", "/internal/routing-table", "/internal/resources"})

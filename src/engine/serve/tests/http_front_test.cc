@@ -63,6 +63,23 @@ TEST_F(HttpFrontTest, StreamsTokensAsTheyCome) {
   EXPECT_TRUE(events[5].at("choices").get_array().empty());
 }
 
+TEST_F(HttpFrontTest, TellsTheTokensOfPromptsAndChats) {
+  const auto tokens_of = [&](const std::string& body) {
+    const Answer answer = post("/tokenize", body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    std::vector<TokenId> tokens;
+    const json::value told = answer.json();
+    for (const json::value& token : told.at("tokens").as_array()) tokens.push_back(token.to_number<TokenId>());
+    EXPECT_EQ(told.at("count").to_number<std::size_t>(), tokens.size());
+    return tokens;
+  };
+  EXPECT_EQ(tokens_of(R"({"model":"tiny","prompt":"hello world"})"), tokenizer_->encode("hello world"));
+  EXPECT_EQ(tokens_of(R"({"model":"tiny","messages":[{"role":"user","content":"hi"}]})"), tokenizer_->encode("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"));
+  EXPECT_EQ(post("/tokenize", R"({"model":"other","prompt":"x"})").error("code"), "model_not_found");
+  EXPECT_EQ(post("/tokenize", R"({"model":"tiny"})").error("param"), "prompt");
+  EXPECT_EQ(post("/tokenize", R"({"model":"tiny","messages":[{"role":"user"}]})").error("param"), "messages[0].content");
+}
+
 TEST_F(HttpFrontTest, AnswersATextCompletionFromTokens) {
   auto waiting = call_async(address_, "POST", "/v1/completions", R"({"model":"tiny","prompt":[5,6,7],"logprobs":1})");
   const auto request = engine_.wait_for_request(1);
