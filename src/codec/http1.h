@@ -40,6 +40,10 @@ bool http1_equal_ignoring_case(std::string_view a, std::string_view b);
 /// Tells whether `text` is a token (RFC 9110, 5.6.2): what a method or a field name may be.
 bool http1_is_token(std::string_view text);
 
+/// Tells whether `text` may be a Host field's value: a name, an IPv4 address or an IPv6 address in brackets, with or without a port (RFC 9110, 7.2;
+/// an empty name or port is not taken).
+bool http1_is_host(std::string_view text);
+
 /// Tells whether `text` is a request target in origin form: a path with an optional query, properly percent-encoded.
 bool http1_is_target(std::string_view text);
 

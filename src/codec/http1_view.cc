@@ -413,7 +413,7 @@ bool Http1HeadReader::finish_head(Http1RequestView& head) {
     const Http1FieldView& field = head.fields[i];
     if (field.known == Http1KnownField::kHost) {
       if (has_host) return refuse(400, "Host is given twice");
-      if (field.value.empty() || !all(field.value, kHost)) return refuse(400, "Host is empty or has a character that is not allowed");
+      if (!http1_is_host(field.value)) return refuse(400, "Host is not a name or an address with or without a port");
       has_host = true;
     } else if (field.known == Http1KnownField::kExpect && head.minor_version == 1) {
       if (!http1_equal_ignoring_case(field.value, "100-continue")) return refuse(417, "the only expectation supported is 100-continue");

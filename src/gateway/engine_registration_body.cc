@@ -33,6 +33,12 @@ Result<void> read_url(const json::value& value, RegistrationBody& out) {
   const bool has_port = authority.rfind(':') != std::string_view::npos && authority.back() != ']';
   auto address = net::Address::parse(has_port ? std::string(authority) : fmt::format("{}:{}", authority, out.tls ? 443 : 80));
   if (!address || address->port == 0) return bad("url", kMustBe);
+  if (address->needs_lookup()) {
+    // Resolvers read names like "0x7f.1" and "2130706433" as addresses: whoever means an address writes it as one.
+    const std::string& name = address->host_or_path;
+    const std::size_t label = name.find_last_not_of('.') == std::string::npos ? 0 : name.find_last_of('.', name.find_last_not_of('.')) + 1;
+    if (label >= name.size() || (name[label] >= '0' && name[label] <= '9')) return bad("url", kMustBe);
+  }
   if (address->host_or_path == "localhost") address->host_or_path = "127.0.0.1";
   out.url = url;
   out.address = std::move(*address);
@@ -47,6 +53,7 @@ Result<void> read_models(const json::value& value, RegistrationBody& out) {
     std::string name(model.get_string());
     if (std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
       return bad("models", "no control characters are allowed");
+    if (name.find('*') != std::string::npos) return bad("models", "each must be a model's name, without *");
     if (std::find(out.models.begin(), out.models.end(), name) == out.models.end()) out.models.push_back(std::move(name));
   }
   return {};

@@ -442,7 +442,7 @@ inline bool Http1RequestParser::finish_head() {
   for (const auto& [name, value] : head_.fields) {
     if (name.size() == 4 && http1_equal_ignoring_case(name, "host")) {
       if (has_host) return refuse(400, "Host is given twice");
-      if (value.empty() || !all(value, kHost)) return refuse(400, "Host is empty or has a character that is not allowed");
+      if (!http1_is_host(value)) return refuse(400, "Host is not a name or an address with or without a port");
       has_host = true;
     } else if (name.size() == 6 && head_.minor_version == 1 && http1_equal_ignoring_case(name, "expect")) {
       if (!http1_equal_ignoring_case(value, "100-continue")) return refuse(417, "the only expectation supported is 100-continue");
