@@ -126,6 +126,10 @@ void EmbeddedFleet::when_ready(net::EventLoop& loop, Duration timeout, std::func
   loop.call_after(kReadyPoll, [this, &loop, timeout, then = std::move(then)]() mutable { when_ready(loop, timeout - kReadyPoll, std::move(then)); });
 }
 
+void EmbeddedFleet::reload() {
+  gateway_thread_.loop().post([this] { gateway_->reload(); });
+}
+
 void EmbeddedFleet::shutdown(net::EventLoop& loop, std::function<void()> done) {
   const TimePoint deadline = clock_.now() + from_seconds(config_.shutdown_deadline_s);
   // Requests get two thirds of the time, processes what is left.

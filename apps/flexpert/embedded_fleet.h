@@ -52,6 +52,8 @@ class EmbeddedFleet {
   /// Calls `then` on `loop` once a request would be answered, or with why that does not come about (a process that keeps
   /// crashing, `timeout` passed). Without a controller, once the gateway listens.
   void when_ready(net::EventLoop& loop, Duration timeout, std::function<void(Result<void>)> then);
+  /// Has the gateway read its keys, policy and certificates anew, and open its logs anew.
+  void reload();
   /// Lets the gateway finish its requests, then stops all processes, both within the configuration's shutdown deadline.
   /// Calls `done` on `loop`.
   void shutdown(net::EventLoop& loop, std::function<void()> done);

@@ -24,7 +24,8 @@ Result<void> serve_gateway(const GatewayOptions& options) {
   telemetry::Registry metrics;
   net::EventLoop loop;
   std::unique_ptr<gateway::Gateway> gateway;
-  const DrainOnSignal on_signal(loop, [&] { gateway->drain(from_seconds(config.shutdown_deadline_s), [&loop] { loop.stop(); }); });
+  const DrainOnSignal on_signal(
+      loop, [&] { gateway->drain(from_seconds(config.shutdown_deadline_s), [&loop] { loop.stop(); }); }, [&] { gateway->reload(); });
   FLEXPERT_ASSIGN(gateway, gateway::Gateway::create(loop, config, metrics, clock));
   // The first address is its name in reports: a replica's own one comes before the one that all share.
   std::optional<net::Address> probes;
@@ -41,7 +42,8 @@ Result<void> serve_gateway(const GatewayOptions& options) {
     if (auto bound = gateway->listen(also); !bound) return fail(bound.error().with_context("--also-listen"));
   }
   FLEXPERT_ASSIGN(const std::optional<net::Address> admin, gateway->listen_for_admin(nullptr));
-  fmt::print("gateway listening on http://{}\n", address.to_string());
+  const bool tls = config.gateway.listeners.tls && !address.is_unix;
+  fmt::print("gateway listening on {}://{}\n", tls ? "https" : "http", address.to_string());
   if (probes) fmt::print("metrics on http://{}\n", probes->to_string());
   if (admin) fmt::print("admin on http://{}\n", admin->to_string());
   std::fflush(stdout);

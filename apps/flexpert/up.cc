@@ -16,7 +16,8 @@ namespace {
 constexpr Duration kReadyTimeout = Seconds(330);
 
 void print_ready(const EmbeddedFleet& fleet) {
-  std::string line = fmt::format("ready: http://{}", fleet.gateway_address().to_string());
+  const bool tls = fleet.config().gateway.listeners.tls && !fleet.gateway_address().is_unix;
+  std::string line = fmt::format("ready: {}://{}", tls ? "https" : "http", fleet.gateway_address().to_string());
   if (fleet.metrics_address()) line += fmt::format("  metrics http://{}", fleet.metrics_address()->to_string());
   if (fleet.controller_address()) line += fmt::format("  controller http://{}", fleet.controller_address()->to_string());
   if (fleet.config().model) line += fmt::format("  model {}", fleet.config().model->name);
@@ -32,7 +33,8 @@ Result<void> run_fleet(const UpOptions& options) {
   net::EventLoop loop;
   std::unique_ptr<EmbeddedFleet> fleet;
   Result<void> outcome;
-  const DrainOnSignal on_signal(loop, [&] { fleet->shutdown(loop, [&loop] { loop.stop(); }); });
+  const DrainOnSignal on_signal(
+      loop, [&] { fleet->shutdown(loop, [&loop] { loop.stop(); }); }, [&] { fleet->reload(); });
   FLEXPERT_ASSIGN(fleet, EmbeddedFleet::start(std::move(prepared), options.config));
   fleet->when_ready(loop, kReadyTimeout, [&](Result<void> ready) {
     if (ready) return print_ready(*fleet);
