@@ -49,6 +49,7 @@ struct ModelServer {
   bool ready = false;
   bool starting = false;     ///< not ready, and expected to be soon
   bool draining = false;
+  bool held = false;         ///< an operator holds requests back from it
   std::uint32_t queued = 0;  ///< requests waiting there, by its own account
   std::uint32_t running = 0; ///< and running
   std::int64_t pid = 0;
