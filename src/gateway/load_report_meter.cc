@@ -1,83 +1,93 @@
 #include "gateway/load_report_meter.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace flexpert::gateway {
 namespace {
 
 constexpr std::uint64_t kMostTokens = 1'000'000'000;
 
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
 }  // namespace
 
-AnswerMeter::Key AnswerMeter::key() const {
-  const std::string_view name(name_.data(), name_size_);
-  if (name == "content" || name == "text" || name == "reasoning_content" || name == "arguments") return Key::kText;
-  if (name == "prompt_tokens") return Key::kPrompt;
-  if (name == "completion_tokens") return Key::kCompletion;
-  return Key::kOther;
+/// Inside a JSON string every quote is escaped, so `"key":` with plain quotes is a key wherever it stands.
+void AnswerMeter::Counts::look_at(std::string_view text, std::size_t colon) {
+  std::size_t end = colon;
+  while (end > 0 && is_blank(text[end - 1])) --end;
+  if (end < 6 || text[end - 1] != '"') return;
+  const char last = text[end - 2];
+  if (last != 't' && last != 's') return;
+  const std::string_view before = text.substr(0, end);
+  const auto is = [before](std::string_view quoted) {
+    return before.ends_with(quoted) && (before.size() == quoted.size() || before[before.size() - quoted.size() - 1] != '\\');
+  };
+  std::size_t at = colon + 1;
+  while (at < text.size() && is_blank(text[at])) ++at;
+  if (at == text.size()) return;
+  if (last == 't' ? is("\"content\"") || is("\"text\"") || is("\"reasoning_content\"") : is("\"arguments\"")) {
+    if (text[at] == '"' && at + 1 < text.size() && text[at + 1] != '"' && text[at + 1] != '\n') ++pieces;
+    return;
+  }
+  if (last != 's') return;
+  std::optional<std::uint64_t>* const tokens = is("\"prompt_tokens\"") ? &prompt : is("\"completion_tokens\"") ? &completion : nullptr;
+  if (tokens == nullptr) return;
+  std::uint64_t number = 0;
+  const std::size_t begin = at;
+  for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at)
+    if (number < kMostTokens) number = number * 10 + static_cast<std::uint64_t>(text[at] - '0');
+  if (at > begin && at < text.size()) *tokens = number;
 }
 
-void AnswerMeter::end_number() {
-  (key_ == Key::kPrompt ? prompt_ : completion_) = number_;
+void AnswerMeter::Counts::look(std::string_view text, std::size_t from, std::size_t to) {
+  while (from < to) {
+    const void* const found = std::memchr(text.data() + from, ':', to - from);
+    if (found == nullptr) return;
+    const auto colon = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+    look_at(text, colon);
+    from = colon + 1;
+  }
+}
+
+AnswerMeter::Counts AnswerMeter::all() const {
+  Counts counts = counts_;
+  counts.look({held_.data(), held_size_}, looked_at_, held_size_);
+  return counts;
+}
+
+/// Keeps the end of `text`, whose colons before `looked_at` are done with.
+void AnswerMeter::hold(std::string_view text, std::size_t looked_at) {
+  const std::size_t size = std::min(text.size(), held_.size());
+  const std::size_t dropped = text.size() - size;
+  std::memcpy(held_.data(), text.data() + dropped, size);
+  held_size_ = static_cast<std::uint8_t>(size);
+  looked_at_ = static_cast<std::uint8_t>(looked_at > dropped ? looked_at - dropped : 0);
 }
 
 void AnswerMeter::feed(std::string_view bytes) {
-  for (const char c : bytes) {
-    if (c == '\n') {  // no string goes on over a line's end: an event that is broken spoils no other
-      if (state_ == State::kNumber) end_number();
-      state_ = State::kBetween;
-      continue;
-    }
-    switch (state_) {
-      case State::kTextBegin:
-        if (c != '"') ++pieces_;
-        name_size_ = 0;
-        state_ = c == '"' ? State::kAfterString : c == '\\' ? State::kEscape : State::kString;
-        break;
-      case State::kString:
-        if (c == '\\') {
-          state_ = State::kEscape;
-          name_size_ = name_.size() + 1;  // no key of ours has an escape
-        } else if (c == '"') {
-          state_ = State::kAfterString;
-        } else if (name_size_ < name_.size()) {
-          name_[name_size_++] = c;
-        } else {
-          name_size_ = name_.size() + 1;
-        }
-        break;
-      case State::kEscape: state_ = State::kString; break;
-      case State::kAfterString:
-        if (c == ' ' || c == '\t') break;
-        key_ = c == ':' && name_size_ <= name_.size() ? key() : Key::kOther;
-        state_ = key_ == Key::kOther ? State::kBetween : State::kValue;
-        break;
-      case State::kValue:
-        if (c == ' ' || c == '\t') break;
-        if (c == '"' && key_ == Key::kText) {
-          state_ = State::kTextBegin;
-        } else if (c >= '0' && c <= '9' && key_ != Key::kText) {
-          number_ = static_cast<std::uint64_t>(c - '0');
-          state_ = State::kNumber;
-        } else {
-          name_size_ = 0;
-          state_ = c == '"' ? State::kString : State::kBetween;
-        }
-        break;
-      case State::kNumber:
-        if (c >= '0' && c <= '9') {
-          if (number_ < kMostTokens) number_ = number_ * 10 + static_cast<std::uint64_t>(c - '0');
-          break;
-        }
-        end_number();
-        name_size_ = 0;
-        state_ = c == '"' ? State::kString : State::kBetween;
-        break;
-      case State::kBetween:
-        if (c != '"') break;
-        name_size_ = 0;
-        state_ = State::kString;
-        break;
-    }
+  if (bytes.empty()) return;
+  // Nothing goes on over a line's end: whole events leave nothing to hold.
+  if (held_size_ == 0 && bytes.back() == '\n') return counts_.look(bytes, 0, bytes.size());
+  // The seam: the end of what came before with the beginning of this.
+  std::array<char, kBehind + kAhead + kBehind + kAhead> seam;
+  std::memcpy(seam.data(), held_.data(), held_size_);
+  const std::size_t added = std::min(bytes.size(), kBehind + kAhead);
+  std::memcpy(seam.data() + held_size_, bytes.data(), added);
+  const std::string_view text(seam.data(), held_size_ + added);
+  if (added == bytes.size()) {
+    const std::size_t sure = text.back() == '\n' ? text.size() : text.size() - std::min(text.size(), kAhead);
+    counts_.look(text, looked_at_, sure);
+    if (text.back() == '\n') held_size_ = looked_at_ = 0;
+    else hold(text, std::max<std::size_t>(sure, looked_at_));
+    return;
   }
+  counts_.look(text, looked_at_, held_size_ + kBehind);
+  const bool whole = bytes.back() == '\n';
+  const std::size_t sure = whole ? bytes.size() : bytes.size() - kAhead;
+  counts_.look(bytes, kBehind, sure);
+  if (whole) held_size_ = looked_at_ = 0;
+  else hold(bytes, sure);
 }
 
 }  // namespace flexpert::gateway
