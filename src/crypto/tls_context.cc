@@ -77,6 +77,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsServerOpti
   SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_default_passwd_cb(context, &no_passphrase);
   SSL_CTX_set_alpn_select_cb(context, &choose_protocol, nullptr);
+  // Sessions are resumed by tickets, which the clients keep; nothing of them is kept here.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   constexpr unsigned char kSessionIds[] = "flexpert";
   SSL_CTX_set_session_id_context(context, kSessionIds, sizeof kSessionIds - 1);

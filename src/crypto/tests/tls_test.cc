@@ -219,6 +219,30 @@ TEST_F(TlsWorld, RefusesToRenegotiate) {
   EXPECT_EQ(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
 }
 
+TEST_F(TlsWorld, ResumesASessionByItsTicket) {
+  const auto context = server(good);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    SSL_SESSION* ticket = nullptr;
+    for (const bool again : {false, true}) {
+      std::array<int, 2> pair{-1, -1};
+      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair.data());
+      TlsSession session(*context, pair[0]);
+      OtherClient other(pair[1], version);
+      if (again) SSL_set_session(other.ssl(), ticket);
+      ASSERT_TRUE(other.shake_with(session)) << session.error();
+      EXPECT_EQ(session.resumed(), again) << version;
+      std::size_t sent = 0;
+      session.write("x", 1, sent);
+      char byte = 0;
+      EXPECT_EQ(SSL_read(other.ssl(), &byte, 1), 1) << "and the ticket before it";
+      SSL_shutdown(other.ssl());  // a session that was broken off is not resumed
+      if (again) SSL_SESSION_free(ticket);
+      else ticket = SSL_get1_session(other.ssl());
+      for (const int fd : pair) ::close(fd);
+    }
+  }
+}
+
 TEST_F(TlsWorld, RefusesTls12WhereTls13IsTheLeast) {
   const auto context = server(good, TlsVersion::k13);
   TlsSession session(*context, fds[0]);
