@@ -1,0 +1,58 @@
+// Feeds arbitrary bytes to the scan of request bodies, and to another JSON parser: what the scan takes the other must take, and both must
+// find the same model, stream and limits at the top, however the text is written.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <boost/json.hpp>
+
+#include "base/check.h"
+#include "gateway/request_scan.h"
+
+namespace {
+
+namespace json = boost::json;
+using flexpert::gateway::JsonRange;
+using flexpert::gateway::RequestScanner;
+using flexpert::gateway::ScannedRequest;
+
+json::value parse(std::string_view text, boost::system::error_code& error) {
+  json::parse_options options;
+  options.max_depth = RequestScanner::kMaxDepth + 1;
+  return json::parse(text, error, {}, options);
+}
+
+void check_range(std::string_view body, JsonRange range, const json::object& object, std::string_view name) {
+  const json::value* there = object.if_contains(name);
+  FLEXPERT_CHECK(range.there() == (there != nullptr), "the scan and the parser do not agree on which fields there are");
+  if (!range.there()) return;
+  FLEXPERT_CHECK(range.end <= body.size(), "a value stands outside the body");
+  boost::system::error_code error;
+  const json::value value = parse(range.in(body), error);
+  FLEXPERT_CHECK(!error && value == *there, "a value's place is wrong");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static RequestScanner scanner;
+  // As a connection keeps it: readable bytes behind it, which are none of the body's.
+  std::string padded(reinterpret_cast<const char*>(data), size);
+  padded.append(64, '"');
+  const std::string_view body(padded.data(), size);
+  ScannedRequest scanned;
+  if (scanner.scan(body, scanned)) return 0;
+  boost::system::error_code error;
+  const json::value root = parse(body, error);
+  FLEXPERT_CHECK(!error && root.is_object(), "the scan took what is no JSON object");
+  const json::object& object = root.get_object();
+  const json::value* model = object.if_contains("model");
+  FLEXPERT_CHECK(model != nullptr && model->is_string() && std::string_view(model->get_string()) == scanned.model, "another model was found");
+  const json::value* stream = object.if_contains("stream");
+  FLEXPERT_CHECK(scanned.stream == (stream != nullptr && stream->is_bool() && stream->get_bool()), "another stream was found");
+  check_range(body, scanned.model_at, object, "model");
+  check_range(body, scanned.stream_at, object, "stream");
+  check_range(body, scanned.max_tokens_at, object, "max_tokens");
+  check_range(body, scanned.max_completion_tokens_at, object, "max_completion_tokens");
+  return 0;
+}
