@@ -4,6 +4,8 @@
 
 #include <boost/json.hpp>
 
+#include "codec/internal_grant.h"
+
 namespace flexpert::controller {
 namespace {
 
@@ -26,7 +28,7 @@ Result<double> latency_ms_of(const std::string& body) {
 
 }  // namespace
 
-bool CapacityProbe::measure(const net::Address& model_server, const RoutingTable& table, Done done) {
+bool CapacityProbe::measure(const net::Address& model_server, const RoutingTable& table, Sign sign, Done done) {
   if (done_) return false;
   model_server_ = model_server;
   calls_.clear();
@@ -57,6 +59,7 @@ bool CapacityProbe::measure(const net::Address& model_server, const RoutingTable
       calls_.push_back({json::serialize(body), rows});
     }
   }
+  sign_ = std::move(sign);
   done_ = std::move(done);
   next();
   return true;
@@ -65,15 +68,18 @@ bool CapacityProbe::measure(const net::Address& model_server, const RoutingTable
 void CapacityProbe::next() {
   if (at_ == calls_.size()) return finish();
   const Call& call = calls_[at_++];
-  caller_.call(model_server_, "POST", "/internal/experts", call.body, [this, rows = call.rows](Result<std::string> body) {
-    const Result<double> latency_ms = body ? latency_ms_of(*body) : Result<double>(fail(body.error()));
-    if (!latency_ms) {
-      last_error_ = latency_ms.error().message;
-    } else if (*latency_ms > 0) {
-      rows_per_s_.push_back(static_cast<double>(rows) / *latency_ms * 1000);
-    }
-    next();
-  });
+  http::Headers headers;
+  if (std::string grant = sign_(call.body); !grant.empty()) headers.set(std::string(codec::kInternalGrantField), std::move(grant));
+  caller_.call(model_server_, "POST", "/internal/experts", call.body, std::move(headers),
+               [this, rows = call.rows](Result<std::string> body) {
+                 const Result<double> latency_ms = body ? latency_ms_of(*body) : Result<double>(fail(body.error()));
+                 if (!latency_ms) {
+                   last_error_ = latency_ms.error().message;
+                 } else if (*latency_ms > 0) {
+                   rows_per_s_.push_back(static_cast<double>(rows) / *latency_ms * 1000);
+                 }
+                 next();
+               });
 }
 
 void CapacityProbe::finish() {

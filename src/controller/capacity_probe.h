@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/json_caller.h"
@@ -14,9 +15,11 @@ namespace flexpert::controller {
 class CapacityProbe {
  public:
   using Done = std::move_only_function<void(Result<double>)>;
+  /// Returns the grant of a call with this body; empty: it needs none.
+  using Sign = std::function<std::string(std::string_view body)>;
   explicit CapacityProbe(JsonCaller& caller) : caller_(caller) {}
   /// Calls `done` once with the median over a few dozen calls. One measurement at a time: false if one is under way.
-  bool measure(const net::Address& model_server, const RoutingTable& table, Done done);
+  bool measure(const net::Address& model_server, const RoutingTable& table, Sign sign, Done done);
 
  private:
   struct Call {
@@ -32,6 +35,7 @@ class CapacityProbe {
   std::size_t at_ = 0;
   std::vector<double> rows_per_s_;
   std::string last_error_;
+  Sign sign_;
   Done done_;
 };
 

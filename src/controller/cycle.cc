@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "codec/fleet_json.h"
+#include "controller/capacity_grant.h"
 #include "controller/controller_impl.h"
 #include "placement/expert_placement.h"
 
@@ -96,7 +97,10 @@ void Controller::Impl::measure_capacity() {
   const auto servers = book.of(InstanceRole::kModelServer);
   const auto one = std::find_if(servers.begin(), servers.end(), [](const Member* m) { return m->status.state == InstanceState::kReady; });
   if (one == servers.end()) return;
-  capacity_probe.measure((*one)->address, actuator.table(), [this](Result<double> server_rows_per_s) {
+  const auto grant = CapacityGrant::make(options.config.access.internal_secret_file, options.config.model->name);
+  if (!grant) return log::warn("controller: nothing is scaled yet, capacity cannot be measured: {}", grant.error().message);
+  const auto sign = [grant = *grant, this](std::string_view body) { return grant.value(body, clock.unix_ms()); };
+  capacity_probe.measure((*one)->address, actuator.table(), sign, [this](Result<double> server_rows_per_s) {
     if (!server_rows_per_s) return log::warn("controller: nothing is scaled yet: {}", server_rows_per_s.error().message);
     // A replica's fair share of its server, as the experts lie when each has one.
     const std::size_t servers_at_start = std::max<std::size_t>(1, actuator.table().endpoints.size());

@@ -42,12 +42,18 @@ JsonCaller::JsonCaller(net::EventLoop& loop)
     : client_(loop, {.connect_timeout = Seconds(1), .head_timeout = Seconds(10), .idle_timeout = Seconds(10)}) {}
 
 void JsonCaller::call(const net::Address& address, std::string method, std::string target, std::string body, Done done) {
+  call(address, std::move(method), std::move(target), std::move(body), http::Headers{}, std::move(done));
+}
+
+void JsonCaller::call(const net::Address& address, std::string method, std::string target, std::string body, http::Headers headers,
+                      Done done) {
   auto exchange = std::make_shared<Exchange>();
   exchange->what = fmt::format("{} {} at {}", method, target, address.to_string());
   exchange->done = std::move(done);
   http::Request request;
   request.method = std::move(method);
   request.target = std::move(target);
+  request.headers = std::move(headers);
   if (!body.empty()) request.headers.set("Content-Type", "application/json");
   request.body = std::move(body);
   http::AnswerCallbacks callbacks;

@@ -18,6 +18,8 @@ class JsonCaller {
   /// Calls `done` once with the body of a 200, or with an error that holds the status and the server's own message.
   /// 409 is kFailedPrecondition, 404 kNotFound, other 4xx kInvalidArgument, the rest as http::Client says.
   void call(const net::Address& address, std::string method, std::string target, std::string body, Done done);
+  /// The same with header fields of the caller's.
+  void call(const net::Address& address, std::string method, std::string target, std::string body, http::Headers headers, Done done);
 
  private:
   http::Client client_;

@@ -4,7 +4,10 @@
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
 
+#include "codec/internal_grant.h"
 #include "controller/tests/controller_fixture.h"
+#include "crypto/hmac_key.h"
+#include "crypto/secret_file.h"
 
 namespace flexpert::controller {
 namespace {
@@ -142,6 +145,23 @@ TEST_F(ControllerTest, CapacityIsMeasuredWhenItIsNotConfigured) {
   EXPECT_DOUBLE_EQ(controller_->snapshot().replica_capacity_rows_per_s, 1000);
   EXPECT_EQ(controller_->snapshot().capacity_source, "measured at start");
   EXPECT_GE(server_->experts_calls, 4);
+}
+
+TEST_F(ControllerTest, CallsThatMeasureCapacityAreSignedWhereServersHaveASecret) {
+  const std::string secret_file = options_.runtime_dir + "/internal.secret";
+  ASSERT_TRUE(crypto::ensure_secret_file(secret_file));
+  options_.config.access.internal_secret_file = secret_file;
+  options_.config.model->scaling.replica_capacity_rows_per_s = 0;
+  start_and_settle();
+  ASSERT_TRUE(until([&] { return controller_->snapshot().replica_capacity_rows_per_s > 0; }));
+  const auto split = codec::split_internal_grant(server_->experts_grant);
+  ASSERT_TRUE(split) << server_->experts_grant;
+  EXPECT_TRUE(crypto::HmacKey(*crypto::read_secret_file(secret_file)).verify(split->payload, split->signature));
+  const auto grant = codec::parse_internal_grant(split->payload);
+  ASSERT_TRUE(grant);
+  EXPECT_EQ(grant->rights.model, options_.config.model->name);
+  EXPECT_EQ(grant->body_sha256, crypto::sha256(server_->experts_body));
+  EXPECT_GT(grant->expires_unix_ms, clock_.unix_ms());
 }
 
 TEST_F(ControllerTest, PaceIsPassedOnAndShown) {

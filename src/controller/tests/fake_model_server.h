@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "codec/fleet_json.h"
+#include "codec/internal_grant.h"
 #include "http/server.h"
 
 namespace flexpert::controller {
@@ -26,6 +27,7 @@ class FakeModelServer {
   std::vector<RoutingTable> tables;     ///< every one that was taken, in order
   double experts_latency_ms = 1;        ///< of each /internal/experts call
   int experts_calls = 0;
+  std::string experts_body, experts_grant;  ///< of the last of them
   int running = 3;
   int queued = 4;
   bool refuse_tables = false;           ///< answer 503 to the next tables
@@ -49,6 +51,8 @@ class FakeModelServer {
     if (path == "/internal/expert-loads") return responder.respond(http::json_response(200, codec::encode(loads)));
     if (path == "/internal/experts") {
       ++experts_calls;
+      experts_body = request.body;
+      experts_grant = request.headers.find(codec::kInternalGrantField).value_or("");
       return responder.respond(http::json_response(
           200, fmt::format(R"({{"input_token_id":1,"calls":[{{"name":"capacity","instance":"x","latency_ms":{}}}],"output_digest":"00"}})",
                            experts_latency_ms)));
