@@ -24,8 +24,9 @@ void RouteHandler::attempt(std::uint64_t id) {
   if (found == calls_.end()) return;
   Call& call = *found->second;
   ++call.attempts;
-  const ModelServer* server = directory_.pick_of_fleet(call.failed_servers, clock_.now());
-  if (server == nullptr) return refuse(call, unavailable("No model server is ready to run experts; try again", "no_server_ready", 1));
+  call.server_load.release();
+  ServerPick picked = directory_.pick_of_fleet({.excluded = call.failed_servers}, clock_.now());
+  if (!picked.ticket.held()) return refuse(call, unavailable("No model server is ready to run experts; try again", "no_server_ready", 1));
   if (!choose(call)) {
     std::vector<std::string> names;
     for (const auto& [name, weight] : call.allowed) names.push_back(name);
@@ -40,8 +41,8 @@ void RouteHandler::attempt(std::uint64_t id) {
         return refuse(call, http::openai_error(403, fmt::format("expert_names: {} is not for this caller any more", share.group), "permission_error",
                                                "expert_names", "expert_forbidden"));
       }
-  call.server = server->id;
-  call.tickets.push_back(directory_.load().take(server->id));
+  call.server = picked.server->id;
+  call.server_load = std::move(picked.ticket);
   call.status = 0;
   call.body.clear();
 
@@ -83,7 +84,7 @@ void RouteHandler::attempt(std::uint64_t id) {
   };
   callbacks.on_end = [this, id] { took_end(id); };
   callbacks.on_error = [this, id](const Error& error) { took_error(id, error); };
-  const auto sent = client_->send(server->address, std::move(request), std::move(callbacks));
+  const auto sent = client_->send(picked.server->address, std::move(request), std::move(callbacks));
   if (const auto still = calls_.find(id); still != calls_.end()) still->second->sent = sent;
 }
 
@@ -139,7 +140,7 @@ void RouteHandler::took_error(std::uint64_t id, const Error& error) {
     directory_.mark_lost(call.server, clock_.now());
     if (call.attempts < kMaxAttempts) {
       metrics_.count_retry(name_of(error.code));
-      call.failed_servers.push_back(call.server);
+      call.failed_servers.push_back(call.server_load.endpoint());
       return attempt(id);
     }
     return refuse(call, unavailable("The model server went away; try again", "upstream_unavailable", 1));

@@ -22,13 +22,13 @@ struct RouteHandler::Call {
   std::vector<std::pair<std::string, double>> allowed;  // group and gate weight
   std::string downgraded;                               // groups left out, for the header
   int attempts = 0;
-  std::vector<std::string> failed_servers;
+  std::vector<const routing::Endpoint*> failed_servers;  // only to be told apart from others
   std::vector<std::string> stale_instances;  // the model server does not know them any more
 
   // Of the current try:
   std::vector<Share> shares;
   std::string server;
-  net::Address address;
+  routing::LoadTicket server_load;
   std::vector<routing::LoadCounts::Ticket> tickets;
   std::optional<http::Client::RequestId> sent;
   int status = 0;

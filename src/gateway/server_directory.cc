@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "routing/least_loaded.h"
+#include "base/log.h"
 
 namespace flexpert::gateway {
 namespace {
@@ -135,6 +135,15 @@ void ServerDirectory::forget_empty_pools() {
   std::erase_if(pools_, [](const auto& item) { return item.second->all().endpoints().empty(); });
 }
 
+bool ServerDirectory::hold(std::string_view id, bool held) {
+  const auto found = servers_.find(id);
+  if (found == servers_.end()) return false;
+  found->second.held = held;
+  update_endpoint(found->second);
+  tell();
+  return true;
+}
+
 /// Tells the pools what is known of the server now.
 void ServerDirectory::update_endpoint(ModelServer& server) {
   routing::Endpoint& endpoint = *server.endpoint;
@@ -144,7 +153,7 @@ void ServerDirectory::update_endpoint(ModelServer& server) {
     new_ones_ = true;
   }
   endpoint.ready = ready;
-  endpoint.draining = server.draining;
+  endpoint.draining = server.draining || server.held;
   endpoint.capacity_tokens = server.capacity_tokens;
   if (endpoint.capacity_tokens <= 0)
     endpoint.capacity_tokens = static_cast<double>((server.pools.empty() ? routing_ : server.pools.front()->routing()).capacity_tokens);
@@ -210,7 +219,6 @@ void ServerDirectory::apply(const FleetSnapshot& snapshot) {
     if (known.of_fleet && !named.contains(id)) gone.push_back(id);
   for (const std::string& id : gone) remove(id);
   forget_empty_pools();
-  load_.forget_unless([&](const std::string& id) { return servers_.contains(id); });
   tell();
 }
 
@@ -259,34 +267,22 @@ ServerPick ServerDirectory::pick(ModelPool& pool, const routing::PickRequest& re
   return made((own_only ? pool.own() : pool.all()).pick(request, now, rng));
 }
 
-ServerPick ServerDirectory::pick_of_fleet(const routing::PickRequest& request, TimePoint now, Rng& rng) {
+void ServerDirectory::report(ModelPool& pool, routing::Endpoint& endpoint, bool failed, TimePoint now) {
+  const std::uint32_t ejections = endpoint.ejections;
+  pool.all().report(endpoint, failed, now);
+  if (endpoint.ejections > ejections)
+    log::warn("server {} failed {} requests in a row and gets none for {:.0f} s", endpoint.id, pool.all().options().eject_after_failures,
+              to_seconds(endpoint.ejected_for));
+}
+
+ServerPick ServerDirectory::pick_of_fleet(const routing::PickRequest& request, TimePoint now) {
   if (new_ones_ || now >= next_back_) catch_up(now);
+  Rng rng(0);  // the least loaded is not a matter of luck
   return made(fleet_.pick(request, now, rng));
 }
 
 bool ServerDirectory::usable(const ModelServer& server, TimePoint now) {
   return server.ready && !server.draining && (!server.lost_at || now - *server.lost_at >= kLostFor);
-}
-
-template <class Wanted>
-const ModelServer* ServerDirectory::pick_where(const std::vector<std::string>& excluded, TimePoint now, Wanted wanted) const {
-  std::vector<const ModelServer*> candidates;
-  std::vector<routing::LoadView> views;
-  for (const auto& [id, server] : servers_) {
-    if (!usable(server, now) || !wanted(server) || std::find(excluded.begin(), excluded.end(), id) != excluded.end()) continue;
-    candidates.push_back(&server);
-    views.push_back({static_cast<double>(load_.in_flight(id)) + server.endpoint->in_flight + server.queued, load_.last_used(id)});
-  }
-  const auto best = routing::pick_least_loaded(views);
-  return best ? candidates[*best] : nullptr;
-}
-
-const ModelServer* ServerDirectory::pick(const std::string& model, const std::vector<std::string>& excluded, TimePoint now) const {
-  return pick_where(excluded, now, [&](const ModelServer& server) { return server.serves(model); });
-}
-
-const ModelServer* ServerDirectory::pick_of_fleet(const std::vector<std::string>& excluded, TimePoint now) const {
-  return pick_where(excluded, now, [](const ModelServer& server) { return server.of_fleet; });
 }
 
 bool ServerDirectory::scaled(std::string_view model) const {

@@ -16,7 +16,6 @@
 #include "fleet/fleet_snapshot.h"
 #include "gateway/model_pool.h"
 #include "gateway/model_server.h"
-#include "routing/load_counts.h"
 
 namespace flexpert::gateway {
 
@@ -63,6 +62,8 @@ class ServerDirectory {
   bool add_registered(ServerSpec spec);
   /// It gets nothing new; what is on its way there goes on.
   void remove_registered(std::string_view id);
+  /// An operator's word: it gets nothing new until he takes it back; what is on its way there goes on. False: there is no such server.
+  bool hold(std::string_view id, bool held);
   /// What a health check found. `models` replaces the list if given.
   void set_health(const std::string& id, bool ready, std::optional<std::vector<std::string>> models);
   /// Replaces what is known of the fleet's model servers; others stay. Bad addresses are skipped.
@@ -74,16 +75,11 @@ class ServerDirectory {
   [[nodiscard]] ModelPool* find(std::string_view model);
   /// Picks by the pool's policy and takes the load. `own_only`: for a caller with restricted rights, among servers that mask.
   ServerPick pick(ModelPool& pool, const routing::PickRequest& request, bool own_only, TimePoint now, Rng& rng);
-  /// The same over the fleet's own servers of any model, which know /internal/experts.
-  ServerPick pick_of_fleet(const routing::PickRequest& request, TimePoint now, Rng& rng);
+  /// Picks the least loaded of the fleet's own servers of any model, which know /internal/experts.
+  ServerPick pick_of_fleet(const routing::PickRequest& request, TimePoint now);
   /// What became of an attempt, for ejection; see routing::EndpointPool.
-  void report(ModelPool& pool, routing::Endpoint& endpoint, bool failed, TimePoint now) { pool.all().report(endpoint, failed, now); }
+  void report(ModelPool& pool, routing::Endpoint& endpoint, bool failed, TimePoint now);
 
-  /// Returns the least loaded ready server that has `model` and is not in `excluded`; null if there is none. The pointer
-  /// holds until the next call that changes the directory.
-  [[nodiscard]] const ModelServer* pick(const std::string& model, const std::vector<std::string>& excluded, TimePoint now) const;
-  /// The same over the fleet's own servers only, which know /internal/experts.
-  [[nodiscard]] const ModelServer* pick_of_fleet(const std::vector<std::string>& excluded, TimePoint now) const;
   /// Tells whether `model` is of a pool that is scaled: where no server has it, one can be expected.
   [[nodiscard]] bool scaled(std::string_view model) const;
   /// Tells whether `model` exists, or may for all that is known.
@@ -100,15 +96,11 @@ class ServerDirectory {
   /// Attempts in flight on all servers.
   [[nodiscard]] std::uint64_t in_flight() const;
 
-  [[nodiscard]] routing::LoadCounts& load() { return load_; }
-
  private:
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
-  template <class Wanted>
-  const ModelServer* pick_where(const std::vector<std::string>& excluded, TimePoint now, Wanted wanted) const;
   static bool usable(const ModelServer& server, TimePoint now);
   ModelServer& server(std::string_view id);
   void apply_spec(ModelServer& server, ServerSpec spec);
@@ -137,7 +129,6 @@ class ServerDirectory {
   bool new_ones_ = false;                   ///< servers became ready, and nobody knows since when
   TimePoint next_back_ = TimePoint::max();  ///< when a lost server may be tried again
   double mean_tokens_ = 0;                  ///< of an attempt
-  routing::LoadCounts load_;
   std::function<void()> listener_;
 };
 

@@ -197,9 +197,9 @@ TEST_F(ServerDirectoryTest, ARegisteredServerMayLeaveAndNeverTakesAnothersPlace)
 
 TEST_F(ServerDirectoryTest, CallsOfTheExpertsGoToTheFleetOnly) {
   configure("ours", {"m"}, true);
-  EXPECT_FALSE(directory.pick_of_fleet({}, now, rng).ticket.held());
+  EXPECT_FALSE(directory.pick_of_fleet({}, now).ticket.held());
   fleet({instance("s0"), instance("s1", InstanceState::kDraining)});
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(directory.pick_of_fleet({}, now, rng).server->id, "s0");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(directory.pick_of_fleet({}, now).server->id, "s0");
 }
 
 }  // namespace
