@@ -17,10 +17,17 @@ namespace flexpert::app {
 class DrainOnSignal {
  public:
   DrainOnSignal(net::EventLoop& loop, std::function<void()> drain, std::function<void()> reload = nullptr)
-      : loop_(loop), drain_(std::move(drain)), reload_(std::move(reload)), watcher_(loop, signals(reload_ != nullptr), [this](int signal) { on_signal(signal); }) {}
+      : loop_(loop),
+        drain_(std::move(drain)),
+        reload_(std::move(reload)),
+        watcher_(loop, signals(reload_ != nullptr), [this](int signal) { on_signal(signal); }) {}
 
  private:
-  static std::vector<int> signals(bool with_reload) { return with_reload ? std::vector<int>{SIGTERM, SIGINT, SIGHUP} : std::vector<int>{SIGTERM, SIGINT}; }
+  static std::vector<int> signals(bool with_reload) {
+    std::vector<int> watched{SIGTERM, SIGINT};
+    if (with_reload) watched.push_back(SIGHUP);
+    return watched;
+  }
 
   void on_signal(int signal) {
     if (signal == SIGHUP) return reload_();

@@ -20,7 +20,9 @@ bool is_name(std::string_view text) {
 
 bool is_time(double seconds) { return std::isfinite(seconds) && seconds >= 0; }
 
-bool contains(const std::vector<std::string>& list, std::string_view name) { return std::find(list.begin(), list.end(), name) != list.end(); }
+bool contains(const std::vector<std::string>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
 
 Result<void> check_times(const JwtClaims& claims, double leeway_s, double now_unix_s) {
   if (!claims.expires || !is_time(*claims.expires)) return fail(ErrorCode::kUnauthenticated, "exp is missing or no time");
@@ -47,7 +49,8 @@ void add_roles(std::vector<std::string>& roles, std::string_view names, const st
 
 Result<Identity> identify_jwt(const JwtClaims& claims, const JwtRules& rules, double now_unix_s) {
   if (!claims.issuer || *claims.issuer != rules.issuer) return fail(ErrorCode::kUnauthenticated, "iss is not that of the issuer");
-  const bool for_us = std::any_of(claims.audiences.begin(), claims.audiences.end(), [&](const auto& name) { return contains(rules.audiences, name); });
+  const bool for_us = std::any_of(claims.audiences.begin(), claims.audiences.end(),
+                                  [&](const auto& name) { return contains(rules.audiences, name); });
   if (!for_us) return fail(ErrorCode::kUnauthenticated, "aud does not name this gateway");
   FLEXPERT_TRY(check_times(claims, rules.leeway_s, now_unix_s));
   if (!claims.subject || !is_name(*claims.subject)) return fail(ErrorCode::kUnauthenticated, "sub is missing or no name");

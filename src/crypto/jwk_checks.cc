@@ -32,8 +32,9 @@ std::string_view without_leading_zeros(std::string_view bytes) {
 /// Tells whether a modulus has the fingerprint of CVE-2017-15361 (Nemec and others, "The Return of Coppersmith's Attack", 2017):
 /// its remainder by each of these primes is a power of 65537. By chance: less than one in 2^100.
 bool is_roca_modulus(const BIGNUM* n) {
-  constexpr std::array<std::uint64_t, 38> kPrimes = {3,  5,  7,  11, 13, 17,  19,  23,  29,  31,  37,  41,  43,  47,  53,  59,  61,  67,  71,
-                                                     73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167};
+  constexpr std::array<std::uint64_t, 38> kPrimes = {
+      3,  5,  7,  11, 13, 17, 19,  23,  29,  31,  37,  41,  43,  47,  53,  59,  61,  67,  71,
+      73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167};
   return std::all_of(kPrimes.begin(), kPrimes.end(), [n](std::uint64_t prime) {
     const std::uint64_t remainder = BN_mod_word(n, prime);
     std::uint64_t power = 1;
@@ -68,7 +69,8 @@ Result<CheckedJwk> check_rsa_key(std::string_view n, std::string_view e, std::op
   if (BN_is_odd(number.get()) == 0) return fail(ErrorCode::kInvalidArgument, "RSA modulus is even");
   if (exponent.size() > kLongestExponent || exponent.empty() || (exponent.back() & 1) == 0 || exponent == "\x01")
     return fail(ErrorCode::kInvalidArgument, "RSA exponent is not an odd number from 3 to 2^64");
-  if (is_roca_modulus(number.get())) return fail(ErrorCode::kInvalidArgument, "RSA key of a generator whose keys can be factored (CVE-2017-15361)");
+  if (is_roca_modulus(number.get()))
+    return fail(ErrorCode::kInvalidArgument, "RSA key of a generator whose keys can be factored (CVE-2017-15361)");
 
   CheckedJwk key;
   const auto own = alg ? jws_algorithm(*alg) : std::nullopt;
@@ -106,7 +108,8 @@ Result<CheckedJwk> check_ec_key(std::string_view crv, std::string_view x, std::s
 
 Result<CheckedJwk> check_oct_key(std::string_view k, std::optional<std::string_view> alg) {
   const auto secret = from_base64url(k);
-  if (!secret || secret->size() > kLongestSecret) return fail(ErrorCode::kInvalidArgument, "k is not at most {} bytes in base64url", kLongestSecret);
+  if (!secret || secret->size() > kLongestSecret)
+    return fail(ErrorCode::kInvalidArgument, "k is not at most {} bytes in base64url", kLongestSecret);
   CheckedJwk key;
   key.symmetric = true;
   constexpr std::array<std::pair<JwsAlgorithm, std::size_t>, 3> kFewestBytes = {

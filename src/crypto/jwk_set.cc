@@ -52,7 +52,8 @@ Result<void> check_purpose(const json_t* jwk) {
 Result<CheckedJwk> check(const json_t* jwk) {
   FLEXPERT_ASSIGN(const auto alg, optional_text(jwk, "alg"));
   const std::string_view kty = text_member(jwk, "kty");
-  if (kty != "oct" && json_object_get(jwk, "d") != nullptr) return fail(ErrorCode::kInvalidArgument, "a private key; only its public part belongs here");
+  if (kty != "oct" && json_object_get(jwk, "d") != nullptr)
+    return fail(ErrorCode::kInvalidArgument, "a private key; only its public part belongs here");
   if (kty == "RSA") return check_rsa_key(text_member(jwk, "n"), text_member(jwk, "e"), alg);
   if (kty == "EC") return check_ec_key(text_member(jwk, "crv"), text_member(jwk, "x"), text_member(jwk, "y"), alg);
   if (kty == "oct") return check_oct_key(text_member(jwk, "k"), alg);
@@ -94,7 +95,8 @@ Result<JwkSet> JwkSet::parse(std::string_view json, JwkOptions options) {
       continue;
     }
     // Also of keys that are left out below: which of two is meant is not ours to guess.
-    if (*kid && !kids.insert(std::string(**kid)).second) return fail(ErrorCode::kInvalidArgument, "key set: key {} has the kid of another", i + 1);
+    if (*kid && !kids.insert(std::string(**kid)).second)
+      return fail(ErrorCode::kInvalidArgument, "key set: key {} has the kid of another", i + 1);
     auto checked = check(jwk);
     if (!checked) {
       leave_out(checked.error().message);
@@ -120,12 +122,14 @@ Result<JwkSet> JwkSet::parse(std::string_view json, JwkOptions options) {
   }
   if (symmetric && asymmetric) return fail(ErrorCode::kInvalidArgument, "key set mixes symmetric and asymmetric keys");
   if (set.keys_.empty())
-    return fail(ErrorCode::kInvalidArgument, "key set has no usable key{}{}", set.ignored_.empty() ? "" : ": ", fmt::join(set.ignored_, "; "));
+    return fail(ErrorCode::kInvalidArgument, "key set has no usable key{}{}", set.ignored_.empty() ? "" : ": ",
+                fmt::join(set.ignored_, "; "));
   return set;
 }
 
 Result<std::string> JwkSet::verify(const UnverifiedJws& jws, JwsAlgorithms allowed) const {
-  if (!allowed.contains(jws.algorithm)) return fail(ErrorCode::kUnauthenticated, "the token's algorithm is not allowed: {}", name_of(jws.algorithm));
+  if (!allowed.contains(jws.algorithm))
+    return fail(ErrorCode::kUnauthenticated, "the token's algorithm is not allowed: {}", name_of(jws.algorithm));
   const Key* chosen = nullptr;
   std::size_t fitting = 0;
   for (const auto& key : keys_) {
@@ -135,16 +139,19 @@ Result<std::string> JwkSet::verify(const UnverifiedJws& jws, JwsAlgorithms allow
   }
   if (fitting == 0) return fail(ErrorCode::kNotFound, "no key of the set is for the token");
   if (fitting > 1) return fail(ErrorCode::kUnauthenticated, "the token names no key, and several of the set could be meant");
-  if (!chosen->algorithms.contains(jws.algorithm)) return fail(ErrorCode::kUnauthenticated, "the token's algorithm is not one of its key's");
+  if (!chosen->algorithms.contains(jws.algorithm))
+    return fail(ErrorCode::kUnauthenticated, "the token's algorithm is not one of its key's");
   // cjose compares a digest before it looks at its length: lengths must be right before it is asked.
   const std::size_t expected = chosen->signature_bytes != 0 ? chosen->signature_bytes : digest_bytes(jws.algorithm);
-  if (jws.signature.size() != expected) return fail(ErrorCode::kUnauthenticated, "the token's signature has not the length of its key's signatures");
+  if (jws.signature.size() != expected)
+    return fail(ErrorCode::kUnauthenticated, "the token's signature has not the length of its key's signatures");
   const CjoseJws imported(cjose_jws_import(jws.compact.data(), jws.compact.size(), nullptr), &cjose_jws_release);
   if (imported == nullptr || !cjose_jws_verify(imported.get(), chosen->jwk.get(), nullptr))
     return fail(ErrorCode::kUnauthenticated, "the token's signature does not match");
   std::uint8_t* plain = nullptr;
   std::size_t size = 0;
-  if (!cjose_jws_get_plaintext(imported.get(), &plain, &size, nullptr)) return fail(ErrorCode::kUnauthenticated, "the token has no payload");
+  if (!cjose_jws_get_plaintext(imported.get(), &plain, &size, nullptr))
+    return fail(ErrorCode::kUnauthenticated, "the token has no payload");
   return std::string(reinterpret_cast<const char*>(plain), size);
 }
 

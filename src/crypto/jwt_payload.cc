@@ -56,7 +56,8 @@ Result<std::vector<std::string>> JwtPayload::texts(std::string_view name) const 
   if (!json_is_array(value)) return fail(ErrorCode::kInvalidArgument, "a claim of the token is neither text nor a list of texts: {}", name);
   for (std::size_t i = 0; i < json_array_size(value); ++i) {
     const json_t* const element = json_array_get(value, i);
-    if (!json_is_string(element)) return fail(ErrorCode::kInvalidArgument, "a claim of the token is neither text nor a list of texts: {}", name);
+    if (!json_is_string(element))
+      return fail(ErrorCode::kInvalidArgument, "a claim of the token is neither text nor a list of texts: {}", name);
     texts.push_back(string_of(element));
   }
   return texts;

@@ -27,9 +27,11 @@ std::string last_error() {
 int no_passphrase(char*, int, int, void*) { return 0; }
 
 /// Takes http/1.1 out of what the client offers; a client that offers only other protocols is refused (RFC 7301, 3.2).
-int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered, unsigned int offered_size, void*) {
+int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered, unsigned int offered_size,
+                    void*) {
   unsigned char* found = nullptr;
-  if (SSL_select_next_proto(&found, size, kProtocols, sizeof kProtocols - 1, offered, offered_size) != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  if (SSL_select_next_proto(&found, size, kProtocols, sizeof kProtocols - 1, offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
 }
@@ -83,9 +85,11 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsServerOpti
   constexpr unsigned char kSessionIds[] = "flexpert";
   SSL_CTX_set_session_id_context(context, kSessionIds, sizeof kSessionIds - 1);
   if (SSL_CTX_use_certificate_chain_file(context, options.certificate_file.c_str()) != 1)
-    return fail(ErrorCode::kInvalidArgument, "certificate_file: not a chain of certificates in PEM: {}: {}", options.certificate_file, last_error());
+    return fail(ErrorCode::kInvalidArgument, "certificate_file: not a chain of certificates in PEM: {}: {}", options.certificate_file,
+                last_error());
   if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return fail(ErrorCode::kInvalidArgument, "key_file: not the certificate's private key in PEM without a passphrase: {}: {}", options.key_file, last_error());
+    return fail(ErrorCode::kInvalidArgument, "key_file: not the certificate's private key in PEM without a passphrase: {}: {}",
+                options.key_file, last_error());
   if (SSL_CTX_check_private_key(context) != 1)
     return fail(ErrorCode::kInvalidArgument, "key_file: not the key of certificate_file: {}: {}", options.key_file, last_error());
   made->certificate_ends_unix_s_ = end_of(SSL_CTX_get0_certificate(context));
@@ -101,7 +105,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientOpti
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_alpn_protos(context, kProtocols, sizeof kProtocols - 1);
   if (options.ca_file.empty()) {
-    if (SSL_CTX_set_default_verify_paths(context) != 1) return fail(ErrorCode::kInvalidArgument, "the system has no store of certificate authorities: {}", last_error());
+    if (SSL_CTX_set_default_verify_paths(context) != 1)
+      return fail(ErrorCode::kInvalidArgument, "the system has no store of certificate authorities: {}", last_error());
   } else if (SSL_CTX_load_verify_file(context, options.ca_file.c_str()) != 1) {
     return fail(ErrorCode::kInvalidArgument, "ca_file: no certificates in PEM: {}: {}", options.ca_file, last_error());
   }

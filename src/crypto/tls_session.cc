@@ -90,7 +90,10 @@ TlsSession::TlsSession(const TlsContext& client, int fd, const std::string& host
 }
 
 TlsSession::TlsSession(TlsSession&& other) noexcept
-    : ssl_(std::exchange(other.ssl_, nullptr)), handshake_done_(other.handshake_done_), failed_(other.failed_), error_(std::move(other.error_)) {}
+    : ssl_(std::exchange(other.ssl_, nullptr)),
+      handshake_done_(other.handshake_done_),
+      failed_(other.failed_),
+      error_(std::move(other.error_)) {}
 
 TlsSession::~TlsSession() { SSL_free(get(ssl_)); }
 
@@ -102,7 +105,8 @@ TlsSession::Outcome TlsSession::outcome_of(int result, bool reading) {
   if (kind == SSL_ERROR_ZERO_RETURN && reading) return Outcome::kEnded;
   failed_ = true;
   const unsigned long code = ERR_peek_error();
-  const bool truncated = (code == 0 && kind == SSL_ERROR_SYSCALL && result == 0) || (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
+  const bool truncated = (code == 0 && kind == SSL_ERROR_SYSCALL && result == 0) ||
+                         (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
   const char* const reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   if (truncated) {
     error_ = handshake_done_ ? "the TLS connection ended without close_notify" : "the connection ended inside the TLS handshake";

@@ -55,7 +55,8 @@ struct Client::Impl final : std::enable_shared_from_this<Client::Impl> {
   OutboundUpstream& upstream_of(const net::Address& address, const ClientTls& tls) {
     Target target{address, tls.context, tls.host};
     if (const auto found = upstreams.find(target); found != upstreams.end()) return *found->second;
-    if (upstreams.size() >= kManyUpstreams) std::erase_if(upstreams, [](const auto& entry) { return entry.second->open_connections() == 0; });
+    if (upstreams.size() >= kManyUpstreams)
+      std::erase_if(upstreams, [](const auto& entry) { return entry.second->open_connections() == 0; });
     return *upstreams.emplace(std::move(target), outbound.connect(address, tls)).first->second;
   }
   std::shared_ptr<Exchange> take(RequestId id) {
@@ -140,7 +141,9 @@ Client::RequestId Client::send(const net::Address& address, Request request, Ans
   const auto exchange = std::make_shared<Impl::Exchange>(*impl_, id, std::move(callbacks));
   impl_->exchanges.emplace(id, exchange);
   if (!codec::http1_is_token(request.method) || !codec::http1_is_target(request.target))
-    impl_->fail_later(id, {ErrorCode::kInvalidArgument, fmt::format("not a request that can be sent: '{} {}'", request.method, request.target)});
+    impl_->fail_later(id,
+                      {ErrorCode::kInvalidArgument,
+                       fmt::format("not a request that can be sent: '{} {}'", request.method, request.target)});
   else
     exchange->send(address, std::move(request), tls);
   return id;

@@ -21,10 +21,8 @@ constexpr Duration kAcceptPause = Milliseconds(100);
 /// The listening sockets of an Inbound, and how it ends.
 class InboundPort {
  public:
-  InboundPort(net::EventLoop& loop, InboundLimits limits, InboundAcceptor& acceptor)
-      : shared_(std::make_unique<InboundShared>(loop, limits, acceptor)) {
-    shared_->on_change = [this] { on_change(); };
-  }
+  InboundPort(net::EventLoop& loop, InboundLimits limits, InboundAcceptor& acceptor);
+  ~InboundPort();
   /// Closes everything; nobody is told. The port itself lasts until nothing of it runs any more.
   void stop();
 
@@ -76,6 +74,13 @@ class InboundPort::Listener final : public net::FdHandler {
   bool shared_;
   std::shared_ptr<crypto::TlsServer> tls_;
 };
+
+InboundPort::InboundPort(net::EventLoop& loop, InboundLimits limits, InboundAcceptor& acceptor)
+    : shared_(std::make_unique<InboundShared>(loop, limits, acceptor)) {
+  shared_->on_change = [this] { on_change(); };
+}
+
+InboundPort::~InboundPort() = default;
 
 void InboundPort::stop() {
   stopped_ = true;
@@ -186,7 +191,8 @@ void InboundPort::drain(Duration deadline, std::move_only_function<void()> done,
   on_change();
 }
 
-Inbound::Inbound(net::EventLoop& loop, InboundLimits limits, InboundAcceptor& acceptor) : port_(std::make_unique<InboundPort>(loop, limits, acceptor)) {}
+Inbound::Inbound(net::EventLoop& loop, InboundLimits limits, InboundAcceptor& acceptor)
+    : port_(std::make_unique<InboundPort>(loop, limits, acceptor)) {}
 
 Inbound::~Inbound() {
   port_->stop();
@@ -209,7 +215,9 @@ Result<net::Address> Inbound::listen_on(net::UniqueFd listening, std::shared_ptr
 
 void Inbound::set_limits(InboundLimits limits) { port_->shared().set_limits(limits); }
 
-void Inbound::drain(Duration deadline, std::move_only_function<void()> done, Duration linger) { port_->drain(deadline, std::move(done), linger); }
+void Inbound::drain(Duration deadline, std::move_only_function<void()> done, Duration linger) {
+  port_->drain(deadline, std::move(done), linger);
+}
 
 std::size_t Inbound::open_connections() const { return port_->shared().connections.size(); }
 std::size_t Inbound::active_exchanges() const { return port_->shared().active_exchanges; }

@@ -25,7 +25,8 @@ bool InboundConnection::may_keep_alive() const {
 }
 
 /// Writes a head to `to`, which has room for the field lines and kAddedToHead.
-std::string_view InboundConnection::compose(char* to, int status, std::string_view field_lines, std::optional<std::uint64_t> length, bool chunked) {
+std::string_view InboundConnection::compose(char* to, int status, std::string_view field_lines, std::optional<std::uint64_t> length,
+                                            bool chunked) {
   char* at = write_text(write_status_line(to, status), field_lines);
   if (!keep_alive_) at = write_text(at, "Connection: close\r\n");
   else if (client_is_1_0_) at = write_text(at, "Connection: keep-alive\r\n");

@@ -74,7 +74,8 @@ OutboundPool::~OutboundPool() {
   }
 }
 
-OutboundRequest* OutboundPool::send(std::string_view head, std::span<const std::string_view> body, bool answers_head, OutboundListener& listener) {
+OutboundRequest* OutboundPool::send(std::string_view head, std::span<const std::string_view> body, bool answers_head,
+                                    OutboundListener& listener) {
   OutboundConnection* connection = nullptr;
   if (idle_.empty()) {
     connection = &shared_->add(*this);

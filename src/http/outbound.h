@@ -67,7 +67,8 @@ class OutboundUpstream {
   /// the listener hears on_head(), on_error(), or the request is cancelled. `answers_head`: the method is HEAD. A request that
   /// meets a kept connection which was closed in the meantime is sent once more on a fresh one by itself. Host names are looked up
   /// in a thread of its own, at every connect, and their addresses tried one after the other.
-  virtual OutboundRequest* send(std::string_view head, std::span<const std::string_view> body, bool answers_head, OutboundListener& listener) = 0;
+  virtual OutboundRequest* send(std::string_view head, std::span<const std::string_view> body, bool answers_head,
+                                OutboundListener& listener) = 0;
   [[nodiscard]] virtual std::size_t idle_connections() const = 0;
   [[nodiscard]] virtual std::size_t open_connections() const = 0;
 };

@@ -17,7 +17,10 @@ constexpr std::size_t kMostParts = 16;
 
 }  // namespace
 
-OutboundConnection::OutboundConnection(OutboundShared& shared, OutboundPool& pool) : CoarseTimer(shared.loop), shared_(shared), pool_(&pool) { ++pool.open; }
+OutboundConnection::OutboundConnection(OutboundShared& shared, OutboundPool& pool)
+    : CoarseTimer(shared.loop), shared_(shared), pool_(&pool) {
+  ++pool.open;
+}
 
 OutboundConnection::~OutboundConnection() { close(); }
 
@@ -51,7 +54,8 @@ void OutboundConnection::retire() {
 
 void OutboundConnection::cancel() { retire(); }
 
-void OutboundConnection::begin(std::string_view head, std::span<const std::string_view> body, bool answers_head, OutboundListener& listener) {
+void OutboundConnection::begin(std::string_view head, std::span<const std::string_view> body, bool answers_head,
+                               OutboundListener& listener) {
   listener_ = &listener;
   parts_.clear();
   if (!head.empty()) parts_.push_back(head);
@@ -72,7 +76,8 @@ void OutboundConnection::connect() {
   state_ = State::kConnecting;
   set(shared_.options.connect_timeout);
   connecting_ = std::make_unique<Connecting>();
-  if (pool_ == nullptr || shared_.stopped) return fail_later(OutboundFailure::kConnect, {ErrorCode::kUnavailable, "the upstream is not used any more"});
+  if (pool_ == nullptr || shared_.stopped)
+    return fail_later(OutboundFailure::kConnect, {ErrorCode::kUnavailable, "the upstream is not used any more"});
   const net::Address& address = pool_->address;
   connecting_->address = address;
   connecting_->tls = pool_->tls;
@@ -173,7 +178,8 @@ void OutboundConnection::on_events(std::uint32_t events) {
     blocked_ = false;
     write_request();
   }
-  const bool may_read = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 || ((events & EPOLLOUT) != 0 && channel_.read_awaits_writable());
+  const bool may_read = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 ||
+                        ((events & EPOLLOUT) != 0 && channel_.read_awaits_writable());
   if (!may_read) return;
   readable_ = true;
   hung_up_ = hung_up_ || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
@@ -188,7 +194,9 @@ void OutboundConnection::on_timeout() {
   switch (state_) {
     case State::kIdle: return retire();
     case State::kConnecting: {
-      const char* const what = connecting_->lookup != nullptr ? "have its name looked up" : connecting_->shaking ? "finish the handshake of TLS" : "accept a connection";
+      const char* const what = connecting_->lookup != nullptr ? "have its name looked up"
+                               : connecting_->shaking         ? "finish the handshake of TLS"
+                                                              : "accept a connection";
       return fail(OutboundFailure::kConnect, late(what));
     }
     case State::kWaiting: return fail(OutboundFailure::kHeadTimeout, late("answer"));
@@ -254,7 +262,8 @@ bool OutboundConnection::take_head(std::string_view& input) {
     switch (shared_.head_reader.read(input, shared_.head, answers_head_)) {
       case codec::Http1HeadOutcome::kHead: break;
       case codec::Http1HeadOutcome::kError:
-        fail(OutboundFailure::kMalformed, {ErrorCode::kInvalidArgument, fmt::format("malformed answer from {}: {}", name(), shared_.head_reader.error().message)});
+        fail(OutboundFailure::kMalformed,
+             {ErrorCode::kInvalidArgument, fmt::format("malformed answer from {}: {}", name(), shared_.head_reader.error().message)});
         return false;
       case codec::Http1HeadOutcome::kNeedMore:
         partial_ = std::make_unique<PartialHead>(codec::Http1Limits{.max_head_bytes = shared_.options.max_head_bytes});
@@ -284,7 +293,8 @@ void OutboundConnection::take_body(std::string_view input) {
         break;
       case codec::Http1Event::kEnd: return finish(input.empty());
       case codec::Http1Event::kError:
-        return fail(OutboundFailure::kMalformed, {ErrorCode::kInvalidArgument, fmt::format("malformed answer from {}: {}", name(), body_reader_.error().message)});
+        return fail(OutboundFailure::kMalformed,
+                    {ErrorCode::kInvalidArgument, fmt::format("malformed answer from {}: {}", name(), body_reader_.error().message)});
       default: return;
     }
   }
@@ -324,8 +334,10 @@ void OutboundConnection::lost(int error) {
   }
   const std::string who = name();
   const std::string why = error != 0 ? channel_.describe(error) : "the connection was closed";
-  if (state_ == State::kBody) return fail(OutboundFailure::kBroken, {ErrorCode::kDataLoss, fmt::format("the answer from {} broke off: {}", who, why)});
-  if (anything_read_) return fail(OutboundFailure::kNoAnswer, {ErrorCode::kDataLoss, fmt::format("the answer from {} broke off: {}", who, why)});
+  if (state_ == State::kBody)
+    return fail(OutboundFailure::kBroken, {ErrorCode::kDataLoss, fmt::format("the answer from {} broke off: {}", who, why)});
+  if (anything_read_)
+    return fail(OutboundFailure::kNoAnswer, {ErrorCode::kDataLoss, fmt::format("the answer from {} broke off: {}", who, why)});
   fail(OutboundFailure::kNoAnswer, {ErrorCode::kUnavailable, fmt::format("no answer from {}: {}", who, why)});
 }
 

@@ -50,7 +50,8 @@ class OutboundPool final : public OutboundUpstream {
   OutboundPool(std::shared_ptr<OutboundShared> shared, net::Address address, ClientTls tls);
   ~OutboundPool() override;
 
-  OutboundRequest* send(std::string_view head, std::span<const std::string_view> body, bool answers_head, OutboundListener& listener) override;
+  OutboundRequest* send(std::string_view head, std::span<const std::string_view> body, bool answers_head,
+                        OutboundListener& listener) override;
   [[nodiscard]] std::size_t idle_connections() const override { return idle_.size(); }
   [[nodiscard]] std::size_t open_connections() const override { return open; }
 

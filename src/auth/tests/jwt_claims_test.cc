@@ -9,7 +9,13 @@ namespace {
 
 constexpr double kNow = 1'000'000;
 
-JwtRules rules() { return {.issuer = "https://idp", .audiences = {"gateway", "other"}, .leeway_s = 30, .default_roles = {"user"}, .allowed_roles = {"user", "analyst"}}; }
+JwtRules rules() {
+  return {.issuer = "https://idp",
+          .audiences = {"gateway", "other"},
+          .leeway_s = 30,
+          .default_roles = {"user"},
+          .allowed_roles = {"user", "analyst"}};
+}
 
 JwtClaims claims() {
   JwtClaims good;

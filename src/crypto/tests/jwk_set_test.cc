@@ -49,7 +49,8 @@ TEST_F(SignedToken, OfEveryRsaAlgorithmIsVerified) {
 }
 
 TEST_F(SignedToken, OfEveryCurveIsVerifiedWithItsOwnAlgorithmOnly) {
-  const std::pair<const char*, cjose_jwk_ec_curve> curves[] = {{"ES256", CJOSE_JWK_EC_P_256}, {"ES384", CJOSE_JWK_EC_P_384}, {"ES512", CJOSE_JWK_EC_P_521}};
+  const std::pair<const char*, cjose_jwk_ec_curve> curves[] = {
+      {"ES256", CJOSE_JWK_EC_P_256}, {"ES384", CJOSE_JWK_EC_P_384}, {"ES512", CJOSE_JWK_EC_P_521}};
   const JwsAlgorithms all = algorithms({JwsAlgorithm::kEs256, JwsAlgorithm::kEs384, JwsAlgorithm::kEs512});
   for (const auto& [alg, curve] : curves) {
     const SigningKey key = SigningKey::ec(curve);
@@ -63,7 +64,8 @@ TEST_F(SignedToken, OfEveryCurveIsVerifiedWithItsOwnAlgorithmOnly) {
 TEST_F(SignedToken, IsRefusedUnlessIssuerAndKeyAgreeOnItsAlgorithm) {
   const std::string token = rsa->sign("RS256", "k1", "{}");
   const JwsAlgorithms rs256 = algorithms({JwsAlgorithm::kRs256});
-  EXPECT_EQ(verdict(keys({rsa->jwk(",\"kid\":\"k1\"")}), token, algorithms({JwsAlgorithm::kPs256, JwsAlgorithm::kEs256})), "unauthenticated");
+  EXPECT_EQ(verdict(keys({rsa->jwk(",\"kid\":\"k1\"")}), token, algorithms({JwsAlgorithm::kPs256, JwsAlgorithm::kEs256})),
+            "unauthenticated");
   EXPECT_EQ(verdict(keys({rsa->jwk(",\"kid\":\"k1\"")}), token, {}), "unauthenticated");
   EXPECT_EQ(verdict(keys({rsa->jwk(",\"kid\":\"k1\",\"alg\":\"PS256\"")}), token, rs256), "unauthenticated");
   EXPECT_EQ(verdict(keys({rsa->jwk(",\"kid\":\"k1\",\"alg\":\"RS512\"")}), token, rs256), "unauthenticated") << "weaker than its key's";
@@ -103,8 +105,9 @@ TEST_F(SignedToken, WithASignatureOfAnotherLengthIsRefused) {
 TEST(JwkSet, LeavesOutKeysThatItCannotUseAndSaysWhy) {
   const SigningKey good = SigningKey::ec(CJOSE_JWK_EC_P_256);
   const SigningKey weak = SigningKey::rsa(1024);
-  const auto set = JwkSet::parse(keys({good.jwk(), R"({"kty":"OKP","crv":"Ed25519","x":"AA"})", good.jwk(",\"use\":\"enc\""), weak.jwk(), R"("text")", good.jwk("", true),
-                                       good.jwk(",\"key_ops\":[\"sign\"]"), good.jwk(",\"alg\":\"ES384\""), R"({"kty":"RSA"})", R"({"kty":"EC","crv":"P-256","x":1})"}));
+  const auto set = JwkSet::parse(keys({good.jwk(), R"({"kty":"OKP","crv":"Ed25519","x":"AA"})", good.jwk(",\"use\":\"enc\""),
+                                       weak.jwk(), R"("text")", good.jwk("", true), good.jwk(",\"key_ops\":[\"sign\"]"),
+                                       good.jwk(",\"alg\":\"ES384\""), R"({"kty":"RSA"})", R"({"kty":"EC","crv":"P-256","x":1})"}));
   ASSERT_TRUE(set) << set.error().message;
   EXPECT_EQ(set->size(), 1U);
   ASSERT_EQ(set->ignored().size(), 9U);
@@ -114,7 +117,8 @@ TEST(JwkSet, LeavesOutKeysThatItCannotUseAndSaysWhy) {
 }
 
 TEST(JwkSet, RefusesSetsWithoutAUsableKey) {
-  for (const char* text : {"", "{}", "[]", "null", R"({"keys":[]})", R"({"keys":{}})", R"({"keys":[{}]})", R"({"keys":[],"keys":[]})", R"({"keys":[)", R"({"keys":[1,null,[]]})"})
+  for (const char* text : {"", "{}", "[]", "null", R"({"keys":[]})", R"({"keys":{}})", R"({"keys":[{}]})", R"({"keys":[],"keys":[]})",
+                           R"({"keys":[)", R"({"keys":[1,null,[]]})"})
     EXPECT_FALSE(JwkSet::parse(text)) << text;
   EXPECT_FALSE(JwkSet::parse(std::string((1 << 20) + 1, ' ')));
   std::string many = R"({"keys":[{})";

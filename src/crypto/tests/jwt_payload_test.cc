@@ -6,7 +6,8 @@ namespace flexpert::crypto {
 namespace {
 
 TEST(JwtPayload, ReadsClaimsByNameAndPath) {
-  const auto payload = JwtPayload::parse(R"({"sub":"me","exp":12.5,"aud":"a","roles":["x","y"],"realm":{"access":{"roles":["z"]}},"https://a.b/c":"dotted"})");
+  const auto payload = JwtPayload::parse(R"({"sub":"me","exp":12.5,"aud":"a","roles":["x","y"],)"
+                                         R"("realm":{"access":{"roles":["z"]}},"https://a.b/c":"dotted"})");
   ASSERT_TRUE(payload);
   EXPECT_EQ(**payload->text("sub"), "me");
   EXPECT_EQ(**payload->number("exp"), 12.5);
@@ -35,7 +36,8 @@ TEST(JwtPayload, RefusesClaimsOfOddTypes) {
 }
 
 TEST(JwtPayload, RefusesWhatTwoReadersCouldReadDifferently) {
-  for (const char* text : {"", "[]", "1", "{\"a\":1,\"a\":2}", "{\"a\":{\"b\":1,\"b\":1}}", "{} {}", "{\"a\":1e999}", "{\"a\":\"\xff\"}", "{\"a\":NaN}", "{\"a\":\"\\u0000\"}"})
+  for (const char* text : {"", "[]", "1", R"({"a":1,"a":2})", R"({"a":{"b":1,"b":1}})", "{} {}", R"({"a":1e999})", "{\"a\":\"\xff\"}",
+                           R"({"a":NaN})", R"({"a":"\u0000"})"})
     EXPECT_FALSE(JwtPayload::parse(text)) << text;
   EXPECT_FALSE(JwtPayload::parse(std::string(5000, '{')));
 }

@@ -34,7 +34,8 @@ struct TestCertificate {
   [[nodiscard]] std::string key_pem(const char* passphrase = nullptr) const {
     BIO* const bio = BIO_new(BIO_s_mem());
     const int length = passphrase == nullptr ? 0 : static_cast<int>(std::string(passphrase).size());
-    PEM_write_bio_PrivateKey(bio, key.get(), passphrase == nullptr ? nullptr : EVP_aes_128_cbc(), reinterpret_cast<const unsigned char*>(passphrase), length, nullptr, nullptr);
+    PEM_write_bio_PrivateKey(bio, key.get(), passphrase == nullptr ? nullptr : EVP_aes_128_cbc(),
+                             reinterpret_cast<const unsigned char*>(passphrase), length, nullptr, nullptr);
     return taken(bio);
   }
 
@@ -52,7 +53,8 @@ struct TestCertificate {
 /// signed by `issuer`, or by itself.
 inline TestCertificate make_certificate(const std::string& names, const TestCertificate* issuer = nullptr, long seconds = 3600) {
   static std::atomic<long> serial{1};
-  TestCertificate made{.key = std::unique_ptr<EVP_PKEY, KeyRelease>(EVP_EC_gen("P-256")), .certificate = std::unique_ptr<X509, CertificateRelease>(X509_new())};
+  TestCertificate made{.key = std::unique_ptr<EVP_PKEY, KeyRelease>(EVP_EC_gen("P-256")),
+                       .certificate = std::unique_ptr<X509, CertificateRelease>(X509_new())};
   X509* const x = made.certificate.get();
   X509_set_version(x, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(x), serial++);

@@ -176,7 +176,8 @@ TEST_F(TlsHttp, TakesARenewedCertificateForNewConnectionsAndCutsNone) {
   ASSERT_TRUE(run_until(loop, [&] { return requests >= 5; }));
   (void)files(crypto::make_certificate("DNS:localhost", &other_authority));
   ASSERT_TRUE(*tls->reload_if_changed());
-  ASSERT_TRUE(run_until(loop, [&] { return std::all_of(under_way.begin(), under_way.end(), [](const auto& got) { return got->over(); }); }));
+  const auto all_over = [&] { return std::all_of(under_way.begin(), under_way.end(), [](const auto& got) { return got->over(); }); };
+  ASSERT_TRUE(run_until(loop, all_over));
   for (const auto& got : under_way) EXPECT_TRUE(got->ended && got->body.size() == 200'000) << (got->error ? got->error->message : "");
   EXPECT_EQ(call(old_client, "kept", "localhost", trust).body, "kept") << "an open connection goes on";
   Client new_client(loop, {});
@@ -188,7 +189,11 @@ TEST_F(TlsHttp, TakesARenewedCertificateForNewConnectionsAndCutsNone) {
 class HandServer final : public net::FdHandler {
  public:
   HandServer(net::EventLoop& loop, const crypto::TlsContext& tls, std::string answer, bool says_that_it_ends)
-      : loop_(loop), tls_(tls), answer_(std::move(answer)), says_(says_that_it_ends), listening_(*net::listen_on(address_of("127.0.0.1:0"))) {
+      : loop_(loop),
+        tls_(tls),
+        answer_(std::move(answer)),
+        says_(says_that_it_ends),
+        listening_(*net::listen_on(address_of("127.0.0.1:0"))) {
     loop_.watch(listening_.get(), EPOLLIN, this);
   }
   ~HandServer() override { loop_.unwatch(channel_.open() ? channel_.fd() : listening_.get()); }

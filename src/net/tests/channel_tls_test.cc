@@ -17,7 +17,8 @@ class TlsChannels : public ::testing::Test {
     ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds.data());
     const auto authority = crypto::make_certificate("");
     const auto certificate = crypto::make_certificate("DNS:localhost", &authority);
-    server_context = *crypto::TlsContext::server({.certificate_file = folder.write("c.pem", certificate.certificate_pem()), .key_file = folder.write("k.pem", certificate.key_pem())});
+    server_context = *crypto::TlsContext::server({.certificate_file = folder.write("c.pem", certificate.certificate_pem()),
+                                                  .key_file = folder.write("k.pem", certificate.key_pem())});
     client_context = *crypto::TlsContext::client({.ca_file = folder.write("ca.pem", authority.certificate_pem())});
     server = Channel(UniqueFd(fds[0]), *server_context);
     client = Channel(UniqueFd(fds[1]), *client_context, "localhost");
