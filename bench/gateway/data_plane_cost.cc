@@ -3,11 +3,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <charconv>
 #include <csignal>
+#include <cstring>
 #include <memory>
 #include <vector>
 
-#include "codec/http1.h"
+#include "base/check.h"
 #include "http/inbound.h"
 #include "http/outbound.h"
 #include "net/event_loop.h"
@@ -32,26 +35,61 @@ bool is_of_the_hop(codec::Http1KnownField field) {
   return field == kConnection || field == kContentLength || field == kTransferEncoding || field == kKeepAlive || field == kHost || field == kDate;
 }
 
-void append_line(std::string& out, const codec::Http1FieldView& field) { out.append(field.name).append(": ").append(field.value).append("\r\n"); }
+/// Lines of a head, written where they are sent from.
+class Lines {
+ public:
+  void clear() { size_ = 0; }
+  Lines& add(std::string_view text) {
+    FLEXPERT_CHECK(size_ + text.size() <= bytes_.size(), "a head is larger than this proxy takes");
+    std::memcpy(bytes_.data() + size_, text.data(), text.size());
+    size_ += text.size();
+    return *this;
+  }
+  void add(const codec::Http1FieldView& field) { add(field.name).add(": ").add(field.value).add("\r\n"); }
+  [[nodiscard]] std::string_view text() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, 4096> bytes_;
+  std::size_t size_ = 0;
+};
 
 class PlainProxy;
+
+/// Where heads are written; kept for the next ones, so that a stream at rest holds none.
+class LinesPool {
+ public:
+  std::unique_ptr<Lines> take() {
+    if (free_.empty()) return std::make_unique<Lines>();
+    auto lines = std::move(free_.back());
+    free_.pop_back();
+    lines->clear();
+    return lines;
+  }
+  void give(std::unique_ptr<Lines> lines) {
+    if (lines != nullptr) free_.push_back(std::move(lines));
+  }
+
+ private:
+  std::vector<std::unique_ptr<Lines>> free_;
+};
 
 /// One request on its way through.
 class Relay final : private http::InboundListener, private http::OutboundListener {
  public:
-  explicit Relay(PlainProxy& proxy) : proxy_(proxy) {}
+  Relay(PlainProxy& proxy, LinesPool& lines) : proxy_(proxy), pool_(lines) {}
   void begin(http::InboundExchange& exchange, http::OutboundUpstream& upstream) {
     exchange_ = &exchange;
     exchange.set_listener(this);
     const codec::Http1RequestView& head = exchange.head();
-    head_.clear();
-    codec::append_http1_request_line(head_, head.method, head.target);
-    head_.append("Host: upstream\r\n");
+    head_ = pool_.take();
+    Lines& lines = *head_;
+    lines.add(head.method).add(" ").add(head.target).add(" HTTP/1.1\r\nHost: upstream\r\n");
     for (const codec::Http1FieldView& field : head.fields)
-      if (!is_of_the_hop(field.known)) append_line(head_, field);
-    head_.append("Content-Length: ").append(std::to_string(exchange.body().size())).append("\r\n\r\n");
+      if (!is_of_the_hop(field.known)) lines.add(field);
     const std::string_view body = exchange.body();
-    request_ = upstream.send(head_, {&body, 1}, false, *this);
+    char digits[20];
+    lines.add("Content-Length: ").add(std::string_view(digits, std::to_chars(digits, digits + sizeof digits, body.size()).ptr)).add("\r\n\r\n");
+    request_ = upstream.send(lines.text(), {&body, 1}, false, *this);
   }
 
  private:
@@ -61,11 +99,13 @@ class Relay final : private http::InboundListener, private http::OutboundListene
   }
   void on_writable() override { request_->set_reading(true); }
   void on_head(const codec::Http1ResponseView& head) override {
-    lines_.clear();
+    Lines& lines = *head_;  // the request's are not needed any more
+    lines.clear();
     for (const codec::Http1FieldView& field : head.fields)
-      if (!is_of_the_hop(field.known)) append_line(lines_, field);
-    exchange_->start(head.status, lines_, head.framing == codec::Http1Framing::kLength ? std::optional(head.content_length) : std::nullopt);
+      if (!is_of_the_hop(field.known)) lines.add(field);
+    exchange_->start(head.status, lines.text(), head.framing == codec::Http1Framing::kLength ? std::optional(head.content_length) : std::nullopt);
     if (head.framing == codec::Http1Framing::kChunked) exchange_->release_request();
+    pool_.give(std::move(head_));
   }
   void on_body(std::string_view piece) override {
     if (!exchange_->write(piece)) request_->set_reading(false);
@@ -82,10 +122,10 @@ class Relay final : private http::InboundListener, private http::OutboundListene
   void done();
 
   PlainProxy& proxy_;
+  LinesPool& pool_;
   http::InboundExchange* exchange_ = nullptr;
   http::OutboundRequest* request_ = nullptr;
-  std::string head_;
-  std::string lines_;
+  std::unique_ptr<Lines> head_;  ///< until the answer's head is there
 };
 
 class PlainProxy final : public http::InboundAcceptor {
@@ -98,7 +138,7 @@ class PlainProxy final : public http::InboundAcceptor {
  private:
   static net::Address address(std::uint16_t port) { return {.host_or_path = "127.0.0.1", .port = port}; }
   void on_request(http::InboundExchange& exchange) override {
-    if (free_.empty()) free_.push_back(relays_.emplace_back(std::make_unique<Relay>(*this)).get());
+    if (free_.empty()) free_.push_back(relays_.emplace_back(std::make_unique<Relay>(*this, lines_)).get());
     Relay* const relay = free_.back();
     free_.pop_back();
     relay->begin(exchange, *upstream_);
@@ -107,11 +147,15 @@ class PlainProxy final : public http::InboundAcceptor {
   http::Inbound inbound_;
   http::Outbound outbound_;
   std::unique_ptr<http::OutboundUpstream> upstream_;
+  LinesPool lines_;
   std::vector<std::unique_ptr<Relay>> relays_;
   std::vector<Relay*> free_;
 };
 
-void Relay::done() { proxy_.give(*this); }
+void Relay::done() {
+  pool_.give(std::move(head_));
+  proxy_.give(*this);
+}
 
 /// The proxy's process.
 class ProxyProcess {
