@@ -97,7 +97,9 @@ class Implementation final : public CredentialAuthenticator {
     access_ = std::move(access);
     keys_.apply(access_);
     jwt_.apply(access_.policy);
-    nobody_ = access_.policy->rules().anonymous ? make_caller(access_.policy, {.credential = auth::Credential::kNone, .id = {}, .tenant = "anonymous", .roles = {}}) : nullptr;
+    nobody_ = nullptr;
+    if (access_.policy->rules().anonymous)
+      nobody_ = make_caller(access_.policy, {.credential = auth::Credential::kNone, .id = {}, .tenant = "anonymous", .roles = {}});
   }
 
   Verdict authenticate(const codec::Http1RequestView& head, std::move_only_function<void(AuthResult)> later) override {
@@ -137,12 +139,18 @@ class Implementation final : public CredentialAuthenticator {
     const auto with_role = [this, token_name](const Caller& caller) {
       auth::Identity identity = caller.identity;
       if (identity.credential == auth::Credential::kNone)
-        identity = {.credential = auth::Credential::kAccessToken, .id = token_name, .tenant = identity.tenant, .roles = access_.policy->rules().anonymous_roles};
+        identity = {.credential = auth::Credential::kAccessToken,
+                    .id = token_name,
+                    .tenant = identity.tenant,
+                    .roles = access_.policy->rules().anonymous_roles};
       identity.roles.push_back(config::token_role(token_name));
       return make_caller(access_.policy, std::move(identity));
     };
     if (credential.empty() && nobody_ == nullptr) {
-      auth::Identity identity{.credential = auth::Credential::kAccessToken, .id = token_name, .tenant = token_name, .roles = {config::token_role(token_name)}};
+      auth::Identity identity{.credential = auth::Credential::kAccessToken,
+                              .id = token_name,
+                              .tenant = token_name,
+                              .roles = {config::token_role(token_name)}};
       return make_caller(access_.policy, std::move(identity));
     }
     std::move_only_function<void(AuthResult)> then = [with_role, call = std::move(later)](AuthResult result) mutable {
@@ -165,7 +173,8 @@ class Implementation final : public CredentialAuthenticator {
 }  // namespace
 
 Result<std::unique_ptr<CredentialAuthenticator>> CredentialAuthenticator::create(net::EventLoop& loop, const Clock& clock,
-                                                                                 const std::vector<config::JwtIssuerConfig>& issuers, AccessSnapshot access) {
+                                                                                 const std::vector<config::JwtIssuerConfig>& issuers,
+                                                                                 AccessSnapshot access) {
   auto made = std::make_unique<Implementation>(loop, clock);
   for (const config::JwtIssuerConfig& issuer : issuers) FLEXPERT_TRY(made->add(issuer));
   made->apply(std::move(access));

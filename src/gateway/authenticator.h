@@ -21,7 +21,8 @@ class CredentialAuthenticator : public Authenticator {
  public:
   /// Reads the issuers' key files and begins to fetch the other key sets. Errors: a key file that cannot be used, an algorithm
   /// that is not known; with the issuer's name.
-  static Result<std::unique_ptr<CredentialAuthenticator>> create(net::EventLoop& loop, const Clock& clock, const std::vector<config::JwtIssuerConfig>& issuers,
+  static Result<std::unique_ptr<CredentialAuthenticator>> create(net::EventLoop& loop, const Clock& clock,
+                                                                 const std::vector<config::JwtIssuerConfig>& issuers,
                                                                  AccessSnapshot access);
   /// Everything from now on is decided by `access`: a key that is revoked there is refused at once.
   virtual void apply(AccessSnapshot access) = 0;

@@ -97,7 +97,8 @@ Result<void> JwtCallers::add(const config::JwtIssuerConfig& config) {
                                                           .refresh = from_seconds(config.refresh_s),
                                                           .min_refresh = from_seconds(config.min_refresh_s)},
                                           [this] { forget_tokens(); });
-  if (auto started = issuer->keys->start(); !started) return fail(started.error().with_context(fmt::format("access.jwt: {}", config.issuer)));
+  if (auto started = issuer->keys->start(); !started)
+    return fail(started.error().with_context(fmt::format("access.jwt: {}", config.issuer)));
   issuers_.push_back(std::move(issuer));
   return {};
 }

@@ -24,7 +24,8 @@ CallerPtr KeyCallers::find(std::string_view key_text, std::int64_t now_unix_ms) 
   if (record == nullptr) return nullptr;
   CallerPtr& caller = callers_[static_cast<std::size_t>(record - keys_->records().data())];
   if (caller == nullptr)
-    caller = make_caller(policy_, {.credential = auth::Credential::kApiKey, .id = record->id, .tenant = record->tenant, .roles = record->roles});
+    caller = make_caller(policy_,
+                         {.credential = auth::Credential::kApiKey, .id = record->id, .tenant = record->tenant, .roles = record->roles});
   return caller;
 }
 

@@ -33,7 +33,8 @@ void KeySet::schedule() {
   timer_ = loop_.call_after(options_.refresh, [this] {
     schedule();
     if (!options_.file.empty()) {
-      if (const auto read = read_file(); !read) log::warn("tokens of {}: the keys read before stay: {}", options_.issuer, read.error().message);
+      if (const auto read = read_file(); !read)
+        log::warn("tokens of {}: the keys read before stay: {}", options_.issuer, read.error().message);
     } else if (!request_) {
       fetch();
     }
@@ -62,7 +63,8 @@ Result<void> KeySet::read_file() {
 
 void KeySet::fetch() {
   last_attempt_ = clock_.now();
-  request_ = client_.send({.url = options_.url, .headers = {{"Accept", "application/jwk-set+json, application/json"}}, .timeout = options_.timeout,
+  request_ = client_.send({.url = options_.url, .headers = {{"Accept", "application/jwk-set+json, application/json"}},
+                           .timeout = options_.timeout,
                            .max_answer_bytes = kLongestSet},
                           [this](Result<web_client::WebAnswer> answer) { take(std::move(answer)); });
 }
@@ -78,7 +80,9 @@ void KeySet::take(Result<web_client::WebAnswer> answer) {
   } else {
     taken = replace(answer->body);
   }
-  if (!taken) log::warn("tokens of {}: no new keys: {}; {}", options_.issuer, taken.error().message, keys_ ? "those from before stay" : "its tokens cannot be verified");
+  if (!taken)
+    log::warn("tokens of {}: no new keys: {}; {}", options_.issuer, taken.error().message,
+              keys_ ? "those from before stay" : "its tokens cannot be verified");
   // Whoever is called may drop others that wait, ask for another fetch, and destroy this.
   const std::shared_ptr<Waiters> waiters = waiters_;
   while (!waiters->empty()) {

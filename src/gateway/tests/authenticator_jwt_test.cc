@@ -45,7 +45,7 @@ TEST_F(JwtAuthentication, RefusesTokensThatDoNotHoldWithTheSameWords) {
   const std::string none = crypto::b64(R"({"alg":"none"})") + "." + crypto::b64(claims()) + ".";
   const std::string odd = first.sign("ES256", "1", R"({"iss":["https://idp"],"aud":{},"sub":7,"exp":"x"})");
   const std::string said = std::get<Refusal>(ask(Head().bearer(expired))).message;
-  for (const std::string& bad : {expired, foreign, elsewhere, forged, hmac, none, odd, forged, std::string("ey.."), std::string("ey.ey.ey")}) {
+  for (const std::string& bad : std::vector<std::string>{expired, foreign, elsewhere, forged, hmac, none, odd, forged, "ey..", "ey.ey.ey"}) {
     const AuthResult result = ask(Head().bearer(bad));
     ASSERT_TRUE(std::holds_alternative<Refusal>(result)) << bad;
     EXPECT_EQ(std::get<Refusal>(result).status, 401);
@@ -70,11 +70,14 @@ TEST_F(JwtAuthentication, TakesTokensOfTheAllowedTypesOnly) {
   const std::string secret(32, 's');
   write_file("keys.json", crypto::hs256_jwk(secret));
   ASSERT_TRUE(start());
-  const auto typed = [&](const std::string& typ) { return refusal(Head().bearer(crypto::hs256_token(secret, "{\"alg\":\"HS256\"" + typ + "}", claims()))); };
+  const auto typed = [&](const std::string& typ) {
+    return refusal(Head().bearer(crypto::hs256_token(secret, "{\"alg\":\"HS256\"" + typ + "}", claims())));
+  };
   EXPECT_EQ(typed(""), "served");
   EXPECT_EQ(typed(R"(,"typ":"JWT")"), "served");
   EXPECT_EQ(typed(R"(,"typ":"at+jwt")"), "served");
-  for (const char* typ : {"logout+jwt", "secevent+jwt", "dpop+jwt", "JOSE"}) EXPECT_EQ(typed(fmt::format(",\"typ\":\"{}\"", typ)), "401 invalid_token") << typ;
+  for (const char* typ : {"logout+jwt", "secevent+jwt", "dpop+jwt", "JOSE"})
+    EXPECT_EQ(typed(fmt::format(",\"typ\":\"{}\"", typ)), "401 invalid_token") << typ;
 }
 
 TEST_F(JwtAuthentication, FetchesAnUnknownKeyOnceAndAllWhoNeedItWait) {
@@ -103,10 +106,12 @@ TEST_F(JwtAuthentication, FetchesAnUnknownKeyOnceAndAllWhoNeedItWait) {
 TEST_F(JwtAuthentication, AsksForUnknownKeysNoMoreOftenThanConfigured) {
   start_with({issuer()});
   ASSERT_EQ(refusal(Head().bearer(token())), "served");
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(refusal(Head().bearer(second.sign("ES256", fmt::format("x{}", i).c_str(), claims()))), "401 invalid_token");
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(refusal(Head().bearer(second.sign("ES256", fmt::format("x{}", i).c_str(), claims()))), "401 invalid_token");
   EXPECT_EQ(fetches, 1);
   clock.advance(Seconds(10));
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(refusal(Head().bearer(second.sign("ES256", fmt::format("x{}", i).c_str(), claims()))), "401 invalid_token");
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(refusal(Head().bearer(second.sign("ES256", fmt::format("x{}", i).c_str(), claims()))), "401 invalid_token");
   EXPECT_EQ(fetches, 2);
 }
 
@@ -115,8 +120,9 @@ TEST_F(JwtAuthentication, KeepsGoodKeysWhenTheNextSetIsNone) {
   ASSERT_EQ(refusal(Head().bearer(token())), "served");
   http::Response elsewhere = http::json_response(302, "");
   elsewhere.headers.add("Location", url + "2");
-  for (const http::Response& bad : {http::json_response(500, "{}"), http::json_response(200, "{}"), http::json_response(200, R"({"keys":[]})"), http::json_response(200, "<html>"),
-                                    elsewhere, http::json_response(200, std::string((1 << 20) + 1, ' '))}) {
+  for (const http::Response& bad :
+       {http::json_response(500, "{}"), http::json_response(200, "{}"), http::json_response(200, R"({"keys":[]})"),
+        http::json_response(200, "<html>"), elsewhere, http::json_response(200, std::string((1 << 20) + 1, ' '))}) {
     key_server_answer = bad;
     clock.advance(Seconds(11));
     const int before = fetches;
@@ -191,7 +197,8 @@ TEST_F(JwtAuthentication, TellsTheTokensOfTwoIssuersApart) {
   start_with({issuer(), other});
   EXPECT_EQ(refusal(Head().bearer(first.sign("ES256", "1", claims()))), "served");
   EXPECT_EQ(refusal(Head().bearer(second.sign("ES256", "1", claims()))), "401 invalid_token") << "signed by the other issuer";
-  EXPECT_EQ(refusal(Head().bearer(second.sign("ES256", "1", R"({"iss":"https://other","aud":"gateway","sub":"bob","exp":9999999999})"))), "served");
+  EXPECT_EQ(refusal(Head().bearer(second.sign("ES256", "1", R"({"iss":"https://other","aud":"gateway","sub":"bob","exp":9999999999})"))),
+            "served");
   issuers = {issuer(), issuer()};
   EXPECT_FALSE(start()) << "an issuer given twice";
 }

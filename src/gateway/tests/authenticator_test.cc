@@ -103,7 +103,9 @@ TEST_F(KeyAuthentication, RefusesMoreThanOneCredential) {
 TEST_F(KeyAuthentication, BelievesNoOtherFieldAboutWhoAsks) {
   const std::string key = add_key("key_a", "acme", {"user"});
   ASSERT_TRUE(start());
-  const CallerPtr found = caller(Head().bearer(key).field("X-Tenant", "root").field("X-Flexpert-Grant", "x").field("X-User-Role", "admin").field("Cookie", "key=" + key));
+  Head head;
+  head.bearer(key).field("X-Tenant", "root").field("X-Flexpert-Grant", "x").field("X-User-Role", "admin").field("Cookie", "key=" + key);
+  const CallerPtr found = caller(head);
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->identity.tenant, "acme");
   EXPECT_EQ(found->identity.roles, std::vector<std::string>({"user"}));
@@ -116,7 +118,8 @@ class TokenAuthentication : public AuthenticatorWorld {
   TokenAuthentication() {
     tokens = {{.name = "PREMIUM", .sha256_hex = crypto::sha256_hex(std::string_view("secret")), .groups = {"C"}}};
     rules.groups = {{.name = "C", .model = "m", .level = auth::SecurityLevel::kHigh, .cost = 1, .slots = {{0, 1}}}};
-    rules.roles.push_back({.name = config::token_role("PREMIUM"), .models = {}, .expert_groups = {"C"}, .denied_expert_groups = {}, .admin = 0});
+    rules.roles.push_back({.name = config::token_role("PREMIUM"), .models = {}, .expert_groups = {"C"}, .denied_expert_groups = {},
+                           .admin = 0});
   }
 };
 
@@ -129,9 +132,11 @@ TEST_F(TokenAuthentication, OpensGroupsOnRouteOnTopOfWhoAsks) {
   EXPECT_FALSE(both->grant->model("m")->restricted());
   EXPECT_EQ(both->identity.tenant, "acme");
   EXPECT_TRUE(caller(Head("/route").bearer(key).field("X-Expert-Access-Token", "wrong"))->grant->model("m")->restricted());
-  EXPECT_TRUE(caller(Head("/v1/models").bearer(key).field("X-Expert-Access-Token", "secret"))->grant->model("m")->restricted()) << "only for /route";
+  EXPECT_TRUE(caller(Head("/v1/models").bearer(key).field("X-Expert-Access-Token", "secret"))->grant->model("m")->restricted())
+      << "only for /route";
   EXPECT_EQ(refusal(Head("/route").bearer("fx-" + std::string(43, 'A')).field("X-Expert-Access-Token", "secret")), "401 invalid_api_key");
-  EXPECT_EQ(refusal(Head("/route").field("X-Expert-Access-Token", "secret").field("X-Expert-Access-Token", "x")), "400 several_credentials");
+  EXPECT_EQ(refusal(Head("/route").field("X-Expert-Access-Token", "secret").field("X-Expert-Access-Token", "x")),
+            "400 several_credentials");
 }
 
 TEST_F(TokenAuthentication, AloneIsSomebody) {

@@ -30,7 +30,9 @@ class Head {
   Head& operator=(const Head&) = delete;
   Head& field(const std::string& name, const std::string& value) {
     const auto is = [&](std::string_view other) { return codec::http1_equal_ignoring_case(name, other); };
-    const auto known = is("authorization") ? codec::Http1KnownField::kAuthorization : is("x-api-key") ? codec::Http1KnownField::kXApiKey : codec::Http1KnownField::kOther;
+    const auto known = is("authorization") ? codec::Http1KnownField::kAuthorization
+                       : is("x-api-key")   ? codec::Http1KnownField::kXApiKey
+                                           : codec::Http1KnownField::kOther;
     view.fields.push_back({texts_.emplace_back(name), texts_.emplace_back(value), known});
     return *this;
   }
@@ -123,7 +125,9 @@ class AuthenticatorWorld : public ::testing::Test {
   std::string claims(const std::string& more = "") const {
     return fmt::format(R"({{"iss":"https://idp","aud":"gateway","sub":"alice","exp":{}{}}})", clock.unix_ms() / 1000 + 600, more);
   }
-  static http::Response key_set(std::initializer_list<std::string> jwks) { return http::json_response(200, fmt::format("{{\"keys\":[{}]}}", fmt::join(jwks, ","))); }
+  static http::Response key_set(std::initializer_list<std::string> jwks) {
+    return http::json_response(200, fmt::format("{{\"keys\":[{}]}}", fmt::join(jwks, ",")));
+  }
 
   FakeClock clock;
   net::EventLoop loop;

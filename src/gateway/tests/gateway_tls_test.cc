@@ -12,11 +12,13 @@ class TlsGateway : public GatewayWorld, public http::InboundAcceptor {
  protected:
   TlsGateway() {
     const auto engine = crypto::make_certificate("DNS:localhost,IP:127.0.0.1", &engine_authority);
-    engine_tls = *crypto::TlsServer::create({.certificate_file = folder.write("e.pem", engine.certificate_pem()), .key_file = folder.write("ek.pem", engine.key_pem())});
+    engine_tls = *crypto::TlsServer::create({.certificate_file = folder.write("e.pem", engine.certificate_pem()),
+                                             .key_file = folder.write("ek.pem", engine.key_pem())});
     engine_address = *upstream.listen(*net::Address::parse("127.0.0.1:0"), engine_tls);
     engine_ca = folder.write("engine-ca.pem", engine_authority.certificate_pem());
     write_certificate(authority);
-    client_tls = {.context = *crypto::TlsContext::client({.ca_file = folder.write("ca.pem", authority.certificate_pem())}), .host = "localhost"};
+    client_tls = {.context = *crypto::TlsContext::client({.ca_file = folder.write("ca.pem", authority.certificate_pem())}),
+                  .host = "localhost"};
   }
   /// Drops the upstream's connections before what they call.
   ~TlsGateway() override { gateway.reset(); }
@@ -24,7 +26,8 @@ class TlsGateway : public GatewayWorld, public http::InboundAcceptor {
   void on_request(http::InboundExchange& exchange) override {
     EXPECT_TRUE(exchange.secure());
     const auto path = exchange.head().path();
-    if (path == "/v1/models") return exchange.respond(200, "Content-Type: application/json\r\n", R"({"object":"list","data":[{"id":"m"}]})");
+    if (path == "/v1/models")
+      return exchange.respond(200, "Content-Type: application/json\r\n", R"({"object":"list","data":[{"id":"m"}]})");
     if (path == "/health") return exchange.respond(200, "", "");
     hosts.emplace_back(exchange.head().find("host"));
     exchange.respond(200, "Content-Type: application/json\r\n", answer);
@@ -46,7 +49,8 @@ class TlsGateway : public GatewayWorld, public http::InboundAcceptor {
   }
   Seen call(http::Client& browser, const http::ClientTls& tls) {
     auto seen = std::make_shared<Seen>();
-    browser.send(address, {.method = "POST", .target = "/v1/chat/completions", .body = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})"},
+    const std::string body = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
+    browser.send(address, {.method = "POST", .target = "/v1/chat/completions", .body = body},
                 {.on_head = [seen](int status, const http::Headers&) { seen->status = status; },
                  .on_body = [seen](std::string_view piece) { seen->body += piece; },
                  .on_end = [seen] { seen->ended = true; },
@@ -64,7 +68,8 @@ class TlsGateway : public GatewayWorld, public http::InboundAcceptor {
   crypto::TestCertificate authority = crypto::make_certificate("");
   crypto::TestCertificate engine_authority = crypto::make_certificate("");
   std::string certificate, key, engine_ca;
-  std::string answer = R"({"id":"1","object":"chat.completion","model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}})";
+  std::string answer = R"({"id":"1","object":"chat.completion","model":"m","choices":[],)"
+                       R"("usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}})";
   std::shared_ptr<crypto::TlsServer> engine_tls;
   http::ClientTls client_tls;
   net::Address engine_address;
@@ -111,7 +116,8 @@ TEST_F(TlsGateway, TakesARenewedCertificateWhenToldTo) {
   write_certificate(renewed_by);
   gateway->reload();
   http::Client fresh(loop, {});
-  const http::ClientTls trusting{.context = *crypto::TlsContext::client({.ca_file = folder.write("ca2.pem", renewed_by.certificate_pem())}), .host = "localhost"};
+  const http::ClientTls trusting{.context = *crypto::TlsContext::client({.ca_file = folder.write("ca2.pem", renewed_by.certificate_pem())}),
+                                 .host = "localhost"};
   EXPECT_TRUE(until([&] { return call(fresh, trusting).status == 200; }));
   EXPECT_EQ(call(kept, client_tls).status, 200) << "an open connection goes on with the old one";
 }

@@ -48,7 +48,8 @@ TEST(ListenerTls, ReadsWhatTheConfigurationNames) {
   const auto certificate = crypto::make_certificate("DNS:localhost");
   config::ListenersConfig listeners;
   EXPECT_EQ(*listener_tls(listeners), nullptr);
-  listeners.tls = config::TlsFiles{.certificate_file = folder.write("c.pem", certificate.certificate_pem()), .key_file = folder.write("k.pem", certificate.key_pem())};
+  listeners.tls = config::TlsFiles{.certificate_file = folder.write("c.pem", certificate.certificate_pem()),
+                                   .key_file = folder.write("k.pem", certificate.key_pem())};
   const auto made = listener_tls(listeners);
   ASSERT_TRUE(made) << made.error().message;
   const crypto::TlsContext* const before = &(*made)->current();
