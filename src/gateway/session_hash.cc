@@ -24,7 +24,9 @@ void choose_hashes(routing::PickRequest& request, ModelPool& pool, const Caller&
   }
   const std::string& header = pool.routing().session_header;
   const std::string_view session = header.empty() ? std::string_view() : head.find(std::string_view(header));
-  request.session_hash = hash_of(session.empty() ? std::string_view(caller.identity.id) : session, tenant);
+  const std::string_view whose = session.empty() ? std::string_view(caller.identity.id) : session;
+  // Nobody in particular is not one session: the load decides.
+  if (!whose.empty()) request.session_hash = hash_of(whose, tenant);
 }
 
 }  // namespace flexpert::gateway
