@@ -52,7 +52,10 @@ void InboundShared::touch(InboundConnection& connection) {
 }
 
 void InboundShared::remove(InboundConnection& connection) {
-  if (connection.touched) std::erase(touched_, &connection);
+  if (connection.touched) {
+    std::erase(touched_, &connection);
+    std::replace(settling_.begin(), settling_.end(), &connection, static_cast<InboundConnection*>(nullptr));
+  }
   if (const auto peer = peers.find(std::string(host_of(connection.peer()))); peer != peers.end() && --peer->second == 0) peers.erase(peer);
   const std::size_t place = connection.place;
   auto removed = std::move(connections[place]);
@@ -64,13 +67,16 @@ void InboundShared::remove(InboundConnection& connection) {
   loop.bury(std::move(removed));
 }
 
+/// Those that are touched anew in the meantime, with more to read than one turn allows, wait for the next one.
 void InboundShared::after_event() {
-  while (!touched_.empty()) {
-    InboundConnection* const connection = touched_.back();
-    touched_.pop_back();
+  settling_.swap(touched_);
+  for (std::size_t i = 0; i < settling_.size(); ++i) {
+    InboundConnection* const connection = std::exchange(settling_[i], nullptr);
+    if (connection == nullptr) continue;
     connection->touched = false;
     connection->settle();
   }
+  settling_.clear();
 }
 
 InboundConnection::InboundConnection(InboundShared& shared, net::Channel channel, std::string_view peer)
@@ -92,20 +98,21 @@ bool InboundConnection::settled() const {
   return quiet && pending_.empty() && out_.empty();
 }
 
-void InboundConnection::close() {
+void InboundConnection::close(End end) {
   if (closed_) return;
   closed_ = true;
   clear();
   shared_.loop.unwatch(channel_.fd());
-  channel_.close();
+  if (end == End::kReset) channel_.reset();
+  else channel_.close();
   if (in_exchange_) --shared_.active_exchanges;
   in_exchange_ = false;
 }
 
-void InboundConnection::lose_client() {
+void InboundConnection::lose_client(End end) {
   if (closed_) return;
   InboundListener* const listener = in_exchange_ ? std::exchange(listener_, nullptr) : nullptr;
-  close();
+  close(end);
   shared_.remove(*this);
   if (shared_.on_change) shared_.on_change();
   if (listener != nullptr) listener->on_client_gone();

@@ -59,6 +59,7 @@ class InboundShared final : private net::AfterEvent {
 
   std::vector<std::unique_ptr<InboundSlot>> slots_;
   std::vector<InboundConnection*> touched_;
+  std::vector<InboundConnection*> settling_;  ///< those of them whose turn it is
 };
 
 /// One client's connection: reads requests, hands them out one at a time, sends the answers in order. Watched once, edge-triggered.
@@ -84,10 +85,11 @@ class InboundConnection final : public InboundExchange, private net::FdHandler, 
 
   /// Tells whether nothing is in progress: no request begun, no answer owed or on its way out.
   [[nodiscard]] bool settled() const;
+  enum class End : std::uint8_t { kOrderly, kReset };
   /// Closes without telling anybody.
-  void close();
+  void close(End end = End::kOrderly);
   /// Closes and tells the listener.
-  void lose_client();
+  void lose_client(End end = End::kOrderly);
   /// Sends what was written, and reads on if that was put off.
   void settle();
 

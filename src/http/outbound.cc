@@ -22,7 +22,10 @@ OutboundConnection& OutboundShared::add(OutboundPool& pool) {
 }
 
 void OutboundShared::remove(OutboundConnection& connection) {
-  if (connection.touched) std::erase(touched_, &connection);
+  if (connection.touched) {
+    std::erase(touched_, &connection);
+    std::replace(settling_.begin(), settling_.end(), &connection, static_cast<OutboundConnection*>(nullptr));
+  }
   const std::size_t place = connection.place;
   auto removed = std::move(connections[place]);
   if (place + 1 < connections.size()) {
@@ -40,13 +43,14 @@ void OutboundShared::touch(OutboundConnection& connection) {
 }
 
 void OutboundShared::after_event() {
-  for (std::size_t left = touched_.size(); left > 0 && !touched_.empty(); --left) {  // those touched anew wait for the next event
-    OutboundConnection* const connection = touched_.front();
-    touched_.erase(touched_.begin());
+  settling_.swap(touched_);
+  for (std::size_t i = 0; i < settling_.size(); ++i) {
+    OutboundConnection* const connection = std::exchange(settling_[i], nullptr);
+    if (connection == nullptr) continue;
     connection->touched = false;
     connection->settle();
   }
-  if (!touched_.empty()) loop.after_event(*this);
+  settling_.clear();
 }
 
 void OutboundShared::close_all() {

@@ -42,6 +42,7 @@ class OutboundShared final : private net::AfterEvent {
   void after_event() override;
 
   std::vector<OutboundConnection*> touched_;
+  std::vector<OutboundConnection*> settling_;  ///< those of them whose turn it is
 };
 
 /// One upstream. Its requests go on when it is destroyed.

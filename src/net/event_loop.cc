@@ -52,6 +52,12 @@ struct EventLoop::Impl {
     void (*destroy)(void*) = nullptr;
   };
 
+  /// Work whose turn it is; of several, when a handler runs the loop itself.
+  struct Running {
+    std::vector<AfterEvent*> work;
+    Running* outer = nullptr;
+  };
+
   explicit Impl(const EventLoop& loop) : wheel(loop, std::chrono::steady_clock::now()) {}
   ~Impl() {
     for (const Buried& dead : std::exchange(buried, {})) dead.destroy(dead.object);
@@ -74,6 +80,8 @@ struct EventLoop::Impl {
 
   TimerWheel wheel;
   std::vector<AfterEvent*> after;
+  std::vector<AfterEvent*> spare;  ///< memory for the next
+  Running* running = nullptr;
   std::vector<Buried> buried;
   int depth = 0;        ///< of turns: a handler may run the loop itself
   std::vector<HeapEntry> heap;
@@ -97,19 +105,29 @@ struct EventLoop::Impl {
     FLEXPERT_CHECK(written == sizeof one || errno == EAGAIN, "cannot wake an event loop");
   }
 
-  /// Does what waited for the end of an event, and destroys what was buried in it.
+  /// Does what waited for the end of an event, and destroys what was buried in it. What is asked for meanwhile waits for the next.
   bool settle() {
     if (after.empty() && buried.empty()) return false;
-    for (std::size_t i = 0; i < after.size(); ++i) {  // what runs may ask for more
-      AfterEvent* const work = std::exchange(after[i], nullptr);
+    Running now{.work = std::move(spare), .outer = running};
+    running = &now;
+    now.work.swap(after);
+    for (std::size_t i = 0; i < now.work.size(); ++i) {
+      AfterEvent* const work = std::exchange(now.work[i], nullptr);
       if (work == nullptr) continue;
       work->queued_ = false;
       work->after_event();
     }
-    after.clear();
+    running = now.outer;
+    now.work.clear();
+    spare = std::move(now.work);
     if (depth == 1 && !buried.empty())
       for (const Buried& dead : std::exchange(buried, {})) dead.destroy(dead.object);
     return true;
+  }
+
+  void forget(AfterEvent* work) {
+    std::replace(after.begin(), after.end(), work, static_cast<AfterEvent*>(nullptr));
+    for (Running* list = running; list != nullptr; list = list->outer) std::replace(list->work.begin(), list->work.end(), work, static_cast<AfterEvent*>(nullptr));
   }
 
   bool run_mailbox() {
@@ -201,7 +219,7 @@ struct EventLoop::Impl {
     const bool settled = settle();
     const bool ran_timers = run_timers();
     const bool ran_tasks = run_mailbox();
-    if (settled || ran_timers || ran_tasks || stop_asked.load(std::memory_order_acquire)) longest_wait = Duration::zero();
+    if (settled || ran_timers || ran_tasks || !after.empty() || stop_asked.load(std::memory_order_acquire)) longest_wait = Duration::zero();
     dispatch(std::min(longest_wait, until_next_timer()));
     run_timers();
     run_mailbox();
@@ -301,8 +319,7 @@ void EventLoop::after_event(AfterEvent& work) {
 }
 
 void EventLoop::forget(AfterEvent& work) {
-  if (!std::exchange(work.queued_, false)) return;
-  std::replace(impl_->after.begin(), impl_->after.end(), &work, static_cast<AfterEvent*>(nullptr));
+  if (std::exchange(work.queued_, false)) impl_->forget(&work);
 }
 
 void EventLoop::bury_later(void* object, void (*destroy)(void*)) {

@@ -141,6 +141,18 @@ TEST(EventLoop, RunsWorkOnceAfterTheEventThatAskedForIt) {
   EXPECT_EQ(work.ran, 2) << "asked for outside of a turn, and the loop does not wait first";
 }
 
+TEST(EventLoop, WorkThatAsksForMoreOfItselfLetsTheOthersRun) {
+  EventLoop loop;
+  Counter* raw = nullptr;
+  Counter greedy([&] { loop.after_event(*raw); });
+  raw = &greedy;
+  loop.call_after(Milliseconds(2), [&] { loop.stop(); });
+  loop.after_event(greedy);
+  loop.run();
+  EXPECT_GT(greedy.ran, 1);
+  loop.forget(greedy);
+}
+
 TEST(EventLoop, BuriesWhatIsInUse) {
   EventLoop loop;
   bool destroyed = false;
