@@ -17,6 +17,10 @@ class BufferPool {
     free_.pop_back();
     return buffer;
   }
+  /// Gives `buffer` memory, if it has none and some is at hand.
+  void fill(std::string& buffer) {
+    if (buffer.capacity() < kSmallest) buffer = take();
+  }
   /// Takes a buffer back and leaves an empty one without memory.
   void give(std::string& buffer) {
     if (buffer.capacity() >= kSmallest && buffer.capacity() <= kLargest && free_.size() < kMost) {

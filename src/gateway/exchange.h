@@ -116,10 +116,7 @@ class Exchange final : public http::InboundListener, public http::OutboundListen
   void answer(http::Response response) override;
   void append_own_fields(std::string& lines);
   void end(std::string_view outcome);
-  /// What the request has cost its tenant, measured where the server told.
-  [[nodiscard]] bool was_worked_on() const;
-  [[nodiscard]] std::uint64_t prompt_tokens() const;
-  [[nodiscard]] std::uint64_t completion_tokens() const;
+  void count_tokens();
   void give_back();
 
   // exchange_log.cc
@@ -156,8 +153,8 @@ class Exchange final : public http::InboundListener, public http::OutboundListen
   std::unique_ptr<ResponseCaching::Following> following_;
   std::unique_ptr<ResponseCaching::Lead> lead_;  ///< others may wait for this answer
   std::string_view cache_field_{};      ///< of the answer
-  std::uint64_t cached_prompt_tokens_ = 0;
-  std::uint64_t cached_completion_tokens_ = 0;
+  std::uint64_t prompt_tokens_ = 0;     ///< what the request has cost its tenant, measured where the server told
+  std::uint64_t completion_tokens_ = 0;
   Answer* local_ = nullptr;             ///< of a call that the gateway carries out itself
 
   ScannedRequest fields_;

@@ -75,6 +75,8 @@ void Exchange::begin_answer(std::string_view first_piece) {
     client_ = nullptr;
   } else {
     client_->start(status_, head_, content_length_);
+    // A stream may go on for long: nobody asks for the request again.
+    if (streaming_) client_->release_request();
   }
   relay_.buffers_.give(head_);
 }
@@ -133,7 +135,10 @@ void Exchange::on_end() {
   }
   report(status_ >= 500 && status_ != 503);
   load_->finish(status_, relay_.parts_.loop.now());
-  if (lead_ != nullptr) std::exchange(lead_, nullptr)->finish(prompt_tokens(), completion_tokens());
+  if (lead_ != nullptr) {
+    count_tokens();
+    std::exchange(lead_, nullptr)->finish(prompt_tokens_, completion_tokens_);
+  }
   if (abandoned_) {
     status_ = kClientGone;
     return end("client_gone");

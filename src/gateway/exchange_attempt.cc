@@ -103,7 +103,7 @@ void Exchange::send(const ModelServer& server) {
 
 /// Makes the whole head anew: nothing of the client's goes on but what the rules let through.
 Result<void> Exchange::make_head(const ModelServer& server, std::span<const std::string_view> body) {
-  if (head_.capacity() == 0) head_ = relay_.buffers_.take();
+  relay_.buffers_.fill(head_);
   head_.clear();
   const codec::Http1RequestView& head = client_->head();
   codec::append_http1_request_line(head_, head.method, head.target);

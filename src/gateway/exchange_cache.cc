@@ -48,8 +48,8 @@ void Exchange::answer_from(const routing::CachedAnswer& cached, bool by_ladder) 
   if (const auto refusal = relay_.parts_.admission.count(*caller_)) return refuse(*refusal);
   if (by_ladder) note_degradation(routing::degraded_header(capped_, true, moved_));
   cache_field_ = kCacheHit;
-  cached_prompt_tokens_ = cached.prompt_tokens;
-  cached_completion_tokens_ = cached.completion_tokens;
+  prompt_tokens_ = cached.prompt_tokens;
+  completion_tokens_ = cached.completion_tokens;
   std::string fields = "Content-Type: ";
   fields.append(cached.content_type).append("\r\n");
   load_.reset();  // no server had anything to do with it

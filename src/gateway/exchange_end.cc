@@ -33,7 +33,7 @@ void Exchange::refuse(const Refusal& refusal) {
 void Exchange::respond(int status, std::string_view fields, std::string_view body) {
   status_ = status;
   sent_bytes_ += body.size();
-  if (head_.capacity() == 0) head_ = relay_.buffers_.take();
+  relay_.buffers_.fill(head_);
   head_.assign(fields);
   append_own_fields(head_);
   std::exchange(client_, nullptr)->respond(status, head_, body);
@@ -74,22 +74,20 @@ void Exchange::drop() {
 void Exchange::end(std::string_view outcome) {
   relay_.parts_.metrics.add_in_flight(-1);
   relay_.parts_.metrics.count_request(route_, status_);
-  if (admitted_) admitted_->settle(prompt_tokens(), completion_tokens());
+  count_tokens();
+  if (admitted_) admitted_->settle(prompt_tokens_, completion_tokens_);
   write_access(outcome);
   give_back();
 }
 
 /// A request that no server worked on costs nothing; who goes away while one does has had the prompt read.
-bool Exchange::was_worked_on() const { return load_ && (answering_ || (attempts_ > 0 && status_ == kClientGone)); }
-
-std::uint64_t Exchange::prompt_tokens() const {
-  if (!was_worked_on()) return cached_prompt_tokens_;
-  return load_->meter().prompt_tokens().value_or(static_cast<std::uint64_t>(load_->prompt_estimate()));
-}
-
-std::uint64_t Exchange::completion_tokens() const {
-  if (!was_worked_on()) return cached_completion_tokens_;
-  return load_->meter().completion_tokens().value_or(load_->meter().pieces());
+void Exchange::count_tokens() {
+  if (!load_ || !(answering_ || (attempts_ > 0 && status_ == kClientGone))) return;
+  const AnswerMeter& meter = load_->meter();
+  const auto prompt = meter.prompt_tokens();
+  const auto completion = meter.completion_tokens();
+  prompt_tokens_ = prompt ? *prompt : static_cast<std::uint64_t>(load_->prompt_estimate());
+  completion_tokens_ = completion ? *completion : meter.pieces();
 }
 
 /// Leaves everything as it is before a request, but for memory that the next one can use.
@@ -102,7 +100,7 @@ void Exchange::give_back() {
   following_.reset();
   lead_.reset();
   cache_field_ = {};
-  cached_prompt_tokens_ = cached_completion_tokens_ = 0;
+  prompt_tokens_ = completion_tokens_ = 0;
   ticket_.release();
   load_.reset();
   admitted_.reset();

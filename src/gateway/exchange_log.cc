@@ -40,8 +40,8 @@ void Exchange::write_access(std::string_view outcome) {
   record.attempts = attempts_;
   if (right_ != nullptr) record.model = fields_.model;  // one that there is
   if (load_) record.upstream = load_->server();
-  record.prompt_tokens = static_cast<std::uint32_t>(prompt_tokens());
-  record.completion_tokens = static_cast<std::uint32_t>(completion_tokens());
+  record.prompt_tokens = static_cast<std::uint32_t>(prompt_tokens_);
+  record.completion_tokens = static_cast<std::uint32_t>(completion_tokens_);
   if (admitted_) record.queue_us = microseconds(admitted_->waited());
   if (first_piece_ != TimePoint{}) record.ttft_us = microseconds(first_piece_ - arrived_);
   record.total_us = microseconds(total);

@@ -21,6 +21,7 @@
 #include "gateway/health_checker.h"
 #include "gateway/load_report.h"
 #include "gateway/load_report_sender.h"
+#include "gateway/loop_clock.h"
 #include "gateway/probe_listener.h"
 #include "gateway/relay.h"
 #include "gateway/route_handler.h"
@@ -77,6 +78,7 @@ RelayOptions relay_options(const config::GatewayConfig& config, const GatewayTim
 
 /// What can fail to come about, made before the rest.
 struct GatewayParts {
+  std::unique_ptr<LoopClock> clock;
   std::shared_ptr<crypto::TlsServer> tls;  ///< of the API's TCP listeners; null: they speak plain HTTP
   std::unique_ptr<telemetry::AuditLog> audit_log;
   std::unique_ptr<AccessWatch> access;
@@ -89,20 +91,20 @@ struct GatewayParts {
 };
 
 struct Gateway::Impl {
-  Impl(net::EventLoop& the_loop, const config::FleetConfig& the_config, telemetry::Registry& the_registry, const Clock& the_clock,
-       GatewayTimings timings, GatewayParts the_parts)
+  Impl(net::EventLoop& the_loop, const config::FleetConfig& the_config, telemetry::Registry& the_registry, GatewayTimings timings,
+       GatewayParts the_parts)
       : loop(the_loop),
         config(the_config),
         registry(the_registry),
-        clock(the_clock),
         parts(std::move(the_parts)),
+        clock(*parts.clock),
         metrics(the_registry),
         outbound(the_loop, outbound_options(the_config.gateway)),
-        load(the_registry, the_clock, gateway_name(the_config.gateway.listen)),
-        routes(the_loop, the_clock, config, directory, metrics, {.expert_timeout = timings.expert_timeout, .signer = parts.signer.get(), .audit = parts.audit_log.get()}),
-        caching(the_loop, the_clock, the_config.gateway.cache, the_registry),
+        load(the_registry, clock, gateway_name(the_config.gateway.listen)),
+        routes(the_loop, clock, config, directory, metrics, {.expert_timeout = timings.expert_timeout, .signer = parts.signer.get(), .audit = parts.audit_log.get()}),
+        caching(the_loop, clock, the_config.gateway.cache, the_registry),
         relay({.loop = the_loop,
-               .clock = the_clock,
+               .clock = clock,
                .directory = directory,
                .metrics = metrics,
                .load = load,
@@ -115,7 +117,7 @@ struct Gateway::Impl {
                .access_log = config.gateway.log.access.empty() ? nullptr : parts.access_log.get(),
                .audit_log = parts.audit_log.get()},
               relay_options(the_config.gateway, timings)),
-        health(the_loop, the_clock, from_seconds(the_config.gateway.health_interval_s), directory, metrics, parts.signer.get()),
+        health(the_loop, clock, from_seconds(the_config.gateway.health_interval_s), directory, metrics, parts.signer.get()),
         registration(the_loop, directory, std::move(parts.registration), [this](const ModelServer& server) { return connect(server); }),
         inbound(the_loop, inbound_limits(the_config.gateway), relay) {
     directory.set_routing(config.gateway.routing, config.gateway.routing_models);
@@ -159,6 +161,7 @@ struct Gateway::Impl {
   }
 
   void tick(int count) {
+    clock.sync();
     look_at_capacity();
     if (count % kTicksPerFlush == 0) parts.access_log->flush();
     tick_timer = loop.call_after(kTick, [this, count] { tick(count + 1); });
@@ -211,8 +214,8 @@ struct Gateway::Impl {
   net::EventLoop& loop;
   const config::FleetConfig config;
   telemetry::Registry& registry;
-  const Clock& clock;
   GatewayParts parts;
+  LoopClock& clock;
   GatewayMetrics metrics;
   http::Outbound outbound;
   UpstreamTrust trust;
@@ -242,6 +245,7 @@ Gateway::~Gateway() = default;
 Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const config::FleetConfig& config, telemetry::Registry& registry,
                                                  const Clock& clock, GatewayTimings timings) {
   GatewayParts parts;
+  parts.clock = std::make_unique<LoopClock>(loop, clock);
   FLEXPERT_ASSIGN(parts.audit_log, telemetry::AuditLog::open(config.gateway.log.audit, [](std::string_view line) { return crypto::sha256_hex(line); }));
   FLEXPERT_ASSIGN(parts.tls, listener_tls(config.gateway.listeners));
   auto self = std::make_shared<Impl*>(nullptr);
@@ -249,8 +253,8 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
                                                    {.access = [self](const AccessSnapshot& access) { (*self)->apply(access); },
                                                     .certificates = [tls = parts.tls] { if (tls) renew_certificate(*tls); },
                                                     .audit = [log = parts.audit_log.get()](const telemetry::AuditRecord& record) { log->write(record); }}));
-  FLEXPERT_ASSIGN(parts.authenticator, CredentialAuthenticator::create(loop, clock, config.access.jwt, parts.access->snapshot()));
-  FLEXPERT_ASSIGN(parts.admission, make_admission(loop, clock, config.gateway.admission, registry));
+  FLEXPERT_ASSIGN(parts.authenticator, CredentialAuthenticator::create(loop, *parts.clock, config.access.jwt, parts.access->snapshot()));
+  FLEXPERT_ASSIGN(parts.admission, make_admission(loop, *parts.clock, config.gateway.admission, registry));
   if (!config.access.internal_secret_file.empty()) {
     FLEXPERT_ASSIGN(const std::string secret, crypto::read_secret_file(config.access.internal_secret_file));
     parts.signer = std::make_unique<GrantSigner>(secret);
@@ -263,7 +267,7 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
     parts.traces = std::make_unique<TraceExport>(
         loop, TraceExportOptions{.url = log.otlp_url, .share = log.otlp_sample, .instance = gateway_name(config.gateway.listen)}, registry);
   FLEXPERT_ASSIGN(parts.access_log, telemetry::AccessLog::open(config.gateway.log.access));
-  auto impl = std::make_unique<Impl>(loop, config, registry, clock, timings, std::move(parts));
+  auto impl = std::make_unique<Impl>(loop, config, registry, timings, std::move(parts));
   *self = impl.get();
   for (const config::UpstreamConfig& upstream : config.upstreams) FLEXPERT_TRY(impl->health.add(upstream));
   if (!config.gateway.controller.empty()) {

@@ -1,6 +1,9 @@
 #include "gateway/request_scan.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include <simdjson.h>
@@ -17,16 +20,18 @@ enum class Field : std::uint8_t {
   kOther, kModel, kStream, kStreamOptions, kMaxTokens, kMaxCompletionTokens, kTemperature, kSeed, kN, kUser, kMessages, kPrompt, kInput
 };
 
-constexpr std::pair<std::string_view, Field> kFields[] = {
+constexpr std::array<std::pair<std::string_view, Field>, 12> kFields{{
     {"model", Field::kModel},           {"stream", Field::kStream},
     {"stream_options", Field::kStreamOptions}, {"max_tokens", Field::kMaxTokens},
     {"max_completion_tokens", Field::kMaxCompletionTokens}, {"temperature", Field::kTemperature},
     {"seed", Field::kSeed},             {"n", Field::kN},
     {"user", Field::kUser},             {"messages", Field::kMessages},
     {"prompt", Field::kPrompt},         {"input", Field::kInput},
-};
+}};
 
 Field field_of(std::string_view key) {
+  // Few keys begin as one of ours does.
+  if (key.empty() || std::string_view("msnptui").find(key.front()) == std::string_view::npos) return Field::kOther;
   for (const auto& [name, field] : kFields)
     if (name == key) return field;
   return Field::kOther;
@@ -66,8 +71,16 @@ class Walk {
   [[nodiscard]] std::optional<std::string_view> string_inside() const {
     const std::size_t begin = starts_[at_] + 1;
     const std::string_view inside = body_.substr(begin, token_end() - 1 - begin);
-    if (!has_good_escapes(inside)) return std::nullopt;
+    if (escapes_between(begin, begin + inside.size()) && !has_good_escapes(inside)) return std::nullopt;
     return inside;
+  }
+  /// Tells whether there may be an escape. Asked from the front to the back, so that the body is searched once.
+  [[nodiscard]] bool escapes_between(std::size_t begin, std::size_t end) const {
+    if (next_escape_ < begin) {
+      const void* const found = std::memchr(body_.data() + begin, '\\', body_.size() - begin);
+      next_escape_ = found == nullptr ? body_.size() : static_cast<std::size_t>(static_cast<const char*>(found) - body_.data());
+    }
+    return next_escape_ < end;
   }
   [[nodiscard]] bool in_object() const { return (kinds_ >> (depth_ - 1) & 1) != 0; }
   bool take_key(std::optional<Refusal>& refusal);
@@ -83,6 +96,7 @@ class Walk {
   std::string& key_;
   std::string& model_;
   ScannedRequest& out_;
+  mutable std::size_t next_escape_ = 0;  ///< the first one from where was asked last
   std::size_t at_ = 0;
   std::uint64_t kinds_ = 0;  ///< a bit for each open container: 1 = an object
   int depth_ = 0;
@@ -163,7 +177,7 @@ bool Walk::take_key(std::optional<Refusal>& refusal) {
   if (depth_ <= 2) {
     std::string_view key = *inside;
     // Escapes must not hide a name from one of two readers.
-    if (key.find('\\') != std::string_view::npos && decode_json_string(key, key_)) key = key_;
+    if (next_escape_ < starts_[at_] + 1 + key.size() && key.find('\\') != std::string_view::npos && decode_json_string(key, key_)) key = key_;
     if (depth_ == 1) {
       if (out_.first_key == 0) out_.first_key = starts_[at_];
       field_ = field_of(key);
@@ -196,7 +210,7 @@ std::optional<Refusal> Walk::take_value(char first) {
   const std::string_view token = body_.substr(begin, end - begin);
   switch (first) {
     case '"':
-      if (!has_good_escapes(token.substr(1, token.size() - 2))) return not_json("a string has a bad escape");
+      if (escapes_between(begin + 1, end - 1) && !has_good_escapes(token.substr(1, token.size() - 2))) return not_json("a string has a bad escape");
       break;
     case 't': if (token != "true") return not_json("a value is none"); break;
     case 'f': if (token != "false") return not_json("a value is none"); break;
