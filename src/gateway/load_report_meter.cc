@@ -10,6 +10,9 @@ constexpr std::uint64_t kMostTokens = 1'000'000'000;
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
+/// No key, colon and beginning of a value that count here can go on behind these.
+bool ends_all(char c) { return c == '\n' || c == '}'; }
+
 }  // namespace
 
 /// Inside a JSON string every quote is escaped, so `"key":` with plain quotes is a key wherever it stands.
@@ -18,7 +21,8 @@ void AnswerMeter::Counts::look_at(std::string_view text, std::size_t colon) {
   while (end > 0 && is_blank(text[end - 1])) --end;
   if (end < 6 || text[end - 1] != '"') return;
   const char last = text[end - 2];
-  if (last != 't' && last != 's') return;
+  const char but_one = text[end - 3];
+  if (last == 't' ? but_one != 'n' && but_one != 'x' : last != 's' || (but_one != 'n' && but_one != 't')) return;
   const std::string_view before = text.substr(0, end);
   const auto is = [before](std::string_view quoted) {
     return before.ends_with(quoted) && (before.size() == quoted.size() || before[before.size() - quoted.size() - 1] != '\\');
@@ -26,7 +30,7 @@ void AnswerMeter::Counts::look_at(std::string_view text, std::size_t colon) {
   std::size_t at = colon + 1;
   while (at < text.size() && is_blank(text[at])) ++at;
   if (at == text.size()) return;
-  if (last == 't' ? is("\"content\"") || is("\"text\"") || is("\"reasoning_content\"") : is("\"arguments\"")) {
+  if (last == 't' ? is("\"content\"") || is("\"text\"") || is("\"reasoning_content\"") : but_one == 't' && is("\"arguments\"")) {
     if (text[at] == '"' && at + 1 < text.size() && text[at + 1] != '"' && text[at + 1] != '\n') ++pieces;
     return;
   }
@@ -67,8 +71,9 @@ void AnswerMeter::hold(std::string_view text, std::size_t looked_at) {
 
 void AnswerMeter::feed(std::string_view bytes) {
   if (bytes.empty()) return;
-  // Nothing goes on over a line's end: whole events leave nothing to hold.
-  if (held_size_ == 0 && bytes.back() == '\n') return counts_.look(bytes, 0, bytes.size());
+  // Whole events and whole answers leave nothing to hold.
+  const bool whole = ends_all(bytes.back());
+  if (held_size_ == 0 && whole) return counts_.look(bytes, 0, bytes.size());
   // The seam: the end of what came before with the beginning of this.
   std::array<char, kBehind + kAhead + kBehind + kAhead> seam;
   std::memcpy(seam.data(), held_.data(), held_size_);
@@ -76,14 +81,13 @@ void AnswerMeter::feed(std::string_view bytes) {
   std::memcpy(seam.data() + held_size_, bytes.data(), added);
   const std::string_view text(seam.data(), held_size_ + added);
   if (added == bytes.size()) {
-    const std::size_t sure = text.back() == '\n' ? text.size() : text.size() - std::min(text.size(), kAhead);
+    const std::size_t sure = whole ? text.size() : text.size() - std::min(text.size(), kAhead);
     counts_.look(text, looked_at_, sure);
-    if (text.back() == '\n') held_size_ = looked_at_ = 0;
+    if (whole) held_size_ = looked_at_ = 0;
     else hold(text, std::max<std::size_t>(sure, looked_at_));
     return;
   }
   counts_.look(text, looked_at_, held_size_ + kBehind);
-  const bool whole = bytes.back() == '\n';
   const std::size_t sure = whole ? bytes.size() : bytes.size() - kAhead;
   counts_.look(bytes, kBehind, sure);
   if (whole) held_size_ = looked_at_ = 0;
