@@ -282,7 +282,7 @@ TimerId EventLoop::call_after(Duration delay, Task task) {
 }
 
 void EventLoop::cancel(TimerId timer) {
-  if (impl_->timers.erase(timer) == 0) return;
+  if (timer == 0 || impl_->timers.erase(timer) == 0) return;
   // Most timers are timeouts that never fire: do not let the forgotten ones pile up in the heap.
   if (impl_->heap.size() < 64 || impl_->heap.size() < 2 * impl_->timers.size()) return;
   std::erase_if(impl_->heap, [this](const HeapEntry& entry) { return !impl_->timers.contains(entry.id); });
