@@ -16,26 +16,29 @@ bool http1_equal_ignoring_case(std::string_view a, std::string_view b) {
 
 bool http1_is_token(std::string_view text) { return !text.empty() && all(text, kToken); }
 
-bool http1_is_host(std::string_view text) {
-  std::size_t name_end = text.find_last_of(':');
-  if (text.starts_with('[')) {
-    const std::size_t bracket = text.find(']');
-    if (bracket == std::string_view::npos || bracket < 3) return false;
-    const std::string_view inside = text.substr(1, bracket - 1);
-    if (inside.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos || inside.find(':') == std::string_view::npos) return false;
-    if (bracket + 1 == text.size()) return true;
-    if (text[bracket + 1] != ':') return false;
-    name_end = bracket + 1;
-  } else {
-    if (!all(text.substr(0, name_end), kHost) || text.find_first_of("[]:") < name_end) return false;
-    if (name_end == 0 || text.empty()) return false;
-    if (name_end == std::string_view::npos) return true;
-  }
-  const std::string_view port = text.substr(name_end + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+namespace {
+
+bool is_port(std::string_view text) {
+  if (text.empty() || text.size() > 5 || !all(text, kDigit)) return false;
   int number = 0;
-  for (const char c : port) number = number * 10 + (c - '0');
+  for (const char c : text) number = number * 10 + (c - '0');
   return number <= 65535;
+}
+
+}  // namespace
+
+bool http1_is_host(std::string_view text) {
+  std::size_t name = 0;
+  if (text.starts_with('[')) {
+    bool colon = false;
+    for (name = 1; name < text.size() && (is(text[name], kHexDigit) || text[name] == ':' || text[name] == '.'); ++name) colon = colon || text[name] == ':';
+    if (name < 3 || name == text.size() || text[name] != ']' || !colon) return false;
+    ++name;
+  } else {
+    while (name < text.size() && is(text[name], kHost) && text[name] != ':' && text[name] != '[' && text[name] != ']') ++name;
+    if (name == 0) return false;
+  }
+  return name == text.size() || (text[name] == ':' && is_port(text.substr(name + 1)));
 }
 
 bool http1_is_target(std::string_view target) {
