@@ -59,7 +59,7 @@ TEST(RateBucket, AskingOftenLosesNothingToRounding) {
   RateBucket left_alone(7);
   asked.charge(7, at(0));
   left_alone.charge(7, at(0));
-  for (int i = 1; i <= 100'000; ++i) (void)asked.remaining(TimePoint(Duration(i * 333'333)));
+  for (int i = 1; i <= 100'000; ++i) (void)asked.remaining(TimePoint(Duration(i * 333'333LL)));
   const TimePoint end(Duration(100'000LL * 333'333));
   EXPECT_EQ(asked.until_full(end), left_alone.until_full(end));
 }
