@@ -156,7 +156,7 @@ void InboundConnection::refuse(int status, std::string_view message) {
   out_.append(shared_.pool, answer.body);
   linger();
   shared_.acceptor.on_refused(status, peer(), message);
-  if (listener != nullptr) listener->on_client_gone();
+  if (listener != nullptr && !closed_) listener->on_client_gone();
 }
 
 void InboundConnection::end_exchange(bool keep_alive) {
