@@ -112,8 +112,11 @@ Result<void> measure_authorisation(bench::Figures& figures) {
   rules.revision = "bench";
   for (int i = 0; i < 64; ++i) {
     const std::string model = fmt::format("organisation/model-{}-instruct", i);
-    rules.groups.push_back({.name = fmt::format("group-{}", i), .model = model, .level = auth::SecurityLevel::kHigh, .slots = {{0, 1}, {1, 3}}});
-    rules.roles.push_back({.name = fmt::format("role-{}", i), .models = {model, fmt::format("family-{}-*", i)}, .expert_groups = {}, .denied_expert_groups = {}});
+    rules.groups.push_back({.name = fmt::format("group-{}", i),
+                            .model = model,
+                            .level = auth::SecurityLevel::kHigh, .slots = {{0, 1}, {1, 3}}});
+    rules.roles.push_back({.name = fmt::format("role-{}", i), .models = {model, fmt::format("family-{}-*", i)},
+                           .expert_groups = {}, .denied_expert_groups = {}});
   }
   FLEXPERT_ASSIGN(const auto policy, auth::Policy::compile(std::move(rules)));
   auth::Identity identity{.credential = auth::Credential::kApiKey, .id = "key", .tenant = "tenant", .roles = {}};

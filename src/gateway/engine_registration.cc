@@ -19,7 +19,8 @@ constexpr std::size_t kMostLookups = 16;
 EngineRegistration::Answer refusal(int status, std::string_view message, std::string_view code) {
   std::string body = "{\"error\":{\"message\":";
   codec::append_json_string(body, message);
-  body += fmt::format(R"(,"type":"{}","param":null,"code":"{}"}}}})", status == 401 ? "authentication_error" : "invalid_request_error", code);
+  const std::string_view type = status == 401 ? "authentication_error" : "invalid_request_error";
+  body += fmt::format(R"(,"type":"{}","param":null,"code":"{}"}}}})", type, code);
   return {status, std::move(body)};
 }
 
@@ -57,8 +58,8 @@ struct EngineRegistration::Engine {
   std::unique_ptr<UpstreamProbe> probe;  // before upstream in dying
 };
 
-EngineRegistration::EngineRegistration(net::EventLoop& loop, ServerDirectory& directory, RegistrationOptions options, ServerDirectory::Connect connect,
-                                       Lookup lookup)
+EngineRegistration::EngineRegistration(net::EventLoop& loop, ServerDirectory& directory, RegistrationOptions options,
+                                       ServerDirectory::Connect connect, Lookup lookup)
     : loop_(loop),
       directory_(directory),
       options_(std::move(options)),
@@ -76,8 +77,11 @@ void EngineRegistration::handle(std::string_view method, std::string_view body, 
     return done(refusal(403, "Registration is off; set access.pool_secret_file and access.pool_networks", "registration_off"));
   // Of digests: so neither the time nor the comparison tells anything of the secret, its length included.
   const crypto::Digest shown = crypto::sha256(secret);
-  const auto text = [](const crypto::Digest& digest) { return std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()); };
-  if (!crypto::equal_in_constant_time(text(shown), text(secret_digest_))) return done(refusal(401, "The pool's secret is missing or wrong", "invalid_pool_secret"));
+  const auto text = [](const crypto::Digest& digest) {
+    return std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size());
+  };
+  if (!crypto::equal_in_constant_time(text(shown), text(secret_digest_)))
+    return done(refusal(401, "The pool's secret is missing or wrong", "invalid_pool_secret"));
   if (method == "GET") {
     std::string list = "{\"engines\":[";
     for (const auto& [id, engine] : engines_) list += (list.back() == '[' ? "" : ",") + describe(*engine);
@@ -170,8 +174,8 @@ void EngineRegistration::leave(const std::string& id) {
 
 void EngineRegistration::probe(Engine& engine) {
   engine.next_probe = TimePoint::max();
-  engine.probe = std::make_unique<UpstreamProbe>(loop_, *engine.upstream, engine.target, kModelsPath, std::string_view(), options_.probe_timeout,
-                                                 [this, id = engine.id](const Result<ProbeAnswer>& answer) { probed(id, answer); });
+  engine.probe = std::make_unique<UpstreamProbe>(loop_, *engine.upstream, engine.target, kModelsPath, std::string_view(),
+                                                 options_.probe_timeout, [this, id = engine.id](const Result<ProbeAnswer>& answer) { probed(id, answer); });
 }
 
 void EngineRegistration::probed(const std::string& id, const Result<ProbeAnswer>& answer) {

@@ -31,8 +31,9 @@ struct RegistrationOptions {
 
 /// Engines that say themselves that they are there. Who knows the pool's secret may register an address of the listed networks; a
 /// name is looked up once, all its addresses must be permitted, and the one that was found stays, so that a name cannot point
-/// elsewhere later. Nothing is sent there but GET /v1/models until its answer has proved the model; that is asked again at an interval, and an
-/// engine that is not heard of for `lifetime` is forgotten. Requests on their way there end as they would. Belongs to the loop's thread.
+/// elsewhere later. Nothing is sent there but GET /v1/models until its answer has proved the model; that is asked again at an
+/// interval, and an engine that is not heard of for `lifetime` is forgotten. Requests on their way there end as they would.
+/// Belongs to the loop's thread.
 class EngineRegistration {
  public:
   struct Answer {
@@ -44,7 +45,8 @@ class EngineRegistration {
   /// Looks up a name; what it returns keeps the lookup alive. Tests have their own.
   using Lookup = std::function<Result<std::shared_ptr<void>>(const net::Address&, Found)>;
 
-  EngineRegistration(net::EventLoop& loop, ServerDirectory& directory, RegistrationOptions options, ServerDirectory::Connect connect, Lookup lookup = {});
+  EngineRegistration(net::EventLoop& loop, ServerDirectory& directory, RegistrationOptions options, ServerDirectory::Connect connect,
+                     Lookup lookup = {});
   ~EngineRegistration();
   EngineRegistration(const EngineRegistration&) = delete;
   EngineRegistration& operator=(const EngineRegistration&) = delete;

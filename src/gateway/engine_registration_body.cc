@@ -17,7 +17,9 @@ constexpr std::size_t kLongestModel = 256;
 constexpr double kLeastWeight = 0.01;
 constexpr double kMostWeight = 100;
 
-std::unexpected<Error> bad(std::string_view member, std::string_view what) { return fail(ErrorCode::kInvalidArgument, "{}: {}", member, what); }
+std::unexpected<Error> bad(std::string_view member, std::string_view what) {
+  return fail(ErrorCode::kInvalidArgument, "{}: {}", member, what);
+}
 
 Result<void> read_url(const json::value& value, RegistrationBody& out) {
   constexpr std::string_view kHttp = "http://";
@@ -80,7 +82,8 @@ Result<RegistrationBody> parse_registration(std::string_view body, bool url_only
     if (key == "url") FLEXPERT_TRY(read_url(value, parsed));
     else if (key == "models" && !url_only) FLEXPERT_TRY(read_models(value, parsed));
     else if (key == "weight" && !url_only) FLEXPERT_TRY(read_weight(value, parsed));
-    else return fail(ErrorCode::kInvalidArgument, "unknown member '{}'; allowed: url{}", std::string_view(key).substr(0, 64), url_only ? "" : ", models, weight");
+    else return fail(ErrorCode::kInvalidArgument, "unknown member '{}'; allowed: url{}", std::string_view(key).substr(0, 64),
+                     url_only ? "" : ", models, weight");
   }
   if (parsed.url.empty()) return bad("url", "is required");
   return parsed;

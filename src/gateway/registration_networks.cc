@@ -82,7 +82,8 @@ constexpr Forbidden kForbidden[] = {
 constexpr const char* kLoopback[] = {"127.0.0.0/8", "::1"};
 
 bool is_loopback(const Network& address) {
-  return std::any_of(std::begin(kLoopback), std::end(kLoopback), [&](const char* network) { return contains(*parse_network(network), address); });
+  return std::any_of(std::begin(kLoopback), std::end(kLoopback),
+                     [&](const char* network) { return contains(*parse_network(network), address); });
 }
 
 }  // namespace
@@ -92,7 +93,8 @@ Result<RegistrationNetworks> RegistrationNetworks::parse(const std::vector<std::
   for (const std::string& cidr : cidrs) {
     const auto network = parse_network(cidr);
     if (!network)
-      return fail(ErrorCode::kInvalidArgument, "access.pool_networks: must be addresses with a prefix length, such as 10.0.0.0/8 or fd12::/16: '{}'", cidr);
+      return fail(ErrorCode::kInvalidArgument,
+                  "access.pool_networks: must be addresses with a prefix length, such as 10.0.0.0/8 or fd12::/16: '{}'", cidr);
     parsed.networks_.push_back(*network);
   }
   return parsed;

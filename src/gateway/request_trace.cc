@@ -17,7 +17,8 @@ void RequestTrace::begin(const codec::Http1RequestView& head, TraceExport* expor
   telemetry::write_hex(context_.trace_id, trace_id_.data());
 }
 
-void RequestTrace::begin_attempt(std::string& lines, const codec::Http1RequestView& client, std::string_view upstream, TimePoint now, Rng& rng) {
+void RequestTrace::begin_attempt(std::string& lines, const codec::Http1RequestView& client, std::string_view upstream,
+                                 TimePoint now, Rng& rng) {
   const telemetry::TraceContext context = telemetry::child_of(context_, rng);
   lines.append("traceparent: ");
   const std::size_t at = lines.size();
@@ -50,7 +51,11 @@ void RequestTrace::end(const telemetry::AccessRecord& record, TimePoint arrived,
                         .upstream = attempt.upstream,
                         .status = attempt.status,
                         .error = attempt.error});
-  exporter_->add(record, {.context = context_, .parent = parent_, .start_unix_ns = unix_ns(arrived), .end_unix_ns = unix_ns(now), .attempts = attempts});
+  exporter_->add(record, {.context = context_,
+                          .parent = parent_,
+                          .start_unix_ns = unix_ns(arrived),
+                          .end_unix_ns = unix_ns(now),
+                          .attempts = attempts});
   attempts_.clear();
 }
 

@@ -58,7 +58,8 @@ void TraceExport::send(std::string body, telemetry::SpanExporter::Sent sent) {
   client_.send(std::move(request), [this, sent = std::move(sent)](Result<web_client::WebAnswer> answer) mutable {
     const bool taken = answer && answer->status >= 200 && answer->status < 300;
     if (!taken && !std::exchange(complained_, true))
-      log::warn("spans are lost: the collector at {} {}", options_.url, answer ? fmt::format("answered {}", answer->status) : answer.error().message);
+      log::warn("spans are lost: the collector at {} {}", options_.url,
+                answer ? fmt::format("answered {}", answer->status) : answer.error().message);
     if (taken) complained_ = false;
     sent(taken);
   });

@@ -85,7 +85,9 @@ EndpointPool::Slot* EndpointPool::random(const PickRequest& request, TimePoint n
     if (may_take(slot, request) && (!warming_ || rng.uniform() < warmth(slot, now))) return &slot;
   }
   double total = 0;
-  const auto weight_now = [&](std::size_t i) { return (weights_up_to_[i] - (i == 0 ? 0 : weights_up_to_[i - 1])) * warmth(slots_[i], now); };
+  const auto weight_now = [&](std::size_t i) {
+    return (weights_up_to_[i] - (i == 0 ? 0 : weights_up_to_[i - 1])) * warmth(slots_[i], now);
+  };
   for (std::size_t i = 0; i < slots_.size(); ++i)
     if (may_take(slots_[i], request)) total += weight_now(i);
   double x = rng.uniform() * total;

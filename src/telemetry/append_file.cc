@@ -10,7 +10,8 @@
 namespace flexpert::telemetry {
 
 Result<AppendFile> AppendFile::open(const std::string& path) {
-  const int fd = path == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  const int fd = path == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                             : ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (fd < 0) return fail(ErrorCode::kFailedPrecondition, "log file cannot be opened ({}): {}", std::strerror(errno), path);
   return AppendFile(path, fd);
 }

@@ -176,7 +176,8 @@ Result<std::uint64_t> check_audit_log(std::string_view text, const AuditDigest& 
     const auto sequence = sequence_of(line);
     if (!sequence) return fail(ErrorCode::kDataLoss, "audit log: not a record, line {}", number);
     const bool follows = number == 1 || (*sequence == link.sequence + 1 && previous_of(line) == link.digest);
-    if (!follows) return fail(ErrorCode::kDataLoss, "audit log: does not follow from the line before, something was changed or removed, line {}", number);
+    if (!follows)
+      return fail(ErrorCode::kDataLoss, "audit log: does not follow from the line before, something was changed or removed, line {}", number);
     link = {*sequence, digest(line)};
   }
   return number;

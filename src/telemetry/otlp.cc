@@ -100,7 +100,8 @@ void append_request(std::string& out, const AccessRecord& record, const RequestS
   span.end(failed);
 }
 
-void append_attempt(std::string& out, const AccessRecord& record, const RequestSpan& request, const AttemptSpan& attempt, std::uint64_t number) {
+void append_attempt(std::string& out, const AccessRecord& record, const RequestSpan& request, const AttemptSpan& attempt,
+                    std::uint64_t number) {
   SpanWriter span(out, request.context.trace_id, attempt.span_id, request.context.span_id);
   span.begin(kClient, record.method, record.path, attempt.start_unix_ns, attempt.end_unix_ns);
   span.text("http.request.method", record.method);
@@ -113,7 +114,9 @@ void append_attempt(std::string& out, const AccessRecord& record, const RequestS
 
 }  // namespace
 
-bool is_sampled(const std::optional<TraceContext>& client, double share, Rng& rng) { return (client && client->sampled) || rng.uniform() < share; }
+bool is_sampled(const std::optional<TraceContext>& client, double share, Rng& rng) {
+  return (client && client->sampled) || rng.uniform() < share;
+}
 
 SpanExporter::SpanExporter(SpanExporterOptions options, Sink sink)
     : options_(std::move(options)), sink_(std::move(sink)), self_(std::make_shared<SpanExporter*>(this)) {}

@@ -59,8 +59,8 @@ bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_name(std::string_view name, std::size_t longest) {
-  return !name.empty() && name.size() <= longest &&
-         std::all_of(name.begin(), name.end(), [](char c) { return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '*' || c == '/'; });
+  const auto allowed = [](char c) { return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '*' || c == '/'; };
+  return !name.empty() && name.size() <= longest && std::all_of(name.begin(), name.end(), allowed);
 }
 
 bool is_key(std::string_view key) {
