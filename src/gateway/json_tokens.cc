@@ -1,11 +1,6 @@
 #include "gateway/json_tokens.h"
 
 #include <cstdint>
-#include <cstring>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace flexpert::gateway {
 namespace {
@@ -42,14 +37,9 @@ void append_utf8(std::string& out, std::uint32_t point) {
   byte(0x80 | (point & 0x3f));
 }
 
-/// Returns the first backslash in [at, end), or `end`.
-const char* find_backslash_plainly(const char* at, const char* end) {
-  const void* const found = std::memchr(at, '\\', static_cast<std::size_t>(end - at));
-  return found != nullptr ? static_cast<const char*>(found) : end;
-}
+}  // namespace
 
-/// Takes the escape at `at`; returns what is behind it, or null if it is none of JSON's.
-const char* skip_escape(const char* at, const char* end) {
+const char* skip_json_escape(const char* at, const char* end) {
   if (end - at < 2) return nullptr;
   switch (at[1]) {
     case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': return at + 2;
@@ -61,33 +51,6 @@ const char* skip_escape(const char* at, const char* end) {
     default: return nullptr;
   }
 }
-
-bool has_good_escapes_plainly(const char* at, const char* end) {
-  while ((at = find_backslash_plainly(at, end)) != end)
-    if ((at = skip_escape(at, end)) == nullptr) return false;
-  return true;
-}
-
-#if defined(__x86_64__)
-/// The same in blocks of 32 bytes: prompts have an escape every few dozen bytes, which is too often for a memchr() each.
-__attribute__((target("avx2,bmi"))) bool has_good_escapes_in_blocks(const char* at, const char* end) {
-  const __m256i backslash = _mm256_set1_epi8('\\');
-  while (end - at >= 32) {
-    const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-    const auto found = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(block, backslash)));
-    if (found == 0) {
-      at += 32;
-      continue;
-    }
-    if ((at = skip_escape(at + __builtin_ctz(found), end)) == nullptr) return false;
-  }
-  return has_good_escapes_plainly(at, end);
-}
-
-const bool kHasBlocks = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
-#endif
-
-}  // namespace
 
 bool is_json_number(std::string_view text) {
   const char* at = text.data();
@@ -110,14 +73,6 @@ bool is_json_number(std::string_view text) {
     if (!digits()) return false;
   }
   return at == end;
-}
-
-bool has_good_escapes(std::string_view inside) {
-  const char* const end = inside.data() + inside.size();
-#if defined(__x86_64__)
-  if (inside.size() >= 32 && kHasBlocks) return has_good_escapes_in_blocks(inside.data(), end);
-#endif
-  return has_good_escapes_plainly(inside.data(), end);
 }
 
 bool decode_json_string(std::string_view inside, std::string& out) {

@@ -8,6 +8,7 @@
 
 #include <simdjson.h>
 
+#include "gateway/json_starts.h"
 #include "gateway/json_tokens.h"
 
 namespace flexpert::gateway {
@@ -49,8 +50,8 @@ Refusal refuse(std::string message, std::string_view param, std::string_view cod
 
 Refusal not_json(std::string_view why) { return refuse(fmt::format("the body is not valid JSON: {}", why), {}, "invalid_json"); }
 
-/// Reads the grammar over the places where simdjson's first stage has found that something begins. That stage has checked UTF-8,
-/// that strings end, and that they hold no control characters; this checks everything else.
+/// Reads the grammar over the places where JsonStarts has found that something begins. It has checked strings; this checks
+/// everything else.
 class Walk {
  public:
   Walk(std::string_view body, const std::uint32_t* starts, std::size_t count, std::string& key, std::string& model, ScannedRequest& out)
@@ -67,20 +68,10 @@ class Walk {
     while (body_[end - 1] == ' ' || body_[end - 1] == '\n' || body_[end - 1] == '\r' || body_[end - 1] == '\t') --end;
     return end;
   }
-  /// The inside of the string that begins at starts_[at_]; nothing if its escapes are bad.
-  [[nodiscard]] std::optional<std::string_view> string_inside() const {
+  /// The inside of the string that begins at starts_[at_].
+  [[nodiscard]] std::string_view string_inside() const {
     const std::size_t begin = starts_[at_] + 1;
-    const std::string_view inside = body_.substr(begin, token_end() - 1 - begin);
-    if (escapes_between(begin, begin + inside.size()) && !has_good_escapes(inside)) return std::nullopt;
-    return inside;
-  }
-  /// Tells whether there may be an escape. Asked from the front to the back, so that the body is searched once.
-  [[nodiscard]] bool escapes_between(std::size_t begin, std::size_t end) const {
-    if (next_escape_ < begin) {
-      const void* const found = std::memchr(body_.data() + begin, '\\', body_.size() - begin);
-      next_escape_ = found == nullptr ? body_.size() : static_cast<std::size_t>(static_cast<const char*>(found) - body_.data());
-    }
-    return next_escape_ < end;
+    return body_.substr(begin, token_end() - 1 - begin);
   }
   [[nodiscard]] bool in_object() const { return (kinds_ >> (depth_ - 1) & 1) != 0; }
   bool take_key(std::optional<Refusal>& refusal);
@@ -96,7 +87,6 @@ class Walk {
   std::string& key_;
   std::string& model_;
   ScannedRequest& out_;
-  mutable std::size_t next_escape_ = 0;  ///< the first one from where was asked last
   std::size_t at_ = 0;
   std::uint64_t kinds_ = 0;  ///< a bit for each open container: 1 = an object
   int depth_ = 0;
@@ -169,15 +159,10 @@ std::optional<Refusal> Walk::run() {
 
 /// Takes a key and the colon behind it.
 bool Walk::take_key(std::optional<Refusal>& refusal) {
-  const auto inside = string_inside();
-  if (!inside) {
-    refusal = not_json("a key has a bad escape");
-    return false;
-  }
   if (depth_ <= 2) {
-    std::string_view key = *inside;
+    std::string_view key = string_inside();
     // Escapes must not hide a name from one of two readers.
-    if (next_escape_ < starts_[at_] + 1 + key.size() && key.find('\\') != std::string_view::npos && decode_json_string(key, key_)) key = key_;
+    if (key.find('\\') != std::string_view::npos && decode_json_string(key, key_)) key = key_;
     if (depth_ == 1) {
       if (out_.first_key == 0) out_.first_key = starts_[at_];
       field_ = field_of(key);
@@ -209,9 +194,7 @@ std::optional<Refusal> Walk::take_value(char first) {
   const std::size_t end = token_end();
   const std::string_view token = body_.substr(begin, end - begin);
   switch (first) {
-    case '"':
-      if (escapes_between(begin + 1, end - 1) && !has_good_escapes(token.substr(1, token.size() - 2))) return not_json("a string has a bad escape");
-      break;
+    case '"': break;
     case 't': if (token != "true") return not_json("a value is none"); break;
     case 'f': if (token != "false") return not_json("a value is none"); break;
     case 'n': if (token != "null") return not_json("a value is none"); break;
@@ -286,31 +269,23 @@ void Walk::read_max_tokens(JsonRange range) {
   out_.max_tokens = std::min(out_.max_tokens.value_or(most), most);
 }
 
-std::string_view stage_error(simdjson::error_code error) {
-  switch (error) {
-    case simdjson::UTF8_ERROR: return "it is not UTF-8";
-    case simdjson::UNESCAPED_CHARS: return "a string has a control character";
-    case simdjson::UNCLOSED_STRING: return "a string does not end";
-    case simdjson::EMPTY: return "it is empty";
-    default: return "it cannot be read";
+std::string_view words_for(JsonStarts::Problem problem) {
+  switch (problem) {
+    case JsonStarts::Problem::kNotUtf8: return "it is not UTF-8";
+    case JsonStarts::Problem::kControlCharacter: return "a string has a control character";
+    case JsonStarts::Problem::kUnfinishedString: return "a string does not end";
+    case JsonStarts::Problem::kBadEscape: return "a string has a bad escape";
+    case JsonStarts::Problem::kNone: break;
   }
+  return "it cannot be read";
 }
-
-constexpr std::size_t kFirstCapacity = 64 * 1024;
 
 }  // namespace
 
 struct RequestScanner::Impl {
-  std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
+  JsonStarts starts;
   std::string key;
   std::string model;
-
-  bool make_room(std::size_t bytes) {
-    if (stage && stage->capacity() >= bytes) return true;
-    std::size_t capacity = kFirstCapacity;
-    while (capacity < bytes) capacity *= 2;
-    return simdjson::get_active_implementation()->create_dom_parser_implementation(capacity, kMaxDepth + 1, stage) == simdjson::SUCCESS;
-  }
 };
 
 RequestScanner::RequestScanner() : impl_(std::make_unique<Impl>()) {}
@@ -318,11 +293,8 @@ RequestScanner::~RequestScanner() = default;
 
 std::optional<Refusal> RequestScanner::scan(std::string_view body, ScannedRequest& out) {
   out = {};
-  if (!impl_->make_room(body.size())) return Refusal{.status = 413, .message = "the body is too large", .code = "too_large"};
-  auto& stage = *impl_->stage;
-  const auto error = stage.stage1(reinterpret_cast<const std::uint8_t*>(body.data()), body.size(), simdjson::stage1_mode::regular);
-  if (error != simdjson::SUCCESS) return not_json(stage_error(error));
-  return Walk(body, stage.structural_indexes.get(), stage.n_structural_indexes, impl_->key, impl_->model, out).run();
+  if (const auto problem = impl_->starts.find(body); problem != JsonStarts::Problem::kNone) return not_json(words_for(problem));
+  return Walk(body, impl_->starts.data(), impl_->starts.count(), impl_->key, impl_->model, out).run();
 }
 
 Result<std::vector<std::string>> parse_model_list(std::string_view body) {
