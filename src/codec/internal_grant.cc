@@ -21,6 +21,12 @@ constexpr std::size_t kRequestBytes = 32 + 8 + 8 + 1 + 2;  ///< of a request's p
 /// How the forbidden experts of a layer are written: whichever is shorter, runs if both are.
 enum class SetForm : std::uint8_t { kRuns, kBitmap };
 
+template <class Unsigned>
+char* put_le(char* to, Unsigned value) {
+  for (std::size_t i = 0; i < sizeof(Unsigned); ++i) *to++ = static_cast<char>(static_cast<unsigned char>(value >> (8 * i)));
+  return to;
+}
+
 void append_varint(std::string& out, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) out += static_cast<char>(static_cast<unsigned char>(value | 0x80));
   out += static_cast<char>(static_cast<unsigned char>(value));
@@ -211,12 +217,14 @@ Result<void> InternalGrantForm::append_payload(std::string& out, const InternalG
     return fail(ErrorCode::kInvalidArgument, "grant: longer than a field can be");
   out += text_;
   const std::size_t from = out.size();
+  std::array<char, kRequestBytes> fixed;
+  char* at = std::copy(request.body_sha256.begin(), request.body_sha256.end(), fixed.begin());
+  at = put_le(at, static_cast<std::uint64_t>(request.expires_unix_ms));
+  at = put_le(at, static_cast<std::uint64_t>(request.deadline_unix_ms));
+  at = put_le(at, request.priority);
+  put_le(at, static_cast<std::uint16_t>(request.request_id.size()));
   out += rest_;
-  out.append(reinterpret_cast<const char*>(request.body_sha256.data()), request.body_sha256.size());
-  append_le(out, static_cast<std::uint64_t>(request.expires_unix_ms));
-  append_le(out, static_cast<std::uint64_t>(request.deadline_unix_ms));
-  append_le(out, request.priority);
-  append_le(out, static_cast<std::uint16_t>(request.request_id.size()));
+  out.append(fixed.data(), fixed.size());
   out += request.request_id;
   encode_base64url_from(out, from);
   return {};
