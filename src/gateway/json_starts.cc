@@ -51,6 +51,18 @@ Inside read_string_plainly(const char* at, const char* end, bool& ascii) {
 }
 
 #if defined(__x86_64__)
+/// Most strings are keys and short: returns what is behind a string of at most 15 bytes without escapes, else null. 16 bytes at
+/// `at` are readable.
+inline const char* skip_short_string(const char* at, bool& ascii) {
+  const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
+  const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))), control);
+  const int found = _mm_movemask_epi8(special);
+  if (found == 0 || at[__builtin_ctz(static_cast<unsigned>(found))] != '"') return nullptr;
+  if (_mm_movemask_epi8(block) != 0) ascii = false;  // perhaps only behind the string: then UTF-8 is looked at for nothing
+  return at + __builtin_ctz(static_cast<unsigned>(found)) + 1;
+}
+
 #define FLEXPERT_AVX2 __attribute__((target("avx2,bmi"), always_inline)) inline
 
 /// Bits where a quote, a backslash or a control character stands.
@@ -130,6 +142,14 @@ JsonStarts::Problem JsonStarts::find(std::string_view text, bool plainly) {
       case Kind::kStructural: add(begin, at++); break;
       case Kind::kQuote: {
         add(begin, at);
+#if defined(__x86_64__)
+        if (!plainly && end - at > 16) {
+          if (const char* const behind = skip_short_string(at + 1, ascii); behind != nullptr) {
+            at = behind;
+            break;
+          }
+        }
+#endif
         const Inside inside = read_string(at + 1, end, ascii);
         problem = inside.problem;
         at = inside.behind;
