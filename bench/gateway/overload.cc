@@ -82,7 +82,8 @@ Result<void> note_without_gateway(Figures& figures) {
   return {};
 }
 
-void measure_light_tenant(std::uint16_t port, const std::string& light_key, const std::string& heavy_key, Figures& figures, Faults& faults) {
+void measure_light_tenant(std::uint16_t port, const std::string& light_key, const std::string& heavy_key, Figures& figures,
+                          Faults& faults) {
   const LoadWindow window{.warm_up = Seconds(3), .measured = Seconds(30), .patience = kPatience};
   const double light_per_s = 3 * kCapacity / (kTimesAsMuch + 1);
   const TenantLoad light{.api_key = light_key, .per_s = light_per_s, .tokens = kTokens, .seed = 7};
@@ -118,7 +119,8 @@ void measure_equal_tenants(std::uint16_t port, const std::vector<std::string>& k
   faults.add(results);
   std::vector<double> tokens;
   for (const TenantResult& result : results) tokens.push_back(static_cast<double>(result.good_tokens));  // prompts' and answers'
-  for (std::size_t t = 0; t < kEqualTenants; ++t) figures.note(fmt::format("equal_tenants.{}.tokens", t), tokens[t] / to_seconds(window.measured), "tokens/s");
+  for (std::size_t t = 0; t < kEqualTenants; ++t)
+    figures.note(fmt::format("equal_tenants.{}.tokens", t), tokens[t] / to_seconds(window.measured), "tokens/s");
   figures.hold("equal_tenants.jain_index", jain(tokens), "ratio", ">= 0.95", jain(tokens) >= 0.95);
 }
 
@@ -142,7 +144,8 @@ Result<void> measure(const std::string& program, Figures& figures) {
     if (!why.starts_with("503") && !why.starts_with("429") && !why.starts_with("529")) unexpected += count;
   }
   figures.hold("refusals.of_other_kinds", static_cast<double>(unexpected), "requests", "0", unexpected == 0);
-  figures.hold("refusals.without_retry_after", static_cast<double>(faults.without_retry_after), "requests", "0", faults.without_retry_after == 0);
+  figures.hold("refusals.without_retry_after", static_cast<double>(faults.without_retry_after), "requests", "0",
+               faults.without_retry_after == 0);
   figures.hold("broken_answers", static_cast<double>(faults.broken), "answers", "0", faults.broken == 0);
   return {};
 }
@@ -153,7 +156,8 @@ Result<void> measure(const std::string& program, Figures& figures) {
 int main(int argc, char** argv) {
   return flexpert::bench::run_gateway_measurement(
       argc, argv, "gateway-overload",
-      "the gateway process before 8 EMULATED engines that take 16 requests each and pace tokens by timers (200 ms, then 20 ms each, 16 to 48 "
+      "the gateway process before 8 EMULATED engines that take 16 requests each and pace tokens by timers (200 ms, then 20 ms each, 16 to "
+      "48 "
       "tokens); Poisson arrivals in open loop, no retries; goodput = whole answers begun within 1.5 s",
       flexpert::bench::measure);
 }

@@ -57,7 +57,8 @@ class Admission {
 
   /// Admits at once, refuses at once, or queues: then `later` is called once, never from inside admit(), unless the Waiting is
   /// dropped before.
-  virtual std::variant<Outcome, std::unique_ptr<Waiting>> admit(const AdmissionRequest& request, std::move_only_function<void(Outcome)> later) = 0;
+  virtual std::variant<Outcome, std::unique_ptr<Waiting>> admit(const AdmissionRequest& request,
+                                                                std::move_only_function<void(Outcome)> later) = 0;
   /// Counts a request that is answered without a server, from the cache: one of its tenant's requests per minute, no tokens, no
   /// place. Returns why it is refused, if it is.
   virtual std::optional<Refusal> count(const Caller& caller) = 0;

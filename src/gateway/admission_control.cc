@@ -16,12 +16,15 @@ class AdmissionControl final : public Admission {
   AdmissionControl(const AdmissionControl&) = delete;
   AdmissionControl& operator=(const AdmissionControl&) = delete;
 
-  std::variant<Outcome, std::unique_ptr<Waiting>> admit(const AdmissionRequest& request, std::move_only_function<void(Outcome)> later) override {
+  std::variant<Outcome, std::unique_ptr<Waiting>> admit(const AdmissionRequest& request,
+                                                        std::move_only_function<void(Outcome)> later) override {
     return core_.admit(request, std::move(later));
   }
   std::optional<Refusal> count(const Caller& caller) override { return core_.count(caller); }
   Degradation degradation(const Caller& caller, std::string_view model) override { return core_.degradation(caller, model); }
-  void append_rate_limit_fields(std::string& field_lines, const Caller& caller) override { core_.append_rate_limit_fields(field_lines, caller); }
+  void append_rate_limit_fields(std::string& field_lines, const Caller& caller) override {
+    core_.append_rate_limit_fields(field_lines, caller);
+  }
   void set_capacity(std::uint32_t requests) override { core_.set_capacity(requests); }
   void set_saturation(double upstream_saturation) override { core_.set_saturation(upstream_saturation); }
   [[nodiscard]] std::uint32_t in_flight() const override { return core_.in_flight(); }

@@ -14,10 +14,13 @@ namespace {
 
 constexpr int kMostRetryS = 60;
 
-std::uint64_t sum(std::uint64_t a, std::uint64_t b) { return a > std::numeric_limits<std::uint64_t>::max() - b ? std::numeric_limits<std::uint64_t>::max() : a + b; }
+std::uint64_t sum(std::uint64_t a, std::uint64_t b) {
+  return a > std::numeric_limits<std::uint64_t>::max() - b ? std::numeric_limits<std::uint64_t>::max() : a + b;
+}
 
 routing::RateLimits rate_limits(const auth::TenantLimits& limits) {
-  return {.requests_per_minute = limits.requests_per_minute, .tokens_per_minute = limits.tokens_per_minute, .concurrency = limits.concurrency};
+  return {
+      .requests_per_minute = limits.requests_per_minute, .tokens_per_minute = limits.tokens_per_minute, .concurrency = limits.concurrency};
 }
 
 char* write(char* out, std::string_view text) {
@@ -49,8 +52,8 @@ AdmissionOutcome outcome_of(routing::RateVerdict verdict) {
 
 }  // namespace
 
-AdmissionCore::AdmissionCore(net::EventLoop& loop, const Clock& clock, const config::AdmissionConfig& config, routing::DegradationLadder ladder,
-                             telemetry::Registry& registry)
+AdmissionCore::AdmissionCore(net::EventLoop& loop, const Clock& clock, const config::AdmissionConfig& config,
+                             routing::DegradationLadder ladder, telemetry::Registry& registry)
     : loop_(loop),
       clock_(clock),
       config_(config),
@@ -69,13 +72,13 @@ AdmissionTenant& AdmissionCore::tenant_of(const Caller& caller, TimePoint now) {
     auto found = tenants_.find(std::string_view(name));
     if (found == tenants_.end()) {
       forget_idle_tenants(now);
-      auto made = std::make_unique<AdmissionTenant>(AdmissionTenant{.name = name,
-                                                                    .rates = routing::TenantRates(rate_limits(settings.limits)),
-                                                                    .flow = queue_.open(static_cast<std::size_t>(settings.priority), settings.weight,
-                                                                                        settings.limits.queued),
-                                                                    .priority = settings.priority,
-                                                                    .weight = settings.weight,
-                                                                    .queued = settings.limits.queued});
+      auto made = std::make_unique<AdmissionTenant>(
+          AdmissionTenant{.name = name,
+                          .rates = routing::TenantRates(rate_limits(settings.limits)),
+                          .flow = queue_.open(static_cast<std::size_t>(settings.priority), settings.weight, settings.limits.queued),
+                          .priority = settings.priority,
+                          .weight = settings.weight,
+                          .queued = settings.limits.queued});
       found = tenants_.emplace(name, std::move(made)).first;
     }
     tenant = found->second.get();
@@ -106,8 +109,8 @@ void AdmissionCore::forget_idle_tenants(TimePoint now) {
   sweep_at_ = std::max<std::size_t>(4096, 2 * tenants_.size());
 }
 
-std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::admit(const AdmissionRequest& request,
-                                                                                          std::move_only_function<void(Admission::Outcome)> later) {
+std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::admit(
+    const AdmissionRequest& request, std::move_only_function<void(Admission::Outcome)> later) {
   const TimePoint now = clock_.now();
   AdmissionTenant& tenant = tenant_of(*request.caller, now);
   const std::uint64_t tokens = sum(request.prompt_tokens, request.max_tokens);
@@ -136,11 +139,12 @@ std::unique_ptr<Admitted> AdmissionCore::make_ticket(AdmissionTenant& tenant, st
   return std::unique_ptr<Admitted>(new (*this) AdmissionTicket(*this, tenant, reserved, token_cost, waited));
 }
 
-std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::enqueue(AdmissionTenant& tenant, const AdmissionRequest& request,
-                                                                                            std::uint64_t tokens, double cost, TimePoint now,
-                                                                                            std::move_only_function<void(Admission::Outcome)> later) {
+std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::enqueue(
+    AdmissionTenant& tenant, const AdmissionRequest& request, std::uint64_t tokens, double cost, TimePoint now,
+    std::move_only_function<void(Admission::Outcome)> later) {
   // What is over its time makes room first.
-  while (const auto expired = queue_.pop_expired(now)) decide(*reinterpret_cast<AdmissionWaiter*>(*expired), AdmissionWaiter::Verdict::kExpired);
+  while (const auto expired = queue_.pop_expired(now))
+    decide(*reinterpret_cast<AdmissionWaiter*>(*expired), AdmissionWaiter::Verdict::kExpired);
   const TimePoint longest = now + from_seconds(config_.max_queue_s);
   const TimePoint deadline = request.deadline == TimePoint{} ? longest : std::min(longest, request.deadline);
   std::unique_ptr<AdmissionWaiter> waiter(new (*this) AdmissionWaiter(*this, tenant, tokens, request.cost, now, std::move(later)));
@@ -164,7 +168,8 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
 
 Refusal AdmissionCore::refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, TimePoint now) {
   metrics_.count(outcome_of(verdict));
-  return refuse_by_rate(verdict, tenant.name, tokens, tenant.rates.limits(), tenant.rates.tokens(now).remaining, tenant.rates.wait(tokens, now));
+  return refuse_by_rate(verdict, tenant.name, tokens, tenant.rates.limits(), tenant.rates.tokens(now).remaining,
+                        tenant.rates.wait(tokens, now));
 }
 
 void AdmissionCore::update_ladder(TimePoint now) {
@@ -212,8 +217,10 @@ void AdmissionCore::append_rate_limit_fields(std::string& field_lines, const Cal
   AdmissionTenant& tenant = tenant_of(caller, now);
   char lines[512];
   char* end = lines;
-  if (limits.requests_per_minute != 0) end = write_window(end, tenant.rates.requests(now), tenant.request_fields, "\r\nx-ratelimit-reset-requests: ");
-  if (limits.tokens_per_minute != 0) end = write_window(end, tenant.rates.tokens(now), tenant.token_fields, "\r\nx-ratelimit-reset-tokens: ");
+  if (limits.requests_per_minute != 0)
+    end = write_window(end, tenant.rates.requests(now), tenant.request_fields, "\r\nx-ratelimit-reset-requests: ");
+  if (limits.tokens_per_minute != 0)
+    end = write_window(end, tenant.rates.tokens(now), tenant.token_fields, "\r\nx-ratelimit-reset-tokens: ");
   field_lines.append(lines, end);
 }
 

@@ -90,7 +90,8 @@ class AdmissionCore {
  public:
   /// Each block begins with the core that it goes back to.
   static constexpr std::size_t kBlockHead = alignof(std::max_align_t);
-  static constexpr std::size_t kBlockSize = kBlockHead + (sizeof(AdmissionWaiter) > sizeof(AdmissionTicket) ? sizeof(AdmissionWaiter) : sizeof(AdmissionTicket));
+  static constexpr std::size_t kBlockSize =
+      kBlockHead + (sizeof(AdmissionWaiter) > sizeof(AdmissionTicket) ? sizeof(AdmissionWaiter) : sizeof(AdmissionTicket));
 
   AdmissionCore(net::EventLoop& loop, const Clock& clock, const config::AdmissionConfig& config, routing::DegradationLadder ladder,
                 telemetry::Registry& registry);
@@ -124,8 +125,9 @@ class AdmissionCore {
   void forget_idle_tenants(TimePoint now);
   [[nodiscard]] bool free_place() const { return capacity_ == 0 || in_flight_ < capacity_; }
   [[nodiscard]] std::unique_ptr<Admitted> make_ticket(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, Duration waited);
-  std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> enqueue(AdmissionTenant& tenant, const AdmissionRequest& request, std::uint64_t tokens,
-                                                                               double cost, TimePoint now, std::move_only_function<void(Admission::Outcome)> later);
+  std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> enqueue(AdmissionTenant& tenant, const AdmissionRequest& request,
+                                                                                std::uint64_t tokens, double cost, TimePoint now,
+                                                                                std::move_only_function<void(Admission::Outcome)> later);
   Refusal refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, TimePoint now);
   void update_ladder(TimePoint now);
   [[nodiscard]] int ladder_retry_s(TimePoint now) const;

@@ -61,7 +61,8 @@ void AdmissionCore::forget(AdmissionWaiter& waiter) {
     metrics_.set_queued(queue_.size());
     metrics_.count(AdmissionOutcome::kLeft);
   }
-  if (waiter.verdict_ != AdmissionWaiter::Verdict::kNone) std::replace(decided_.begin(), decided_.end(), &waiter, static_cast<AdmissionWaiter*>(nullptr));
+  if (waiter.verdict_ != AdmissionWaiter::Verdict::kNone)
+    std::replace(decided_.begin(), decided_.end(), &waiter, static_cast<AdmissionWaiter*>(nullptr));
   waiter.tenant_.rates.settle(waiter.reserved_, 0, clock_.now());
   waiter.tenant_.rates.leave();
 }
@@ -86,7 +87,8 @@ void AdmissionCore::pump_soon() {
 void AdmissionCore::pump() {
   const TimePoint now = clock_.now();
   pumping_ = true;
-  while (const auto expired = queue_.pop_expired(now)) decide(*reinterpret_cast<AdmissionWaiter*>(*expired), AdmissionWaiter::Verdict::kExpired);
+  while (const auto expired = queue_.pop_expired(now))
+    decide(*reinterpret_cast<AdmissionWaiter*>(*expired), AdmissionWaiter::Verdict::kExpired);
   deliver_refusals(now);
   while (!closed_ && free_place()) {
     const auto next = queue_.pop();
@@ -118,7 +120,8 @@ void AdmissionCore::deliver_refusals(TimePoint now) {
   for (std::size_t i = 0; i < count && !closed_; ++i) {
     AdmissionWaiter* waiter = decided_[i];
     if (waiter == nullptr) continue;
-    Refusal refusal = waiter->verdict_ == AdmissionWaiter::Verdict::kEvicted ? refuse_by_eviction(retry) : refuse_by_deadline(now - waiter->since_, retry);
+    Refusal refusal = waiter->verdict_ == AdmissionWaiter::Verdict::kEvicted ? refuse_by_eviction(retry)
+                                                                             : refuse_by_deadline(now - waiter->since_, retry);
     decided_[i] = nullptr;
     waiter->verdict_ = AdmissionWaiter::Verdict::kNone;
     waiter->inside_ = false;

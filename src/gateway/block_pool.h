@@ -29,8 +29,6 @@ class BlockPool {
     return block;
   }
   void give(void* block) noexcept { free_.push_back(block); }
-  /// How many blocks there are, in use or not.
-  [[nodiscard]] std::size_t made() const { return made_; }
 
  private:
   std::vector<void*> free_;

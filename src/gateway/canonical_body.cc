@@ -16,7 +16,8 @@ namespace dom = simdjson::dom;
 using Members = std::vector<std::pair<std::string_view, dom::element>>;
 
 /// Fields with which a request does more than to compute an answer.
-constexpr std::string_view kWithEffects[] = {"tools", "functions", "web_search_options", "audio", "background", "conversation", "previous_response_id"};
+constexpr std::string_view kWithEffects[] = {"tools",      "functions",    "web_search_options",  "audio",
+                                             "background", "conversation", "previous_response_id"};
 
 template <class Number>
 void append_number(std::string& out, Number number) {
@@ -123,7 +124,8 @@ std::string_view obstacle(std::string_view key, dom::element value) {
   if (key == "stream") return is_false(value) || value.is_null() ? "" : "streamed";
   if (key == "n" || key == "best_of") return is_one(value) ? "" : "several choices";
   if (key == "store") return is_false(value) || value.is_null() ? "" : "has effects";
-  if (std::find(std::begin(kWithEffects), std::end(kWithEffects), key) != std::end(kWithEffects)) return value.is_null() ? "" : "has effects";
+  if (std::find(std::begin(kWithEffects), std::end(kWithEffects), key) != std::end(kWithEffects))
+    return value.is_null() ? "" : "has effects";
   return "";
 }
 
@@ -142,7 +144,8 @@ std::string_view CanonicalBody::write(std::string_view path, std::string_view bo
   if (!embeddings && path != "/v1/chat/completions" && path != "/v1/completions") return "not a completion";
   dom::element root;
   dom::object object;
-  if (impl_->parser.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS || root.get(object) != simdjson::SUCCESS) return "not JSON";
+  if (impl_->parser.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS || root.get(object) != simdjson::SUCCESS)
+    return "not JSON";
   auto members = sorted(object);
   if (!members) return "a key twice";
   bool greedy = embeddings;

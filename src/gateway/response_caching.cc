@@ -42,7 +42,8 @@ struct ResponseCaching::Impl {
   }
 
   static telemetry::Counter counter(telemetry::Registry& registry, const char* outcome) {
-    return registry.counter("flexpert_gateway_cache_total", "Requests at the response cache, by what became of them", {{"outcome", outcome}});
+    return registry.counter("flexpert_gateway_cache_total", "Requests at the response cache, by what became of them",
+                            {{"outcome", outcome}});
   }
 
   Looked look(const CacheRequest& request, std::move_only_function<void(Told)> later);

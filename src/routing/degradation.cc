@@ -35,15 +35,16 @@ std::string_view name_of(DegradationKind kind) { return kNames[static_cast<std::
 Result<DegradationKind> degradation_kind(std::string_view name) {
   for (const auto& [kind, known] : kNames)
     if (known == name) return kind;
-  return fail(ErrorCode::kInvalidArgument, "no such step: \"{}\"; there are cap_max_tokens, cache, smaller_model, drop_low_priority and shed", name);
+  return fail(ErrorCode::kInvalidArgument,
+              "no such step: \"{}\"; there are cap_max_tokens, cache, smaller_model, drop_low_priority and shed", name);
 }
 
 Result<DegradationLadder> DegradationLadder::make(std::vector<DegradationStep> steps) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (const auto good = check_step(steps[i]); !good) return fail(good.error().with_context(fmt::format("step {}", i + 1)));
     if (i > 0 && steps[i].enter < steps[i - 1].enter)
-      return fail(ErrorCode::kInvalidArgument, "step {}: enter: must not be below that of the step before ({}): steps go by severity", i + 1,
-                  steps[i - 1].enter);
+      return fail(ErrorCode::kInvalidArgument, "step {}: enter: must not be below that of the step before ({}): steps go by severity",
+                  i + 1, steps[i - 1].enter);
   }
   DegradationLadder ladder;
   ladder.entered_.resize(steps.size());

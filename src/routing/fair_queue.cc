@@ -41,7 +41,9 @@ bool FairQueue::LongerBacklog::operator()(std::uint32_t a, std::uint32_t b) cons
 }
 
 FairQueue::FairQueue(FairQueueOptions options)
-    : options_{std::min(options.max_queued, kMostSlots), options.starvation_guard}, classes_{Class(this), Class(this), Class(this)}, deadlines_({this}, {this}) {}
+    : options_{std::min(options.max_queued, kMostSlots), options.starvation_guard},
+      classes_{Class(this), Class(this), Class(this)},
+      deadlines_({this}, {this}) {}
 
 FairQueue::Flow FairQueue::open(std::size_t priority, double weight, std::uint32_t max_queued) {
   Flow flow = 0;
@@ -229,8 +231,6 @@ void FairQueue::settle(Flow flow, double estimated, double real) {
   state.start = std::max(of.now, state.start + (sane_cost(real) - sane_cost(estimated)) / state.weight);
   if (state.queued > 0) of.turns.update(flow);
 }
-
-void FairQueue::set_max_queued(std::uint32_t most) { options_.max_queued = std::min(most, kMostSlots); }
 
 std::optional<TimePoint> FairQueue::next_deadline() const {
   if (deadlines_.empty()) return std::nullopt;

@@ -65,7 +65,6 @@ class FairQueue {
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] std::uint32_t size(Flow flow) const { return flows_[flow].queued; }
   [[nodiscard]] std::uint32_t max_queued() const { return options_.max_queued; }
-  void set_max_queued(std::uint32_t most);
   [[nodiscard]] std::optional<TimePoint> next_deadline() const;
 
  private:

@@ -17,9 +17,7 @@ class IndexedHeap {
   IndexedHeap(Less less, Position position) : less_(less), position_(position) {}
 
   [[nodiscard]] bool empty() const { return heap_.empty(); }
-  [[nodiscard]] std::size_t size() const { return heap_.size(); }
   [[nodiscard]] std::uint32_t top() const { return heap_.front(); }
-  [[nodiscard]] bool has(std::uint32_t index) const { return position_(index) != kAbsent; }
 
   void push(std::uint32_t index) {
     heap_.push_back(index);

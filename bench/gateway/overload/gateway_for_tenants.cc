@@ -10,8 +10,9 @@
 
 namespace flexpert::bench {
 
-Result<TenantGateway> start_tenant_gateway(const BenchFolder& folder, const std::string& program, const std::vector<std::uint16_t>& upstreams,
-                                           const std::vector<TenantSetting>& tenants, const std::string& gateway_yaml) {
+Result<TenantGateway> start_tenant_gateway(const BenchFolder& folder, const std::string& program,
+                                           const std::vector<std::uint16_t>& upstreams, const std::vector<TenantSetting>& tenants,
+                                           const std::string& gateway_yaml) {
   TenantGateway gateway;
   const std::string pepper_file = (folder.path() / "pepper").string();
   FLEXPERT_TRY(crypto::ensure_secret_file(pepper_file));
@@ -21,7 +22,11 @@ Result<TenantGateway> start_tenant_gateway(const BenchFolder& folder, const std:
   std::string policy = "roles:\n  user: {models: [m]}\ntenants:\n";
   for (std::size_t t = 0; t < tenants.size(); ++t) {
     const std::string text = std::string(auth::kApiKeyPrefix) + crypto::to_base64url(crypto::random_bytes(32));
-    const auth::ApiKeyRecord record{.id = fmt::format("key_{:016}", t), .digest = pepper_key.sign(text), .name = tenants[t].name, .tenant = tenants[t].name, .roles = {"user"},
+    const auth::ApiKeyRecord record{.id = fmt::format("key_{:016}", t),
+                                    .digest = pepper_key.sign(text),
+                                    .name = tenants[t].name,
+                                    .tenant = tenants[t].name,
+                                    .roles = {"user"},
                                     .replaced_by = {}};
     keys += config::key_record_line(record) + "\n";
     policy += fmt::format("  {}: {}\n", tenants[t].name, tenants[t].policy);
@@ -34,8 +39,8 @@ Result<TenantGateway> start_tenant_gateway(const BenchFolder& folder, const std:
   config += "upstreams:\n";
   for (const std::uint16_t upstream : upstreams) config += fmt::format("  - {{url: \"http://127.0.0.1:{}\", models: [m]}}\n", upstream);
   const std::string config_file = folder.write("gateway.yaml", config);
-  FLEXPERT_ASSIGN(gateway.proxy,
-                  Proxy::start("flexpert", {program, "gateway", "-c", config_file}, (folder.path() / "gateway.log").string(), port, -1, false));
+  FLEXPERT_ASSIGN(gateway.proxy, Proxy::start("flexpert", {program, "gateway", "-c", config_file}, (folder.path() / "gateway.log").string(),
+                                              port, -1, false));
   return gateway;
 }
 

@@ -22,7 +22,8 @@ struct TenantGateway {
 
 /// Starts our gateway in front of `upstreams` with an API key for each tenant. `gateway_yaml`: further lines of `gateway:`, indented by
 /// two.
-Result<TenantGateway> start_tenant_gateway(const BenchFolder& folder, const std::string& program, const std::vector<std::uint16_t>& upstreams,
-                                           const std::vector<TenantSetting>& tenants, const std::string& gateway_yaml);
+Result<TenantGateway> start_tenant_gateway(const BenchFolder& folder, const std::string& program,
+                                           const std::vector<std::uint16_t>& upstreams, const std::vector<TenantSetting>& tenants,
+                                           const std::string& gateway_yaml);
 
 }  // namespace flexpert::bench

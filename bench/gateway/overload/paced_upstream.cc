@@ -33,7 +33,9 @@ std::uint64_t number_after(std::string_view text, std::string_view key, std::uin
 class Engine {
  public:
   Engine(net::EventLoop& loop, PacedEngine pace)
-      : loop_(loop), pace_(pace), server_(loop, {}, [this](http::Request request, http::Responder responder) { take(std::move(request), std::move(responder)); }) {}
+      : loop_(loop),
+        pace_(pace),
+        server_(loop, {}, [this](http::Request request, http::Responder responder) { take(std::move(request), std::move(responder)); }) {}
 
   Result<void> listen_on(int fd) {
     FLEXPERT_TRY(server_.listen_on(net::UniqueFd(fd)));
@@ -54,7 +56,8 @@ class Engine {
   using AnswerPtr = std::shared_ptr<Answer>;
 
   void take(http::Request request, http::Responder responder) {
-    if (request.path() == "/v1/models") return responder.respond(http::json_response(200, R"({"object":"list","data":[{"id":"m","object":"model"}]})"));
+    if (request.path() == "/v1/models")
+      return responder.respond(http::json_response(200, R"({"object":"list","data":[{"id":"m","object":"model"}]})"));
     if (request.path() != "/v1/chat/completions") return responder.respond(http::json_response(200, "{}"));
     auto answer = std::make_shared<Answer>(std::move(responder));
     answer->tokens = std::max<std::uint64_t>(1, number_after(request.body, "\"max_tokens\":", 16));
@@ -87,19 +90,22 @@ class Engine {
       answer->responder.start(200, std::move(headers));
     }
     ++answer->sent;
-    answer->responder.write(R"(data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]})"
-                            "\n\n");
+    answer->responder.write(
+        R"(data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]})"
+        "\n\n");
     if (answer->sent < answer->tokens) {
       loop_.call_after(pace_.token, [this, answer] { emit(answer); });
       return;
     }
-    std::string end = R"(data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"length"}]})"
-                      "\n\n";
+    std::string end =
+        R"(data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"length"}]})"
+        "\n\n";
     if (answer->usage)
-      end += fmt::format(R"(data: {{"id":"c","object":"chat.completion.chunk","model":"m","choices":[],"usage":{{"prompt_tokens":{0},"completion_tokens":{1},)"
-                         R"("total_tokens":{2}}}}})"
-                         "\n\n",
-                         answer->prompt_tokens, answer->tokens, answer->prompt_tokens + answer->tokens);
+      end += fmt::format(
+          R"(data: {{"id":"c","object":"chat.completion.chunk","model":"m","choices":[],"usage":{{"prompt_tokens":{0},"completion_tokens":{1},)"
+          R"("total_tokens":{2}}}}})"
+          "\n\n",
+          answer->prompt_tokens, answer->tokens, answer->prompt_tokens + answer->tokens);
     answer->responder.write(end + "data: [DONE]\n\n");
     answer->gone = true;
     answer->responder.finish();

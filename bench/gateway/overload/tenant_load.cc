@@ -78,8 +78,9 @@ class Run {
     http::Request request{.method = "POST", .target = "/v1/chat/completions"};
     request.headers.set("Content-Type", "application/json");
     if (!tenants_[tenant].api_key.empty()) request.headers.set("Authorization", "Bearer " + tenants_[tenant].api_key);
-    request.body = fmt::format(R"({{"model":"m","stream":true,"stream_options":{{"include_usage":true}},"max_tokens":{},"messages":[{{"role":"user","content":"Tell me."}}]}})",
-                               live->tokens);
+    request.body = fmt::format(
+        R"({{"model":"m","stream":true,"stream_options":{{"include_usage":true}},"max_tokens":{},"messages":[{{"role":"user","content":"Tell me."}}]}})",
+        live->tokens);
     if (due >= from_) ++results_[tenant].sent;
     http::AnswerCallbacks callbacks;
     callbacks.on_head = [this, key](int status, const http::Headers& headers) {

@@ -12,8 +12,8 @@
 
 namespace flexpert::gateway {
 
-inline CallerPtr caller_of(std::string tenant, auth::TenantLimits limits = {}, auth::PriorityClass priority = auth::PriorityClass::kStandard,
-                           double weight = 1) {
+inline CallerPtr caller_of(std::string tenant, auth::TenantLimits limits = {},
+                           auth::PriorityClass priority = auth::PriorityClass::kStandard, double weight = 1) {
   auto grant = std::make_shared<auth::Grant>();
   grant->tenant = {.name = tenant, .limits = limits, .priority = priority, .weight = weight};
   auto caller = std::make_shared<Caller>();

@@ -25,7 +25,8 @@ std::string canonical(std::string_view body, std::string_view path = kChat) {
 TEST(CanonicalBody, OrderOfKeysWhiteSpaceAndEscapesDoNotMatter) {
   const std::string one = canonical(R"({"model":"m","temperature":0,"messages":[{"role":"user","content":"Aé"}]})");
   EXPECT_EQ(one.find("not: "), std::string::npos);
-  EXPECT_EQ(one, canonical("{ \"messages\" : [ {\"content\":\"\\u0041\\u00e9\",\n\"role\":\"user\"} ],\t\"temperature\":0, \"model\":\"m\" }"));
+  EXPECT_EQ(one,
+            canonical("{ \"messages\" : [ {\"content\":\"\\u0041\\u00e9\",\n\"role\":\"user\"} ],\t\"temperature\":0, \"model\":\"m\" }"));
 }
 
 TEST(CanonicalBody, LeavesOutOnlyWhatCannotChangeAnAnswer) {
@@ -34,7 +35,8 @@ TEST(CanonicalBody, LeavesOutOnlyWhatCannotChangeAnAnswer) {
   EXPECT_NE(canonical(R"({"model":"m","temperature":0,"user":5})"), plain) << "an engine may refuse it";
   EXPECT_NE(canonical(R"({"model":"m","temperature":0,"metadata":{"a":1}})"), plain);
   EXPECT_NE(canonical(R"({"model":"m","temperature":0,"seed":1})"), plain);
-  EXPECT_NE(canonical(R"({"model":"m","temperature":0,"messages":[{"user":"u"}]})"), canonical(R"({"model":"m","temperature":0,"messages":[{}]})"));
+  EXPECT_NE(canonical(R"({"model":"m","temperature":0,"messages":[{"user":"u"}]})"),
+            canonical(R"({"model":"m","temperature":0,"messages":[{}]})"));
 }
 
 TEST(CanonicalBody, NumbersAreTheSameOnlyIfAnEngineMustTakeThemForTheSame) {
@@ -64,7 +66,8 @@ TEST(CanonicalBody, OnlyGreedySingleWholeAnswersAreShared) {
 TEST(CanonicalBody, WhatTwoReadersCouldReadDifferentlyIsNotShared) {
   EXPECT_EQ(canonical(R"({"temperature":0,"temperature":0})"), "not: a key twice");
   EXPECT_EQ(canonical(R"({"temperature":0,"m":[{"a":1,"\u0061":2}]})"), "not: a key twice, or nested too deeply");
-  EXPECT_EQ(canonical(R"({"temperature":0,"m":)" + std::string(70, '[') + std::string(70, ']') + "}"), "not: a key twice, or nested too deeply");
+  EXPECT_EQ(canonical(R"({"temperature":0,"m":)" + std::string(70, '[') + std::string(70, ']') + "}"),
+            "not: a key twice, or nested too deeply");
   EXPECT_EQ(canonical("[]"), "not: not JSON");
   EXPECT_EQ(canonical(""), "not: not JSON");
   EXPECT_EQ(canonical("{\"temperature\":0"), "not: not JSON");
@@ -86,7 +89,8 @@ Value random_value(Rng& rng, int depth) {
   if (value.kind == 's') value.text = kTexts[rng.below(std::size(kTexts))];
   if (value.kind != '{' && value.kind != '[') return value;
   for (std::uint64_t i = rng.below(4); i-- > 0;) {
-    std::string key = value.kind == '[' ? std::to_string(value.members.size()) : std::string(kTexts[rng.below(std::size(kTexts))]) + std::to_string(i);
+    std::string key =
+        value.kind == '[' ? std::to_string(value.members.size()) : std::string(kTexts[rng.below(std::size(kTexts))]) + std::to_string(i);
     value.members.emplace_back(std::move(key), random_value(rng, depth + 1));
   }
   return value;
@@ -127,7 +131,8 @@ std::string written(const Value& value, Rng& rng) {
 std::string fixed(Value value) {
   std::string out(1, value.kind);
   out += std::to_string(value.text.size()) + "'" + value.text;
-  if (value.kind == '{') std::sort(value.members.begin(), value.members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  if (value.kind == '{')
+    std::sort(value.members.begin(), value.members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [key, member] : value.members) out += "<" + std::to_string(key.size()) + "'" + key + fixed(member) + ">";
   return out;
 }

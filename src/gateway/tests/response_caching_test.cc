@@ -64,9 +64,14 @@ struct CacheWorld {
     }
     return made;
   }
-  std::unique_ptr<Request> look(const Caller& caller, std::string_view body = kBody, std::string_view cache_control = {}, bool even_stale = false,
-                                std::uint64_t epoch = 1) {
-    return look({.caller = &caller, .path = "/v1/chat/completions", .model = "m", .model_epoch = epoch, .body = body, .cache_control = cache_control,
+  std::unique_ptr<Request> look(const Caller& caller, std::string_view body = kBody, std::string_view cache_control = {},
+                                bool even_stale = false, std::uint64_t epoch = 1) {
+    return look({.caller = &caller,
+                 .path = "/v1/chat/completions",
+                 .model = "m",
+                 .model_epoch = epoch,
+                 .body = body,
+                 .cache_control = cache_control,
                  .even_stale = even_stale});
   }
   static void finish(Request& request, std::string_view body = R"({"ok":1})") {
@@ -147,7 +152,8 @@ TEST(ResponseCaching, NothingCrossesTenantRightsModelEpochPathOrCap) {
       for (const std::string_view model : {"m", "n"})
         for (const std::uint64_t epoch : {1U, 2U})
           for (const std::uint64_t cap : {0U, 64U}) {
-            const CacheRequest request{.caller = caller.get(), .path = path, .model = model, .model_epoch = epoch, .cap_max_tokens = cap, .body = kBody};
+            const CacheRequest request{
+                .caller = caller.get(), .path = path, .model = model, .model_epoch = epoch, .cap_max_tokens = cap, .body = kBody};
             all.emplace_back(request, world.look(request));
           }
   for (std::size_t i = 0; i < all.size(); ++i) {

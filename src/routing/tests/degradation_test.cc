@@ -11,9 +11,10 @@ namespace {
 TimePoint at(double seconds) { return TimePoint(from_seconds(seconds)); }
 
 DegradationLadder ladder() {
-  return *DegradationLadder::make({{.kind = DegradationKind::kCapMaxTokens, .enter = 0.5, .leave = 0.3, .hold = Seconds(5), .max_tokens = 64},
-                                   {.kind = DegradationKind::kSmallerModel, .enter = 0.7, .leave = 0.5, .hold = Seconds(5), .models = {{"big", "small"}}},
-                                   {.kind = DegradationKind::kShed, .enter = 0.9, .leave = 0.7, .hold = Seconds(10)}});
+  return *DegradationLadder::make(
+      {{.kind = DegradationKind::kCapMaxTokens, .enter = 0.5, .leave = 0.3, .hold = Seconds(5), .max_tokens = 64},
+       {.kind = DegradationKind::kSmallerModel, .enter = 0.7, .leave = 0.5, .hold = Seconds(5), .models = {{"big", "small"}}},
+       {.kind = DegradationKind::kShed, .enter = 0.9, .leave = 0.7, .hold = Seconds(10)}});
 }
 
 TEST(DegradationLadder, EntersEveryStepThatTheSaturationReaches) {
@@ -80,7 +81,8 @@ TEST(DegradationLadder, NeverFlickersFasterThanItsHold) {
 TEST(DegradationLadder, RefusesWhatCannotWorkAndSaysWhere) {
   const auto message = [](std::vector<DegradationStep> steps) { return DegradationLadder::make(std::move(steps)).error().message; };
   EXPECT_EQ(message({{.enter = 0.5, .leave = 0.6}}), "step 1: leave: must be between 0 and enter (0.5); below it, or the step flickers");
-  EXPECT_EQ(message({{.enter = 0.9}, {.enter = 0.8}}), "step 2: enter: must not be below that of the step before (0.9): steps go by severity");
+  EXPECT_EQ(message({{.enter = 0.9}, {.enter = 0.8}}),
+            "step 2: enter: must not be below that of the step before (0.9): steps go by severity");
   EXPECT_EQ(message({{.kind = DegradationKind::kCapMaxTokens}}), "step 1: max_tokens: must be given, at least 1, with cap_max_tokens");
   EXPECT_EQ(message({{.kind = DegradationKind::kSmallerModel, .models = {{"a", "a"}}}}),
             "step 1: models: must lead from one model to another: \"a\" leads to \"a\"");

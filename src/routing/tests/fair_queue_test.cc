@@ -228,7 +228,8 @@ TEST(FairQueue, LosesNothingUnderRandomHistories) {
     Rng rng(seed);
     FairQueue queue({.max_queued = 1 + static_cast<std::uint32_t>(rng.below(60))});
     std::vector<FairQueue::Flow> flows;
-    for (int f = 0; f < 6; ++f) flows.push_back(queue.open(rng.below(3), 0.1 + rng.uniform() * 4, static_cast<std::uint32_t>(rng.below(20))));
+    for (int f = 0; f < 6; ++f)
+      flows.push_back(queue.open(rng.below(3), 0.1 + rng.uniform() * 4, static_cast<std::uint32_t>(rng.below(20))));
     std::map<std::uint64_t, FairQueue::Place> waiting;  // by tag
     std::map<std::uint64_t, std::size_t> flow_of;
     std::uint64_t tag = 0;

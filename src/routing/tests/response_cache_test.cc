@@ -80,8 +80,9 @@ TEST(CacheKeyText, DiffersWheneverAnyPartDoes) {
         for (const auto body : parts)
           for (const std::uint64_t epoch : {0U, 1U, 10U})
             for (const std::uint64_t cap : {0U, 1U}) {
-              write_cache_key_text({.tenant = tenant, .rights_digest = rights, .model = model, .model_epoch = epoch, .path = "/p", .cap_max_tokens = cap}, body,
-                                   text);
+              write_cache_key_text(
+                  {.tenant = tenant, .rights_digest = rights, .model = model, .model_epoch = epoch, .path = "/p", .cap_max_tokens = cap},
+                  body, text);
               seen.insert(text);
               ++made;
             }
