@@ -31,11 +31,19 @@ constexpr std::array<std::pair<std::string_view, Field>, 12> kFields{{
 }};
 
 Field field_of(std::string_view key) {
-  // Few keys begin as one of ours does.
-  if (key.empty() || std::string_view("msnptui").find(key.front()) == std::string_view::npos) return Field::kOther;
-  for (const auto& [name, field] : kFields)
-    if (name == key) return field;
-  return Field::kOther;
+  const auto is = [key](std::string_view name, Field field) { return key == name ? field : Field::kOther; };
+  switch (key.size()) {
+    case 1: return is("n", Field::kN);
+    case 4: return key.front() == 's' ? is("seed", Field::kSeed) : is("user", Field::kUser);
+    case 5: return key.front() == 'm' ? is("model", Field::kModel) : is("input", Field::kInput);
+    case 6: return key.front() == 's' ? is("stream", Field::kStream) : is("prompt", Field::kPrompt);
+    case 8: return is("messages", Field::kMessages);
+    case 10: return is("max_tokens", Field::kMaxTokens);
+    case 11: return is("temperature", Field::kTemperature);
+    case 14: return is("stream_options", Field::kStreamOptions);
+    case 21: return is("max_completion_tokens", Field::kMaxCompletionTokens);
+    default: return Field::kOther;
+  }
 }
 
 std::string_view name_of(Field field) {
