@@ -27,8 +27,6 @@ class Answer {
   /// Calls `callback` once if the client goes away before the answer.
   void on_disconnect(std::move_only_function<void()> callback) { on_disconnect_ = std::move(callback); }
 
-  Answer& stream() { return *this; }
-
   // For the sink:
   /// The client has gone, or the gateway goes: no answer is taken any more. `tell`: whoever asked for it hears of that.
   void lose(bool tell);

@@ -137,7 +137,7 @@ void RouteHandler::handle(const http::Request& request, RouteCaller who, std::un
   if (!decision.dropped.empty())
     for (auto& [name, weight] : call->allowed) weight *= all / left;
   call->answer = std::move(answer);
-  call->answer->stream().on_disconnect([weak = std::weak_ptr<RouteHandler*>(self_), id] {
+  call->answer->on_disconnect([weak = std::weak_ptr<RouteHandler*>(self_), id] {
     const auto self = weak.lock();
     if (!self) return;
     const auto found = (*self)->calls_.find(id);
