@@ -9,7 +9,7 @@ namespace flexpert::codec::http1_chars {
 inline constexpr unsigned kToken = 1;        ///< methods and field names (RFC 9110, 5.6.2)
 inline constexpr unsigned kTarget = 2;       ///< path and query (RFC 3986: pchar, "/", "?"); '%' is checked apart
 inline constexpr unsigned kFieldValue = 4;   ///< visible ASCII, space, tab and obs-text
-inline constexpr unsigned kHost = 8;         ///< host and port
+inline constexpr unsigned kHost = 8;         ///< names and IPv4 addresses of hosts
 inline constexpr unsigned kDigit = 16;
 inline constexpr unsigned kHexDigit = 32;
 
@@ -28,7 +28,7 @@ consteval std::array<unsigned char, 256> table() {
   }
   mark("!#$%&'*+-.^_`|~", kToken);
   mark("-._~!$&'()*+,;=:@/?%", kTarget);
-  mark("-._~:[]", kHost);
+  mark("-._~", kHost);
   return classes;
 }
 

@@ -35,7 +35,7 @@ bool http1_is_host(std::string_view text) {
     if (name < 3 || name == text.size() || text[name] != ']' || !colon) return false;
     ++name;
   } else {
-    while (name < text.size() && is(text[name], kHost) && text[name] != ':' && text[name] != '[' && text[name] != ']') ++name;
+    while (name < text.size() && is(text[name], kHost)) ++name;
     if (name == 0) return false;
   }
   return name == text.size() || (text[name] == ':' && is_port(text.substr(name + 1)));
