@@ -199,7 +199,8 @@ Result<InternalGrantForm> InternalGrantForm::make(const InternalGrantRights& rig
   FLEXPERT_TRY(append_text(bytes, rights.policy_revision, "policy_revision"));
   FLEXPERT_TRY(append_text(bytes, rights.rights_digest, "rights_digest"));
   if (rights.forbidden.slots().size() > kMostForbiddenExperts)
-    return fail(ErrorCode::kInvalidArgument, "forbidden: {} experts, {} can be said", rights.forbidden.slots().size(), kMostForbiddenExperts);
+    return fail(ErrorCode::kInvalidArgument, "forbidden: {} experts, {} can be said", rights.forbidden.slots().size(),
+        kMostForbiddenExperts);
   append_set(bytes, rights.forbidden);
   if (base64url_size(bytes.size()) > kMostPayloadChars) return fail(ErrorCode::kInvalidArgument, "grant: longer than a field can be");
   InternalGrantForm form;
@@ -212,8 +213,10 @@ Result<InternalGrantForm> InternalGrantForm::make(const InternalGrantRights& rig
 Result<void> InternalGrantForm::append_payload(std::string& out, const InternalGrantRequest& request) const {
   if (request.expires_unix_ms < 0) return fail(ErrorCode::kInvalidArgument, "expires_unix_ms: negative");
   if (request.deadline_unix_ms < 0) return fail(ErrorCode::kInvalidArgument, "deadline_unix_ms: negative");
-  if (request.priority > kLowestPriority) return fail(ErrorCode::kInvalidArgument, "priority: {} is over {}", request.priority, kLowestPriority);
-  if (request.request_id.size() > kMostText || text_.size() + base64url_size(rest_.size() + kRequestBytes + request.request_id.size()) > kMostPayloadChars)
+  if (request.priority > kLowestPriority)
+    return fail(ErrorCode::kInvalidArgument, "priority: {} is over {}", request.priority, kLowestPriority);
+  if (request.request_id.size() > kMostText ||
+      text_.size() + base64url_size(rest_.size() + kRequestBytes + request.request_id.size()) > kMostPayloadChars)
     return fail(ErrorCode::kInvalidArgument, "grant: longer than a field can be");
   out += text_;
   const std::size_t from = out.size();
@@ -256,14 +259,16 @@ void append_internal_grant_signature(std::string& value, const std::array<std::u
 }
 
 Result<SplitInternalGrant> split_internal_grant(std::string_view value) {
-  if (value.size() > kMostInternalGrantBytes) return fail(ErrorCode::kInvalidArgument, "grant: longer than {} bytes", kMostInternalGrantBytes);
+  if (value.size() > kMostInternalGrantBytes)
+    return fail(ErrorCode::kInvalidArgument, "grant: longer than {} bytes", kMostInternalGrantBytes);
   if (!value.starts_with(kInternalGrantPrefix)) return fail(ErrorCode::kInvalidArgument, "grant: not of version 1");
   value.remove_prefix(kInternalGrantPrefix.size());
   const std::size_t dot = value.find('.');
   if (dot == std::string_view::npos) return fail(ErrorCode::kInvalidArgument, "grant: no signature");
   SplitInternalGrant split{.payload = value.substr(0, dot)};
   FLEXPERT_ASSIGN(const std::string signature, decode_base64url(value.substr(dot + 1)));
-  if (signature.size() != split.signature.size()) return fail(ErrorCode::kInvalidArgument, "grant: a signature of {} bytes", signature.size());
+  if (signature.size() != split.signature.size())
+    return fail(ErrorCode::kInvalidArgument, "grant: a signature of {} bytes", signature.size());
   std::copy(signature.begin(), signature.end(), reinterpret_cast<char*>(split.signature.data()));
   return split;
 }
@@ -285,7 +290,8 @@ Result<InternalGrant> parse_internal_grant(std::string_view payload) {
   FLEXPERT_ASSIGN(grant.expires_unix_ms, read_time(reader, "expires_unix_ms"));
   FLEXPERT_ASSIGN(grant.deadline_unix_ms, read_time(reader, "deadline_unix_ms"));
   FLEXPERT_ASSIGN(grant.priority, reader.number<std::uint8_t>("priority"));
-  if (grant.priority > kLowestPriority) return fail(ErrorCode::kInvalidArgument, "priority: {} is over {}", grant.priority, kLowestPriority);
+  if (grant.priority > kLowestPriority)
+    return fail(ErrorCode::kInvalidArgument, "priority: {} is over {}", grant.priority, kLowestPriority);
   FLEXPERT_ASSIGN(grant.request_id, reader.text("request_id"));
   if (!reader.empty()) return fail(ErrorCode::kInvalidArgument, "grant: bytes after its end");
   return grant;

@@ -76,7 +76,8 @@ Result<std::string> read_secret_file(const std::string& path) {
   }
   struct stat status {};
   if (::fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode)) return bad_file("is no regular file", path);
-  if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) return bad_file(fmt::format("is open to others (mode {:o}); chmod 600 it", status.st_mode & 0777), path);
+  if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) return bad_file(fmt::format("is open to others (mode {:o}); chmod 600 it",
+      status.st_mode & 0777), path);
   std::string text(kMostSecretBytes + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
@@ -91,7 +92,8 @@ Result<std::string> read_secret_file(const std::string& path) {
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
   if (text.find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) return bad_file("has more than one line of text", path);
-  if (text.size() < kLeastSecretBytes) return bad_file(fmt::format("has a secret of {} bytes; {} are needed", text.size(), kLeastSecretBytes), path);
+  if (text.size() < kLeastSecretBytes) return bad_file(fmt::format("has a secret of {} bytes; {} are needed", text.size(),
+      kLeastSecretBytes), path);
   return text;
 }
 

@@ -47,7 +47,8 @@ std::string GrantSigner::for_probe(std::int64_t unix_ms) const {
   const auto nothing = codec::InternalGrantForm::make({});
   FLEXPERT_CHECK(nothing.has_value(), "an empty grant has a form");
   std::string out;
-  const auto ok = sign(out, *nothing, {.request_id = "probe", .body_sha256 = crypto::sha256(std::string_view()), .expires_unix_ms = unix_ms + lifetime_ms_});
+  const auto ok = sign(out, *nothing, {.request_id = "probe", .body_sha256 = crypto::sha256(std::string_view()),
+      .expires_unix_ms = unix_ms + lifetime_ms_});
   FLEXPERT_CHECK(ok.has_value(), "a probe's grant is short");
   return out;
 }

@@ -30,7 +30,8 @@ void RouteHandler::attempt(std::uint64_t id) {
   if (!choose(call)) {
     std::vector<std::string> names;
     for (const auto& [name, weight] : call.allowed) names.push_back(name);
-    return refuse(call, unavailable(fmt::format("No expert server is ready that holds {}; try again", fmt::join(names, ", ")), "no_expert_ready", 1));
+    return refuse(call, unavailable(fmt::format("No expert server is ready that holds {}; try again", fmt::join(names, ", ")),
+        "no_expert_ready", 1));
   }
   // The policy may have changed since the call was let in: what its groups hold now must still be its caller's.
   const auth::ModelRight* right = call.who.caller->grant->model(model_);
@@ -38,7 +39,8 @@ void RouteHandler::attempt(std::uint64_t id) {
     for (const ExpertSlot slot : share.slots)
       if (right == nullptr || right->forbidden.contains(slot)) {
         audit(call.who, "denied", {share.group});
-        return refuse(call, http::openai_error(403, fmt::format("expert_names: {} is not for this caller any more", share.group), "permission_error",
+        return refuse(call, http::openai_error(403, fmt::format("expert_names: {} is not for this caller any more", share.group),
+            "permission_error",
                                                "expert_names", "expert_forbidden"));
       }
   call.server = picked.server->id;
@@ -68,9 +70,11 @@ void RouteHandler::attempt(std::uint64_t id) {
   request.body += "]}";
   if (options_.signer != nullptr) {
     std::string grant;
-    const GrantSigner::Request signed_request{.request_id = call.who.request_id, .body_sha256 = crypto::sha256(request.body), .unix_ms = clock_.unix_ms()};
+    const GrantSigner::Request signed_request{.request_id = call.who.request_id, .body_sha256 = crypto::sha256(request.body),
+        .unix_ms = clock_.unix_ms()};
     if (const auto made = options_.signer->append(grant, *call.who.caller, model_, signed_request); !made)
-      return refuse(call, http::openai_error(403, "The rights of this caller cannot be told to a model server", "permission_error", {}, "expert_masking_unavailable"));
+      return refuse(call, http::openai_error(403, "The rights of this caller cannot be told to a model server", "permission_error", {},
+          "expert_masking_unavailable"));
     request.headers.add(std::string(codec::kInternalGrantField), std::move(grant));
   }
 
@@ -108,11 +112,14 @@ void RouteHandler::took_end(std::uint64_t id) {
   const std::string who = fmt::format("{} on {}", blamed.empty() ? "experts" : blamed, joined_once(instances));
   switch (call.status) {
     case 400:
-      return refuse(call, http::openai_error(400, error.message.empty() ? "The model server refused the token" : error.message, "invalid_request_error",
+      return refuse(call, http::openai_error(400, error.message.empty() ? "The model server refused the token" : error.message,
+          "invalid_request_error",
                                       "token_id", "invalid_request"));
-    case 401: return refuse(call, http::openai_error(502, "The model server does not take this gateway's word: they have different secrets", "upstream_error", {},
+    case 401: return refuse(call, http::openai_error(502,
+        "The model server does not take this gateway's word: they have different secrets", "upstream_error", {},
                                                      "grant_refused"));
-    case 403: return refuse(call, http::openai_error(403, "The model server does not let this caller use these experts", "permission_error", "expert_names",
+    case 403: return refuse(call, http::openai_error(403, "The model server does not let this caller use these experts",
+        "permission_error", "expert_names",
                                                      "expert_forbidden"));
     case 404:
       // The fleet changed since our snapshot: choose again without what is no longer there.
@@ -123,7 +130,8 @@ void RouteHandler::took_end(std::uint64_t id) {
       }
       return refuse(call, unavailable(fmt::format("No replica any more: {}; try again", who), "no_expert_ready", 1));
     case 503: return refuse(call, unavailable("The model server is not ready; try again", "no_server_ready", 1));
-    case 504: return refuse(call, http::openai_error(504, fmt::format("No answer in time: {}", who), "upstream_error", {}, "expert_timeout"));
+    case 504: return refuse(call, http::openai_error(504, fmt::format("No answer in time: {}", who), "upstream_error", {},
+        "expert_timeout"));
     default: return refuse(call, http::openai_error(502, fmt::format("Failed: {}", who), "upstream_error", {}, "expert_failed"));
   }
 }

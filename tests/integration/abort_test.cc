@@ -52,7 +52,8 @@ TEST_P(Abort, GivesEverythingBack) {
   EXPECT_EQ(fleet.post("/v1/chat/completions", chat_body("Hi.", 4, false)).status, 200);
 }
 
-INSTANTIATE_TEST_SUITE_P(OfStreamsAndWholeAnswers, Abort, testing::Bool(), [](const auto& given) { return given.param ? "Stream" : "Whole"; });
+INSTANTIATE_TEST_SUITE_P(OfStreamsAndWholeAnswers, Abort, testing::Bool(), [](const auto& given) { return given.param ? "Stream" : "Whole";
+    });
 
 TEST(ModelServerOfAFleet, ServesNobodyWithoutAGrant) {
   TestFleet fleet;

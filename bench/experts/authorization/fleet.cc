@@ -22,10 +22,12 @@ std::vector<std::uint64_t> difference(const std::vector<std::uint64_t>& later, c
 }  // namespace
 
 Counted operator-(const Counted& later, const Counted& earlier) {
-  return {difference(later.asked, earlier.asked), difference(later.in_process, earlier.in_process), difference(later.chosen, earlier.chosen)};
+  return {difference(later.asked, earlier.asked), difference(later.in_process, earlier.in_process), difference(later.chosen,
+      earlier.chosen)};
 }
 
-Result<std::unique_ptr<AuthorizationFleet>> AuthorizationFleet::start(net::EventLoop& loop, const std::string& program, const std::string& model, bool with_servers) {
+Result<std::unique_ptr<AuthorizationFleet>> AuthorizationFleet::start(net::EventLoop& loop, const std::string& program,
+    const std::string& model, bool with_servers) {
   std::unique_ptr<AuthorizationFleet> fleet(new AuthorizationFleet(loop, program));
   FLEXPERT_TRY(fleet->begin(program, model, with_servers));
   return fleet;
@@ -42,7 +44,8 @@ Result<void> AuthorizationFleet::begin(const std::string& program, const std::st
   secret_file_ = folder_.file("internal.secret");
   FLEXPERT_TRY(crypto::ensure_secret_file(secret_file_));
   FLEXPERT_ASSIGN(secret_, crypto::read_secret_file(secret_file_));
-  FLEXPERT_ASSIGN(server_, Program::start(loop_, {program, "serve", "--model", model, "--name", model_name_, "--pack", pack_, "--listen", "127.0.0.1:0", "--kv-blocks", "2048",
+  FLEXPERT_ASSIGN(server_, Program::start(loop_, {program, "serve", "--model", model, "--name", model_name_, "--pack", pack_, "--listen",
+      "127.0.0.1:0", "--kv-blocks", "2048",
                                                   "--internal-secret-file", secret_file_, "--log-level", "off"}));
   return with_servers ? place() : Result<void>();
 }
@@ -94,7 +97,8 @@ std::string AuthorizationFleet::grant(const std::set<rules::Slot>& forbidden, st
     digest += fmt::format("{}:{} ", layer, expert);
   }
   codec::InternalGrant grant;
-  grant.rights = {.tenant = "bench", .model = model_name_, .policy_revision = "1", .rights_digest = crypto::sha256_hex(digest), .forbidden = ExpertSet(std::move(slots))};
+  grant.rights = {.tenant = "bench", .model = model_name_, .policy_revision = "1", .rights_digest = crypto::sha256_hex(digest),
+      .forbidden = ExpertSet(std::move(slots))};
   grant.request_id = "bench";
   grant.body_sha256 = crypto::sha256(body);
   grant.expires_unix_ms = SystemClock().unix_ms() + 60'000;
@@ -109,7 +113,8 @@ Result<Counted> AuthorizationFleet::counted() {
 }
 
 Result<std::vector<std::uint64_t>> AuthorizationFleet::computed_by_servers() {
-  controller::ServerRows inquiry(loop_, {.model_fingerprint = fingerprint_, .model_epoch = 0, .kernel_identity = engine::kernel_identity(), .hidden = hidden_, .geometry = geometry_});
+  controller::ServerRows inquiry(loop_, {.model_fingerprint = fingerprint_, .model_epoch = 0, .kernel_identity = engine::kernel_identity(),
+      .hidden = hidden_, .geometry = geometry_});
   std::vector<controller::ServerRows::Target> targets;
   for (const ExpertEndpoint& endpoint : experts_.endpoints()) {
     FLEXPERT_ASSIGN(net::Address address, net::Address::parse(endpoint.address));

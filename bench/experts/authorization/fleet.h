@@ -29,7 +29,8 @@ class AuthorizationFleet {
  public:
   static constexpr std::size_t kServers = 4;
 
-  static Result<std::unique_ptr<AuthorizationFleet>> start(net::EventLoop& loop, const std::string& program, const std::string& model, bool with_servers);
+  static Result<std::unique_ptr<AuthorizationFleet>> start(net::EventLoop& loop, const std::string& program, const std::string& model,
+      bool with_servers);
 
   /// Sends one request to the model server and waits for its answer.
   Result<http::Response> call(http::Request request);

@@ -28,19 +28,22 @@ std::string policy_text(const std::string& model) {
   std::string text = "    roles:\n";
   for (const rules::Principal& who : rules::principals()) {
     if (who.name == "nobody" || who.name == "token") continue;
-    text += fmt::format("      {}:\n        models: {}\n        expert_groups: {}\n", who.name, who.may_use_model ? "[" + model + "]" : "[]", list_of(who.given));
+    text += fmt::format("      {}:\n        models: {}\n        expert_groups: {}\n", who.name, who.may_use_model ? "[" + model + "]"
+        : "[]", list_of(who.given));
     // Denial comes from a role of its own, as that of somebody who lost a right would.
     if (!who.denied.empty()) text += fmt::format("      {}-not:\n        denied_expert_groups: {}\n", who.name, list_of(who.denied));
   }
   return text;
 }
 
-std::string config_text(const std::string& model_folder, const AuthorizationFleet& fleet, const std::string& controller, const std::string& jwks) {
+std::string config_text(const std::string& model_folder, const AuthorizationFleet& fleet, const std::string& controller,
+    const std::string& jwks) {
   std::string text = fmt::format("gateway:\n  listen: 127.0.0.1:0\n  metrics_listen: 127.0.0.1:0\n  controller: {}\nmodel:\n  path: {}\n  name: {}\n  groups:\n", controller,
                                  model_folder, fleet.model_name());
   for (const rules::Group& group : rules::groups()) {
     text += fmt::format("    - name: {}\n      security: {}\n      slots: [", group.name, group.high ? "high" : "standard");
-    for (std::size_t i = 0; i < group.slots.size(); ++i) text += fmt::format("{}[{}, {}]", i == 0 ? "" : ", ", group.slots[i].first, group.slots[i].second);
+    for (std::size_t i = 0; i < group.slots.size(); ++i) text += fmt::format("{}[{}, {}]", i == 0 ? "" : ", ", group.slots[i].first,
+        group.slots[i].second);
     text += "]\n";
   }
   text += fmt::format("access:\n  anonymous: true\n  anonymous_roles: [reader]\n  default_route_groups: [code]\n  internal_secret_file: {}\n", fleet.secret_file());
@@ -51,7 +54,8 @@ std::string config_text(const std::string& model_folder, const AuthorizationFlee
 
 }  // namespace
 
-Result<std::unique_ptr<GatewaySetup>> GatewaySetup::start(net::EventLoop& loop, const std::string& program, const std::string& model, const AuthorizationFleet& fleet) {
+Result<std::unique_ptr<GatewaySetup>> GatewaySetup::start(net::EventLoop& loop, const std::string& program, const std::string& model,
+    const AuthorizationFleet& fleet) {
   std::unique_ptr<GatewaySetup> setup(new GatewaySetup(loop));
   FLEXPERT_TRY(setup->begin(program, model, fleet));
   return setup;
@@ -61,14 +65,17 @@ Result<void> GatewaySetup::begin(const std::string& program, const std::string& 
   FleetSnapshot snapshot;
   snapshot.revision = 1;
   snapshot.model = fleet.model_name();
-  snapshot.instances.push_back({.id = {"model-0"}, .role = InstanceRole::kModelServer, .state = InstanceState::kReady, .model = snapshot.model,
+  snapshot.instances.push_back({.id = {"model-0"}, .role = InstanceRole::kModelServer, .state = InstanceState::kReady,
+      .model = snapshot.model,
                                 .address = fleet.address().to_string(), .pid = 1, .last_error = {}});
   for (const ExpertEndpoint& endpoint : fleet.table().endpoints)
-    snapshot.instances.push_back({.id = endpoint.id, .role = InstanceRole::kExpertServer, .state = InstanceState::kReady, .model = snapshot.model,
+    snapshot.instances.push_back({.id = endpoint.id, .role = InstanceRole::kExpertServer, .state = InstanceState::kReady,
+        .model = snapshot.model,
                                   .address = endpoint.address, .pid = 1, .last_error = {}});
   snapshot.routing = fleet.table();
   snapshot_ = codec::encode(snapshot) + "\n";
-  controller_ = std::make_unique<http::Server>(loop_, http::ServerLimits{}, [this](const http::Request& request, http::Responder responder) {
+  controller_ = std::make_unique<http::Server>(loop_, http::ServerLimits{}, [this](const http::Request& request,
+      http::Responder responder) {
     if (request.path() != "/internal/fleet") return responder.respond({.status = 204});
     responder.start(200, {});
     responder.write(snapshot_);
@@ -95,7 +102,8 @@ void GatewaySetup::identify(http::Request& request, const rules::Principal& who)
   const std::string signed_text = base64url(R"({"alg":"HS256","typ":"JWT","kid":"k1"})") + "." +
                                   base64url(fmt::format(R"({{"iss":"{}","aud":"flexpert","sub":"{}","tenant":"bench","roles":[{}],"iat":{},"exp":{}}})", kIssuer, who.name, roles, now, now + 3600));
   const crypto::Digest signature = crypto::hmac_sha256(jwt_secret_, signed_text);
-  request.headers.add("Authorization", "Bearer " + signed_text + "." + base64url({reinterpret_cast<const char*>(signature.data()), signature.size()}));
+  request.headers.add("Authorization", "Bearer " + signed_text + "." + base64url({reinterpret_cast<const char*>(signature.data()),
+      signature.size()}));
 }
 
 }  // namespace flexpert::bench

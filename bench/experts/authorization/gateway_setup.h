@@ -14,7 +14,8 @@ namespace flexpert::bench {
 /// A gateway process in front of an AuthorizationFleet, with a controller that says where everything is. Belongs to the loop's thread.
 class GatewaySetup {
  public:
-  static Result<std::unique_ptr<GatewaySetup>> start(net::EventLoop& loop, const std::string& program, const std::string& model, const AuthorizationFleet& fleet);
+  static Result<std::unique_ptr<GatewaySetup>> start(net::EventLoop& loop, const std::string& program, const std::string& model,
+      const AuthorizationFleet& fleet);
 
   [[nodiscard]] const net::Address& address() const { return gateway_->address(); }
   /// Adds what proves who somebody is.

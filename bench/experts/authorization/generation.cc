@@ -47,14 +47,17 @@ std::set<rules::Slot> some_slots(ExpertGeometry geometry, std::uint32_t keep, st
 std::vector<Caller> callers_of(ExpertGeometry geometry) {
   std::set<rules::Slot> one_layer;
   for (unsigned expert = 0; expert < geometry.experts; expert += 2) one_layer.insert({geometry.layers - 1, expert});
-  return {{"half", some_slots(geometry, geometry.experts / 2, 11)}, {"few", some_slots(geometry, 5, 12)}, {"fewer_than_top_k", some_slots(geometry, 2, 13)}, {"one_layer", one_layer}};
+  return {{"half", some_slots(geometry, geometry.experts / 2, 11)}, {"few", some_slots(geometry, 5, 12)}, {"fewer_than_top_k",
+      some_slots(geometry, 2, 13)}, {"one_layer", one_layer}};
 }
 
-std::vector<TextJob> jobs_of(const Caller& caller, const std::vector<GoldenPrompt>& prompts, std::size_t count, std::size_t first, const std::string& model) {
+std::vector<TextJob> jobs_of(const Caller& caller, const std::vector<GoldenPrompt>& prompts, std::size_t count, std::size_t first,
+    const std::string& model) {
   std::vector<TextJob> jobs;
   for (std::size_t i = first; i < first + count; ++i) {
     json::array ids(prompts[i % prompts.size()].ids.begin(), prompts[i % prompts.size()].ids.end());
-    const json::object body{{"model", model}, {"prompt", ids}, {"max_tokens", kTokens}, {"temperature", i % 2 == 0 ? 0.0 : 0.8}, {"seed", i}, {"ignore_eos", true}};
+    const json::object body{{"model", model}, {"prompt", ids}, {"max_tokens", kTokens}, {"temperature", i % 2 == 0 ? 0.0 : 0.8}, {"seed",
+        i}, {"ignore_eos", true}};
     jobs.push_back({.caller = &caller, .body = json::serialize(body)});
   }
   return jobs;
@@ -115,7 +118,8 @@ Result<void> revive_all(net::EventLoop& loop, ExpertFleet& experts) {
 /// Sends all jobs to the model server, `in_flight` at a time.
 class Run {
  public:
-  Run(net::EventLoop& loop, AuthorizationFleet& fleet, std::vector<TextJob>& jobs) : loop_(loop), fleet_(fleet), jobs_(jobs), client_(loop, {}) {}
+  Run(net::EventLoop& loop, AuthorizationFleet& fleet, std::vector<TextJob>& jobs) : loop_(loop), fleet_(fleet), jobs_(jobs), client_(loop,
+      {}) {}
 
   Result<void> all(std::size_t in_flight) {
     const SystemClock clock;
@@ -232,7 +236,8 @@ Result<void> measure_generation(const std::string& program, const std::string& m
   FLEXPERT_ASSIGN(const Reference open_reference, alone(loop, *quiet, jobs_of(open, prompts, kOpenJobs, 1000, quiet->model_name())));
   // The same prompts without restrictions are a different matter, or the restrictions would show nothing.
   FLEXPERT_ASSIGN(const Reference unrestricted, alone(loop, *quiet, jobs_of(open, prompts, kJobsOfOne, 0, quiet->model_name())));
-  figures.hold("restricted.would_use_forbidden", static_cast<double>(rows_of(unrestricted.chosen, callers[0].forbidden, geometry)), "rows", ">0",
+  figures.hold("restricted.would_use_forbidden", static_cast<double>(rows_of(unrestricted.chosen, callers[0].forbidden, geometry)), "rows",
+      ">0",
                rows_of(unrestricted.chosen, callers[0].forbidden, geometry) > 0);
 
   FLEXPERT_ASSIGN(const auto fleet, AuthorizationFleet::start(loop, program, model, true));
@@ -296,7 +301,8 @@ Result<void> measure_generation(const std::string& program, const std::string& m
   }
   FLEXPERT_ASSIGN(const Counted after, fleet->counted());
   const std::size_t mixed_failed = failed(mixed);
-  figures.hold("mixed.tokens", static_cast<double>((mixed.size() - mixed_failed) * kTokens), "generated", ">=10000", (mixed.size() - mixed_failed) * kTokens >= 10000);
+  figures.hold("mixed.tokens", static_cast<double>((mixed.size() - mixed_failed) * kTokens), "generated", ">=10000",
+      (mixed.size() - mixed_failed) * kTokens >= 10000);
   figures.hold("mixed.kills", mixed_kills, "kill -9", ">=10", mixed_kills >= 10);
   figures.hold("mixed.failed", static_cast<double>(mixed_failed), "requests", "0", mixed_failed == 0);
   figures.hold("mixed.different_texts", static_cast<double>(different(mixed, expected)), "requests", "0", different(mixed, expected) == 0);

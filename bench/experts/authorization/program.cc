@@ -25,7 +25,8 @@ Result<std::unique_ptr<Program>> Program::start(net::EventLoop& loop, std::vecto
     return !said.empty() || self->process_ == nullptr;
   };
   FLEXPERT_TRY(run_until(loop, find, Seconds(60), name + " to listen"));
-  if (said.empty()) return fail(ErrorCode::kUnavailable, "{} ended at its start: {}", name, self->lines_.empty() ? "it said nothing" : self->lines_.back());
+  if (said.empty()) return fail(ErrorCode::kUnavailable, "{} ended at its start: {}", name, self->lines_.empty() ? "it said nothing"
+      : self->lines_.back());
   if (said.starts_with("http://")) said = said.substr(7);
   FLEXPERT_ASSIGN(program->address_, net::Address::parse(said));
   return program;

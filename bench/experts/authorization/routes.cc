@@ -23,7 +23,8 @@ struct Findings {
   std::uint64_t computed = 0;      ///< rows in all
 
   void say(const std::string& what, std::string_view answer) const {
-    if (wrong_status + wrong_rows + wrong_answer + leaks <= 20) std::printf("%s: %.*s\n", what.c_str(), static_cast<int>(std::min<std::size_t>(answer.size(), 200)), answer.data());
+    if (wrong_status + wrong_rows + wrong_answer + leaks <= 20) std::printf("%s: %.*s\n", what.c_str(),
+        static_cast<int>(std::min<std::size_t>(answer.size(), 200)), answer.data());
   }
 };
 
@@ -40,7 +41,8 @@ const rules::Group& group_named(const std::vector<rules::Group>& groups, const s
 }
 
 /// The rows that running each of `names` once takes.
-std::vector<std::uint64_t> rows_of(const std::vector<rules::Group>& groups, const std::vector<std::string>& names, ExpertGeometry geometry) {
+std::vector<std::uint64_t> rows_of(const std::vector<rules::Group>& groups, const std::vector<std::string>& names,
+    ExpertGeometry geometry) {
   std::vector<std::uint64_t> rows(geometry.size());
   for (const std::string& name : names)
     for (const auto& [layer, expert] : group_named(groups, name).slots) ++rows[geometry.index({layer, expert})];
@@ -82,7 +84,8 @@ class Routes {
     request.target = "/route";
     request.headers.add("Content-Type", "application/json");
     gateway.identify(request, who);
-    request.body = json::serialize(json::object{{"token_id", 100 + bits}, {"expert_names", json::array(asked.begin(), asked.end())}, {"mode", all ? "all" : "any"}});
+    request.body = json::serialize(json::object{{"token_id", 100 + bits}, {"expert_names", json::array(asked.begin(), asked.end())},
+        {"mode", all ? "all" : "any"}});
     const std::vector<std::uint64_t> before = fleet_.asked();
     FLEXPERT_ASSIGN(const http::Response answer, send(loop_, client_, gateway.address(), std::move(request)));
     const std::vector<std::uint64_t> ran = since(before);
@@ -124,7 +127,8 @@ class Routes {
         slots.push_back(json::array{layer, expert});
         refused = refused || closed.count({layer, expert}) != 0;
       }
-      calls.push_back(json::object{{"name", name}, {"instance", fmt::format("expert-{}", bits % AuthorizationFleet::kServers)}, {"slots", slots}});
+      calls.push_back(json::object{{"name", name}, {"instance", fmt::format("expert-{}", bits % AuthorizationFleet::kServers)}, {"slots",
+          slots}});
     }
     http::Request request;
     request.method = "POST";

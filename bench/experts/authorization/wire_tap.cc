@@ -13,7 +13,8 @@ namespace wire = expert_protocol;
 /// One connection of a model server and the one that goes on.
 class WireTap::Pair {
  public:
-  Pair(WireTap& tap, net::UniqueFd accepted) : tap_(tap), client_side_(*this), server_side_(*this), client_(tap.loop_, std::move(accepted), &client_side_) {}
+  Pair(WireTap& tap, net::UniqueFd accepted) : tap_(tap), client_side_(*this), server_side_(*this), client_(tap.loop_, std::move(accepted),
+      &client_side_) {}
 
   Result<void> begin() {
     FLEXPERT_ASSIGN(server_, net::Stream::connect(tap_.loop_, tap_.target_, Seconds(5), &server_side_));
@@ -52,7 +53,8 @@ class WireTap::Pair {
         continue;
       }
       for (const wire::BatchGroup& group : batch->groups)
-        if (tap_.geometry_.contains({batch->layer, group.expert})) tap_.counts_[tap_.geometry_.index({batch->layer, group.expert})] += group.rows;
+        if (tap_.geometry_.contains({batch->layer, group.expert})) tap_.counts_[tap_.geometry_.index({batch->layer,
+            group.expert})] += group.rows;
     }
   }
 
@@ -65,7 +67,8 @@ class WireTap::Pair {
   std::unique_ptr<net::Stream> server_;
 };
 
-WireTap::WireTap(net::EventLoop& loop, ExpertGeometry geometry, std::vector<std::uint64_t>& counts) : loop_(loop), geometry_(geometry), counts_(counts) {}
+WireTap::WireTap(net::EventLoop& loop, ExpertGeometry geometry, std::vector<std::uint64_t>& counts) : loop_(loop), geometry_(geometry),
+    counts_(counts) {}
 
 WireTap::~WireTap() {
   if (listening_) loop_.unwatch(listening_.get());

@@ -138,7 +138,8 @@ TEST(InternalGrant, ValuesAreSplitOnlyInTheirOneForm) {
   ASSERT_TRUE(split);
   EXPECT_EQ(split->payload, payload);
   EXPECT_EQ(split->signature, signature);
-  for (const std::string& bad : {value + "=", value + " ", value + "A", "v2" + value.substr(2), "v1." + payload, value.substr(0, value.size() - 1),
+  for (const std::string& bad : {value + "=", value + " ", value + "A", "v2" + value.substr(2), "v1." + payload, value.substr(0,
+      value.size() - 1),
                                  value.substr(0, value.size() - 1) + "B", std::string(), std::string(kMostInternalGrantBytes + 1, 'A')})
     EXPECT_FALSE(split_internal_grant(bad)) << bad.substr(0, 20);
 }
@@ -167,14 +168,16 @@ TEST(InternalGrant, AThousandExpertsFitInLittleSpace) {
 }
 
 TEST(Base64Url, IsThatOfRfc4648AndNoOther) {
-  const std::pair<std::string_view, std::string_view> vectors[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xFB\xFF", "-_8"}};
+  const std::pair<std::string_view, std::string_view> vectors[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob",
+      "Zm9vYg"}, {"\xFB\xFF", "-_8"}};
   for (const auto& [bytes, text] : vectors) {
     std::string out;
     append_base64url(out, bytes);
     EXPECT_EQ(out, text);
     EXPECT_EQ(*decode_base64url(text), bytes);
   }
-  for (const std::string_view bad : {"Zg==", "Z", "Zh", "Zm9", "Zm+v", "Zm/v", "Zm9v ", "Zm\n9"}) EXPECT_FALSE(decode_base64url(bad)) << bad;
+  for (const std::string_view bad : {"Zg==", "Z", "Zh", "Zm9", "Zm+v", "Zm/v", "Zm9v ", "Zm\n9"}) EXPECT_FALSE(decode_base64url(bad))
+      << bad;
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ Result<std::shared_ptr<const ExpertMask>> ExpertMask::make(const ExpertSet& forb
   std::shared_ptr<ExpertMask> mask(new ExpertMask(geometry));
   for (const ExpertSlot slot : forbidden.slots()) {
     if (!geometry.contains(slot) || !config.is_moe_layer(slot.layer))
-      return fail(ErrorCode::kPermissionDenied, "the rights name an expert that this model does not have: layer {}, expert {}", slot.layer, slot.expert);
+      return fail(ErrorCode::kPermissionDenied, "the rights name an expert that this model does not have: layer {}, expert {}", slot.layer,
+          slot.expert);
     mask->allowed_bits_[geometry.index(slot)] = false;
   }
   for (std::uint32_t layer = 0; layer < geometry.layers; ++layer) {

@@ -47,7 +47,8 @@ void choose_experts(const float* probabilities, std::uint32_t experts, std::uint
 void choose_allowed_experts(const float* probabilities, std::uint32_t experts, std::span<const std::uint32_t> allowed, std::uint32_t count,
                             bool renormalise, ExpertChoice* choices) {
   const std::uint32_t some = std::min(count, static_cast<std::uint32_t>(allowed.size()));
-  choose_among(probabilities, static_cast<std::uint32_t>(allowed.size()), [&](std::uint32_t i) { return allowed[i]; }, some, renormalise, choices);
+  choose_among(probabilities, static_cast<std::uint32_t>(allowed.size()), [&](std::uint32_t i) { return allowed[i]; }, some, renormalise,
+      choices);
   std::fill(choices + some, choices + count, ExpertChoice{experts, 0});
 }
 
@@ -131,7 +132,8 @@ void MoeBlock::run(const StepRows& rows, const float* x, ExpertExecutor& executo
   // Groups come by ascending expert, so each row's sum runs in that order whatever the batch.
   sum_.assign(static_cast<std::size_t>(count) * hidden_, 0.0F);
   for (std::size_t at = 0, end = group_begin_[experts_]; at < end; ++at)
-    add_scaled(group_weights_[at], outputs_.data() + at * hidden_, hidden_, sum_.data() + static_cast<std::size_t>(group_rows_[at]) * hidden_);
+    add_scaled(group_weights_[at], outputs_.data() + at * hidden_, hidden_,
+        sum_.data() + static_cast<std::size_t>(group_rows_[at]) * hidden_);
   add_to(sum_.data(), sum_.size(), residual);
 }
 

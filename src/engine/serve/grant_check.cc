@@ -61,7 +61,8 @@ std::optional<RequestRights> GrantCheck::verified(const http::Request& request, 
   if (grant->expires_unix_ms < now - kLeewayMs) return std::nullopt;
   const bool names_it = grant->rights.model == model_.name || (scope == GrantScope::kName && grant->rights.model.empty());
   if (!names_it || grant->body_sha256 != crypto::sha256(request.body)) return std::nullopt;
-  RequestRights rights{.forbidden = std::move(grant->rights.forbidden), .rights_digest = std::move(grant->rights.rights_digest), .deadline = {}};
+  RequestRights rights{.forbidden = std::move(grant->rights.forbidden), .rights_digest = std::move(grant->rights.rights_digest),
+      .deadline = {}};
   if (grant->deadline_unix_ms != 0) {
     // Between the two no clock is off by more than what a deadline may sensibly be.
     constexpr std::int64_t kLongestMs = 24 * 3600 * 1000;
@@ -72,11 +73,13 @@ std::optional<RequestRights> GrantCheck::verified(const http::Request& request, 
 
 codec::ApiResult<std::shared_ptr<const ExpertMask>> GrantCheck::mask(const RequestRights& rights) {
   if (rights.forbidden.empty()) return nullptr;
-  if (const auto kept = masks_.find(rights.rights_digest); kept != masks_.end() && kept->second.forbidden == rights.forbidden) return kept->second.mask;
+  if (const auto kept = masks_.find(rights.rights_digest); kept != masks_.end() && kept->second.forbidden == rights.forbidden)
+    return kept->second.mask;
   auto made = ExpertMask::make(rights.forbidden, model_.engine.config());
   if (!made)
     return std::unexpected(codec::ApiError{.status = 403,
-                                           .message = fmt::format("The model '{}' may not be used with these rights: {}.", model_.name, made.error().message),
+                                           .message = fmt::format("The model '{}' may not be used with these rights: {}.", model_.name,
+                                               made.error().message),
                                            .type = "permission_error",
                                            .param = "model",
                                            .code = "no_expert_allowed"});

@@ -29,7 +29,8 @@ class GrantSignerTest : public testing::Test {
   }
   std::string value(const Caller& caller, std::string_view id = "req-1", std::string_view body = "{}") {
     std::string out = "before";
-    const auto ok = signer_.append(out, caller, "tiny", {.request_id = id, .body_sha256 = crypto::sha256(body), .unix_ms = 5000, .deadline_unix_ms = 9000});
+    const auto ok = signer_.append(out, caller, "tiny", {.request_id = id, .body_sha256 = crypto::sha256(body), .unix_ms = 5000,
+        .deadline_unix_ms = 9000});
     EXPECT_TRUE(ok);
     EXPECT_TRUE(out.starts_with("before"));
     return out.substr(6);

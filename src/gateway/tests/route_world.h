@@ -15,7 +15,8 @@ namespace flexpert::gateway {
 /// of our own.
 class RouteTest : public GatewayWorld {
  protected:
-  RouteTest() : model_server(loop, [this](const http::Request& request, http::Responder responder) { run_experts(request, std::move(responder)); }) {
+  RouteTest() : model_server(loop, [this](const http::Request& request, http::Responder responder) { run_experts(request,
+      std::move(responder)); }) {
     auto loaded = config::load_file(std::string(FLEXPERT_SOURCE_DIR) + "/examples/first-fleet.yaml");
     EXPECT_TRUE(loaded);
     config = std::move(*loaded);
@@ -53,9 +54,11 @@ class RouteTest : public GatewayWorld {
     if (!token.empty()) headers.add("X-Expert-Access-Token", token);
     return headers;
   }
-  std::shared_ptr<Seen> route(const std::string& body, const std::string& token = "") { return call("POST", "/route", body, json_headers(token)); }
+  std::shared_ptr<Seen> route(const std::string& body, const std::string& token = "") { return call("POST", "/route", body,
+      json_headers(token)); }
   static boost::json::object object_of(const Seen& seen) { return boost::json::parse(seen.body).as_object(); }
-  static std::string text(const boost::json::object& object, std::string_view key) { return boost::json::value_to<std::string>(object.at({key.data(), key.size()})); }
+  static std::string text(const boost::json::object& object,
+      std::string_view key) { return boost::json::value_to<std::string>(object.at({key.data(), key.size()})); }
 
   void run_experts(const http::Request& request, http::Responder responder) {
     EXPECT_EQ(request.path(), "/internal/experts");
@@ -69,7 +72,8 @@ class RouteTest : public GatewayWorld {
     boost::json::array calls;
     for (const boost::json::value& call : question.at("calls").as_array())
       calls.push_back({{"name", call.at("name")}, {"instance", call.at("instance")}, {"latency_ms", 0.5}});
-    const boost::json::value body{{"input_token_id", question.at("token_id")}, {"calls", calls}, {"output_digest", crypto::sha256_hex("x")}};
+    const boost::json::value body{{"input_token_id", question.at("token_id")}, {"calls", calls}, {"output_digest",
+        crypto::sha256_hex("x")}};
     responder.respond(http::json_response(200, boost::json::serialize(body)));
   }
 

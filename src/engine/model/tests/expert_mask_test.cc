@@ -39,14 +39,16 @@ TEST(ExpertMask, RightsThatLeaveALayerNothingOrFitAnotherModelAreDenied) {
   };
   EXPECT_EQ(error_of(ExpertSet({{2, 0}, {2, 1}, {2, 2}, {2, 3}})), "permission_denied: no expert of layer 2 may be used with these rights");
   for (const ExpertSlot slot : {ExpertSlot{0, 4}, {3, 0}, {1, 0}, {UINT32_MAX, UINT32_MAX}})
-    EXPECT_NE(error_of(ExpertSet({slot})).find("permission_denied: the rights name an expert that this model does not have"), std::string::npos);
+    EXPECT_NE(error_of(ExpertSet({slot})).find("permission_denied: the rights name an expert that this model does not have"),
+        std::string::npos);
   EXPECT_EQ(error_of({}), "");
 }
 
 TEST(ExpertMask, OnlyAllowedExpertsAreChosenWhateverTheProbabilities) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   const std::array<std::uint32_t, 3> allowed{1, 2, 4};
-  for (const std::array<float, 5>& p : {std::array<float, 5>{0.9F, 0, 0, 0.1F, 0}, {kNan, kNan, kNan, kNan, kNan}, {1, kNan, 0, 1, kNan}, {0, 0, 0, 0, 0}}) {
+  for (const std::array<float, 5>& p : {std::array<float, 5>{0.9F, 0, 0, 0.1F, 0}, {kNan, kNan, kNan, kNan, kNan}, {1, kNan, 0, 1, kNan},
+      {0, 0, 0, 0, 0}}) {
     std::array<ExpertChoice, 4> choices{};
     choose_allowed_experts(p.data(), 5, allowed, 2, false, choices.data());
     EXPECT_TRUE(choices[0].expert == 1 || choices[0].expert == 2 || choices[0].expert == 4);

@@ -18,7 +18,8 @@ class GrantCheckTest : public HttpFrontTest {
 
   [[nodiscard]] codec::InternalGrant grant_for(std::string_view body, ExpertSet forbidden = {}) const {
     codec::InternalGrant grant;
-    grant.rights = {.tenant = "acme", .model = "tiny", .policy_revision = "r1", .rights_digest = std::to_string(forbidden.slots().size()), .forbidden = std::move(forbidden)};
+    grant.rights = {.tenant = "acme", .model = "tiny", .policy_revision = "r1", .rights_digest = std::to_string(forbidden.slots().size()),
+        .forbidden = std::move(forbidden)};
     grant.request_id = "req-1";
     grant.body_sha256 = crypto::sha256(body);
     grant.expires_unix_ms = clock_.unix_ms() + 60'000;
@@ -28,7 +29,8 @@ class GrantCheckTest : public HttpFrontTest {
     const std::string payload = *codec::internal_grant_payload(grant);
     return codec::internal_grant_value(payload, crypto::HmacKey(secret).sign(payload));
   }
-  Answer send(const std::string& method, const std::string& path, const std::string& body, const std::vector<std::pair<std::string, std::string>>& fields) {
+  Answer send(const std::string& method, const std::string& path, const std::string& body, const std::vector<std::pair<std::string,
+      std::string>>& fields) {
     http::Request request{.method = method, .target = path, .headers = http::Headers(fields), .body = body};
     auto response = http::fetch(address_, std::move(request), Seconds(60));
     if (!response) return {.status = 0, .headers = {}, .body = response.error().message};
@@ -106,10 +108,12 @@ TEST_F(GrantCheckTest, AnswersEveryFaultAlike) {
 }
 
 TEST_F(GrantCheckTest, GuardsWhatComputesAndTheNamesOnly) {
-  for (const auto& [method, path] : {std::pair("POST", "/v1/chat/completions"), {"POST", "/v1/completions"}, {"POST", "/internal/experts"}, {"POST", "/tokenize"},
+  for (const auto& [method, path] : {std::pair("POST", "/v1/chat/completions"), {"POST", "/v1/completions"}, {"POST", "/internal/experts"},
+      {"POST", "/tokenize"},
                                      {"GET", "/v1/models"}, {"GET", "/v1/models/tiny"}})
     EXPECT_EQ(send(method, path, "", std::vector<std::pair<std::string, std::string>>{}).status, 401) << path;
-  for (const char* path : {"/health", "/ready", "/metrics", "/internal/status", "/internal/expert-loads", "/internal/routing-table", "/internal/resources"})
+  for (const char* path : {"/health", "/ready", "/metrics", "/internal/status", "/internal/expert-loads", "/internal/routing-table",
+      "/internal/resources"})
     EXPECT_EQ(get(path).status, 200) << path;
   put_instances();
   EXPECT_EQ(send("GET", "/v1/models", "", signed_value(grant_for(""))).status, 200);
@@ -126,7 +130,8 @@ TEST_F(GrantCheckTest, RefusesRightsThatLeaveALayerNothingBeforeAnythingIsComput
     EXPECT_EQ(answer.status, 403);
     EXPECT_EQ(answer.error("code"), "no_expert_allowed");
   }
-  EXPECT_TRUE(served(body, signed_value(grant_for(body, ExpertSet({{1, 1}, {1, 2}, {1, 3}})))).mask) << "nothing before it reached the engine";
+  EXPECT_TRUE(served(body, signed_value(grant_for(body, ExpertSet({{1, 1}, {1, 2}, {1, 3}})))).mask)
+      << "nothing before it reached the engine";
 }
 
 TEST_F(GrantCheckTest, RunsNoForbiddenSlotForACallOfExperts) {
@@ -135,7 +140,8 @@ TEST_F(GrantCheckTest, RunsNoForbiddenSlotForACallOfExperts) {
     return fmt::format(R"({{"token_id":7,"calls":[{{"name":"A","instance":"expert-0","slots":[[0,{}]]}},{{"name":"B","instance":"expert-0","slots":[[0,1],[0,{}]]}}]}})", first, second);
   };
   const ExpertSet forbidden({{0, 2}, {1, 0}, {1, 1}, {1, 2}, {1, 3}});
-  const auto run = [&](const std::string& body) { return send("POST", "/internal/experts", body, signed_value(grant_for(body, forbidden))); };
+  const auto run = [&](const std::string& body) { return send("POST", "/internal/experts", body, signed_value(grant_for(body, forbidden)));
+      };
   EXPECT_EQ(run(calls(0, 3)).status, 200);
   const Answer answer = run(calls(0, 2));
   EXPECT_EQ(answer.status, 403);
@@ -163,7 +169,8 @@ TEST_F(StandAlone, AServerWithoutASecretServesButOverlooksNoRestriction) {
     return codec::internal_grant_value(payload, {});
   };
   const auto models = [&](const std::string& text) {
-    http::Request request{.method = "POST", .target = "/v1/completions", .headers = http::Headers({{"X-Flexpert-Grant", text}}), .body = "no JSON"};
+    http::Request request{.method = "POST", .target = "/v1/completions", .headers = http::Headers({{"X-Flexpert-Grant", text}}),
+        .body = "no JSON"};
     return http::fetch(address_, std::move(request), Seconds(60))->status;
   };
   EXPECT_EQ(models(value()), 400) << "let in, and told what is wrong with it";
