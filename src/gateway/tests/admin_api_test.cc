@@ -40,6 +40,9 @@ class AdminApiTest : public GatewayWorld {
     if (bound && *bound) admin = **bound;
   }
 
+  /// Ends it before the folder goes that it looks into.
+  ~AdminApiTest() override { gateway.reset(); }
+
   /// The text of a role's key.
   static std::string text(const std::string& role) { return "fx-" + role + std::string(43 - role.size(), 'A'); }
   static http::Headers key(const std::string& role) {
