@@ -43,9 +43,9 @@ Result<void> measure(const std::string& program, Figures& figures) {
     }
   }
   for (const Side& side : sides) note_side(figures, "220KB", side, "request");
-  // By CPU time: what the backends and the load get of the other core is not the gateway's doing.
-  const double rate = 1e6 / median(sides[0].cpu_us);
-  figures.hold("220KB.rate_of_a_core", rate, "requests/s", fmt::format(">={}", kLeastPerSecond), rate >= kLeastPerSecond);
+  figures.note("220KB.rate_of_a_core", 1e6 / median(sides[0].cpu_us), "requests/s");
+  const double rate = median(sides[0].per_s);
+  figures.hold("220KB.rate", rate, "requests/s", fmt::format(">={}", kLeastPerSecond), rate >= kLeastPerSecond);
   return {};
 }
 
@@ -54,6 +54,6 @@ Result<void> measure(const std::string& program, Figures& figures) {
 int main(int argc, char** argv) {
   return run_gateway_measurement(argc, argv, "gateway-long-prompts",
                                  "chat requests of 220 KB with stream: true, four backends that answer at once, 150 kept connections in closed loop; proxy on one "
-                                 "core, backends and load on another; rounds of ours, nginx and HAProxy in turns, medians; what a core can take is by the CPU time of the proxy's process",
+                                 "core, backends and load on another; rounds of ours, nginx and HAProxy in turns, medians. The rate is by the clock: on a machine where something else runs it is that of what is left",
                                  measure);
 }
