@@ -15,8 +15,8 @@ namespace json = boost::json;
 constexpr const char* kPace = R"({"base_ms": 30, "per_token_us": 1000})";
 
 std::string config_of(const PoolRunSettings& settings, const std::string& model, const std::string& pace, const std::string& runtime,
-                      const std::string& gateway, const std::string& controller) {
-  std::string text = fmt::format("access: {{anonymous: true}}\ngateway:\n  listen: {}\n  metrics_listen: 127.0.0.1:0\n{}controller:\n  listen: {}\n", gateway,
+                      const std::string& gateway, const std::string& probes, const std::string& controller) {
+  std::string text = fmt::format("access: {{anonymous: true}}\ngateway:\n  listen: {}\n  metrics_listen: {}\n{}controller:\n  listen: {}\n", gateway, probes,
                                  settings.separate ? fmt::format("  controller: {}\n", controller) : "", controller);
   text += fmt::format("runtime_dir: {}\nplanner:\n  interval_s: {}\n  gpu_budget: {}\n", runtime, settings.interval_s, settings.max);
   if (!settings.prometheus.empty()) text += fmt::format("  prometheus: {{url: \"{}\", timeout_s: 2}}\n", settings.prometheus);
@@ -39,18 +39,20 @@ Result<std::unique_ptr<PoolRun>> PoolRun::start(net::EventLoop& loop, const std:
   run->separate_ = settings.separate;
   run->runtime_ = run->folder_.path() + "/run";
   FLEXPERT_ASSIGN(const std::uint16_t gateway_port, free_port());
+  FLEXPERT_ASSIGN(const std::uint16_t probes_port, free_port());
   FLEXPERT_ASSIGN(const std::uint16_t controller_port, free_port());
   run->gateway_ = {.is_unix = false, .host_or_path = "127.0.0.1", .port = gateway_port};
+  const net::Address probes{.is_unix = false, .host_or_path = "127.0.0.1", .port = probes_port};
   run->controller_ = {.is_unix = false, .host_or_path = "127.0.0.1", .port = controller_port};
   run->config_ = run->folder_.write("fleet.yaml", config_of(settings, folder.string(), run->folder_.write("pace.json", kPace), run->runtime_,
-                                                            run->gateway_.to_string(), run->controller_.to_string()));
+                                                            run->gateway_.to_string(), probes.to_string(), run->controller_.to_string()));
   FLEXPERT_TRY(run->start_controller());
   if (settings.separate) {
     FLEXPERT_ASSIGN(run->relay_, LiveProcess::start(loop, {program, "gateway", "-c", run->config_, "--log-level", "error"}));
     FLEXPERT_ASSIGN(const std::string line, run->relay_->wait_for_line("gateway listening", Seconds(20)));
   }
   if (wait) {
-    const auto answers = [&] { return ask(run->gateway_, "GET", "/ready").has_value(); };
+    const auto answers = [&] { return ask(probes, "GET", "/ready").has_value(); };
     FLEXPERT_TRY(run_until(loop, answers, Seconds(60), "the gateway to be ready"));
   }
   return run;
