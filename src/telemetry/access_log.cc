@@ -16,12 +16,6 @@ constexpr std::size_t kFlushAt = 64 * 1024;
 /// Over what one record may take: 12 texts, 10 numbers, names, time.
 constexpr std::size_t kLargestRecord = 12 * kLargestText + 10 * kLargestNumber + 512;
 
-/// Writes a field if there is something to say.
-template <std::size_t N>
-char* put_field(char* out, const char (&name)[N], std::string_view text) {
-  return text.empty() ? out : put_text(put(out, name), text);
-}
-
 class AccessLogFile final : public AccessLog {
  public:
   explicit AccessLogFile(AppendFile file) : file_(std::move(file)) {}

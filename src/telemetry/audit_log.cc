@@ -42,11 +42,6 @@ std::string_view previous_of(std::string_view line) {
   return rest.substr(0, rest.find('"'));
 }
 
-template <std::size_t N>
-char* put_field(char* out, const char (&name)[N], std::string_view text) {
-  return text.empty() ? out : put_text(put(out, name), text);
-}
-
 /// Writes the fields behind "seq" and "prev", and the end of the line.
 char* put_fields(char* out, const AuditRecord& record) {
   out = TimeText().put(put(out, ",\"time\":"), record.unix_ms);

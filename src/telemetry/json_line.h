@@ -24,6 +24,11 @@ char* put(char* out, const char (&literal)[N]) {
 char* put_number(char* out, std::uint64_t value);
 /// Writes a quoted string: control characters, quotes and backslashes escaped, bytes that are not UTF-8 replaced by U+FFFD.
 char* put_text(char* out, std::string_view text);
+/// Writes a field, `name` with its comma and colon before a text, if there is something to say.
+template <std::size_t N>
+char* put_field(char* out, const char (&name)[N], std::string_view text) {
+  return text.empty() ? out : put_text(put(out, name), text);
+}
 char* put_second(char* out, std::int64_t unix_s);
 char* put_millisecond(char* out, unsigned millisecond);
 
