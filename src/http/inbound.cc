@@ -88,7 +88,7 @@ void InboundPort::stop() {
   for (const net::TimerId timer : {accept_timer_, drain_timer_, drained_timer_, linger_timer_}) shared_->loop.cancel(timer);
   listeners_.clear();
   while (!shared_->connections.empty()) {
-    InboundConnection& connection = *shared_->connections.back();
+    InboundConnection& connection = shared_->connections.back();
     connection.close();
     shared_->remove(connection);
   }
@@ -123,9 +123,7 @@ void InboundPort::accept_from(int listening_fd, const crypto::TlsServer* tls) {
     }
     ++of_peer;
     net::Channel channel = tls != nullptr ? net::Channel(std::move(*accepted), tls->current()) : net::Channel(std::move(*accepted));
-    auto connection = std::make_unique<InboundConnection>(shared, std::move(channel), peer);
-    connection->place = shared.connections.size();
-    shared.connections.push_back(std::move(connection));
+    shared.connections.add(std::make_unique<InboundConnection>(shared, std::move(channel), peer));
   }
   update_listeners();
 }
@@ -140,14 +138,14 @@ void InboundPort::update_listeners() {
 void InboundPort::on_change() {
   update_listeners();
   if (!on_drained_ || drained_timer_ != 0 || linger_timer_ != 0) return;
-  for (const auto& connection : shared_->connections)
-    if (!connection->settled()) return;
+  for (std::size_t i = 0; i < shared_->connections.size(); ++i)
+    if (!shared_->connections[i].settled()) return;
   drained_timer_ = shared_->loop.call_after(Duration::zero(), [this] { finish_drain(); });
 }
 
 void InboundPort::close_idle() {
   for (std::size_t i = shared_->connections.size(); i > 0; --i) {  // removing one puts the last in its place
-    InboundConnection& connection = *shared_->connections[i - 1];
+    InboundConnection& connection = shared_->connections[i - 1];
     if (!connection.settled()) continue;
     connection.close();
     shared_->remove(connection);
@@ -156,7 +154,7 @@ void InboundPort::close_idle() {
 
 /// Cuts every connection; whoever answers on one is told.
 void InboundPort::close_all() {
-  while (!shared_->connections.empty()) shared_->connections.back()->lose_client();
+  while (!shared_->connections.empty()) shared_->connections.back().lose_client();
 }
 
 void InboundPort::finish_drain() {

@@ -71,7 +71,7 @@ void InboundConnection::start(int status, std::string_view field_lines, std::opt
   }
   char* const to = out_.room(shared_.pool, field_lines.size() + kAddedToHead);
   out_.added(compose(to, status, field_lines, counted_answer_ ? content_length : std::nullopt, chunked_answer_).size());
-  shared_.touch(*this);
+  shared_.connections.touch(*this);
 }
 
 bool InboundConnection::write(std::string_view piece) {
@@ -93,7 +93,7 @@ bool InboundConnection::write(std::string_view piece) {
     out_.append(shared_.pool, piece);
     out_.append(shared_.pool, line_end);
     if (out_.size() > kCopied && !blocked_) flush();
-    else shared_.touch(*this);
+    else shared_.connections.touch(*this);
   }
   if (out_.size() > shared_.limits.max_buffered_bytes) cut_off();
   lagging_ = out_.size() >= shared_.limits.high_watermark_bytes || failed_;
@@ -117,7 +117,7 @@ void InboundConnection::send_now(std::string_view end, std::string_view body) {
   const std::size_t of_body = std::min(sent, body.size());
   out_.append(shared_.pool, body.substr(of_body));
   out_.append(shared_.pool, end.substr(sent - of_body));
-  if (!out_.empty()) shared_.touch(*this);
+  if (!out_.empty()) shared_.connections.touch(*this);
 }
 
 void InboundConnection::finish() {
@@ -125,7 +125,7 @@ void InboundConnection::finish() {
   if (answer_left_ > 0) return abort();
   if (chunked_answer_ && !no_body_) {
     out_.append(shared_.pool, codec::kHttp1LastChunk);
-    shared_.touch(*this);
+    shared_.connections.touch(*this);
   }
   end_exchange(keep_alive_);
 }
@@ -140,7 +140,7 @@ void InboundConnection::abort() {
 void InboundConnection::cut_off() {
   failed_ = true;
   out_.clear(shared_.pool);
-  shared_.touch(*this);
+  shared_.connections.touch(*this);
 }
 
 void InboundConnection::refuse(int status, std::string_view message) {
@@ -173,7 +173,7 @@ void InboundConnection::end_exchange(bool keep_alive) {
     arm_timer();
     if (!processing_ && (readable_ || !pending_.empty())) {
       resume_ = true;
-      shared_.touch(*this);
+      shared_.connections.touch(*this);
     }
   }
   if (shared_.draining && shared_.on_change) shared_.on_change();
@@ -188,7 +188,7 @@ void InboundConnection::linger() {
   state_ = State::kLingering;
   resume_ = readable_;
   arm_timer();
-  shared_.touch(*this);
+  shared_.connections.touch(*this);
 }
 
 void InboundConnection::flush() {

@@ -25,9 +25,9 @@ constexpr Duration kLinger = Seconds(2);
 }  // namespace
 
 InboundShared::InboundShared(net::EventLoop& event_loop, InboundLimits inbound_limits, InboundAcceptor& inbound_acceptor)
-    : loop(event_loop), limits(inbound_limits), acceptor(inbound_acceptor), pool(event_loop) {}
+    : loop(event_loop), limits(inbound_limits), acceptor(inbound_acceptor), pool(event_loop), connections(event_loop) {}
 
-InboundShared::~InboundShared() { loop.forget(*this); }
+InboundShared::~InboundShared() = default;
 
 std::unique_ptr<InboundSlot> InboundShared::take_slot() {
   if (slots_.empty()) return std::make_unique<InboundSlot>(codec::Http1Limits{.max_head_bytes = limits.max_head_bytes});
@@ -45,38 +45,9 @@ void InboundShared::set_limits(InboundLimits new_limits) {
   slots_.clear();  // they know the old ones
 }
 
-void InboundShared::touch(InboundConnection& connection) {
-  if (std::exchange(connection.touched, true)) return;
-  touched_.push_back(&connection);
-  loop.after_event(*this);
-}
-
 void InboundShared::remove(InboundConnection& connection) {
-  if (connection.touched) {
-    std::erase(touched_, &connection);
-    std::replace(settling_.begin(), settling_.end(), &connection, static_cast<InboundConnection*>(nullptr));
-  }
   if (const auto peer = peers.find(std::string(host_of(connection.peer()))); peer != peers.end() && --peer->second == 0) peers.erase(peer);
-  const std::size_t place = connection.place;
-  auto removed = std::move(connections[place]);
-  if (place + 1 < connections.size()) {
-    connections[place] = std::move(connections.back());
-    connections[place]->place = place;
-  }
-  connections.pop_back();
-  loop.bury(std::move(removed));
-}
-
-/// Those that are touched anew in the meantime, with more to read than one turn allows, wait for the next one.
-void InboundShared::after_event() {
-  settling_.swap(touched_);
-  for (std::size_t i = 0; i < settling_.size(); ++i) {
-    InboundConnection* const connection = std::exchange(settling_[i], nullptr);
-    if (connection == nullptr) continue;
-    connection->touched = false;
-    connection->settle();
-  }
-  settling_.clear();
+  connections.remove(connection);
 }
 
 InboundConnection::InboundConnection(InboundShared& shared, net::Channel channel, std::string_view peer)
@@ -179,7 +150,7 @@ void InboundConnection::read_more() {
   for (int reads = 0; readable_ && !closed_ && state_ != State::kAnswering; ++reads) {
     if (reads == kReadsPerEvent) {
       resume_ = true;
-      return shared_.touch(*this);
+      return shared_.connections.touch(*this);
     }
     if (state_ == State::kBody && slot_->head.framing == codec::Http1Framing::kLength) {
       read_body();
@@ -309,7 +280,7 @@ std::string_view InboundConnection::begin_request(std::string_view bytes, bool i
     } else {
       if (head.expects_continue && rest.empty() && in_used_ == body_at_) {
         out_.append(shared_.pool, "HTTP/1.1 100 Continue\r\n\r\n");
-        shared_.touch(*this);
+        shared_.connections.touch(*this);
       }
       await_body();
     }

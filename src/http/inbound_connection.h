@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "http/answer_head.h"
+#include "http/connection_list.h"
 #include "http/inbound.h"
 #include "http/out_buffer.h"
 #include "net/channel.h"
@@ -23,18 +24,20 @@ struct InboundSlot {
   codec::Http1BodyReader body_reader;
 };
 
-/// What the connections of one Inbound share: memory, limits, and the list of those with something left to do after an event.
-class InboundShared final : private net::AfterEvent {
+/// What the connections of one Inbound share: memory, limits, and the list of themselves.
+class InboundShared {
  public:
   InboundShared(net::EventLoop& event_loop, InboundLimits inbound_limits, InboundAcceptor& inbound_acceptor);
-  ~InboundShared() override;
+  ~InboundShared();
+  InboundShared(const InboundShared&) = delete;
+  InboundShared& operator=(const InboundShared&) = delete;
 
   net::EventLoop& loop;
   InboundLimits limits;
   InboundAcceptor& acceptor;
   BlockPool pool;
   DateLine date;
-  std::vector<std::unique_ptr<InboundConnection>> connections;
+  ConnectionList<InboundConnection> connections;
   std::size_t active_exchanges = 0;
   bool draining = false;
   std::function<void()> on_change;  ///< a connection has gone, or, while draining, has less to do than before
@@ -48,18 +51,12 @@ class InboundShared final : private net::AfterEvent {
 
   std::unique_ptr<InboundSlot> take_slot();
   void give_slot(std::unique_ptr<InboundSlot> slot);
-  /// Has `connection` settled after this event.
-  void touch(InboundConnection& connection);
   void set_limits(InboundLimits new_limits);
   /// Destroys a connection after this event.
   void remove(InboundConnection& connection);
 
  private:
-  void after_event() override;
-
   std::vector<std::unique_ptr<InboundSlot>> slots_;
-  std::vector<InboundConnection*> touched_;
-  std::vector<InboundConnection*> settling_;  ///< those of them whose turn it is
 };
 
 /// One client's connection: reads requests, hands them out one at a time, sends the answers in order. Watched once, edge-triggered.

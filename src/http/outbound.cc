@@ -7,58 +7,19 @@
 namespace flexpert::http {
 
 OutboundShared::OutboundShared(net::EventLoop& event_loop, OutboundOptions outbound_options)
-    : loop(event_loop), options(outbound_options), head_reader(codec::Http1Limits{.max_head_bytes = outbound_options.max_head_bytes}) {}
+    : loop(event_loop),
+      options(outbound_options),
+      connections(event_loop),
+      head_reader(codec::Http1Limits{.max_head_bytes = outbound_options.max_head_bytes}) {}
 
-OutboundShared::~OutboundShared() {
-  loop.forget(*this);
-  close_all();
-}
-
-OutboundConnection& OutboundShared::add(OutboundPool& pool) {
-  auto connection = std::make_unique<OutboundConnection>(*this, pool);
-  connection->place = connections.size();
-  connections.push_back(std::move(connection));
-  return *connections.back();
-}
-
-void OutboundShared::remove(OutboundConnection& connection) {
-  if (connection.touched) {
-    std::erase(touched_, &connection);
-    std::replace(settling_.begin(), settling_.end(), &connection, static_cast<OutboundConnection*>(nullptr));
-  }
-  const std::size_t place = connection.place;
-  auto removed = std::move(connections[place]);
-  if (place + 1 < connections.size()) {
-    connections[place] = std::move(connections.back());
-    connections[place]->place = place;
-  }
-  connections.pop_back();
-  loop.bury(std::move(removed));
-}
-
-void OutboundShared::touch(OutboundConnection& connection) {
-  if (std::exchange(connection.touched, true)) return;
-  touched_.push_back(&connection);
-  loop.after_event(*this);
-}
-
-void OutboundShared::after_event() {
-  settling_.swap(touched_);
-  for (std::size_t i = 0; i < settling_.size(); ++i) {
-    OutboundConnection* const connection = std::exchange(settling_[i], nullptr);
-    if (connection == nullptr) continue;
-    connection->touched = false;
-    connection->settle();
-  }
-  settling_.clear();
-}
+OutboundShared::~OutboundShared() { close_all(); }
 
 void OutboundShared::close_all() {
   stopped = true;
   while (!connections.empty()) {
-    OutboundConnection& connection = *connections.back();
+    OutboundConnection& connection = connections.back();
     connection.close();
-    remove(connection);
+    connections.remove(connection);
   }
 }
 
@@ -67,11 +28,11 @@ OutboundPool::OutboundPool(std::shared_ptr<OutboundShared> shared, net::Address 
 
 OutboundPool::~OutboundPool() {
   for (std::size_t i = shared_->connections.size(); i > 0; --i) {  // removing one puts the last in its place
-    OutboundConnection& connection = *shared_->connections[i - 1];
+    OutboundConnection& connection = shared_->connections[i - 1];
     if (!connection.belongs_to(*this)) continue;
     if (connection.idle()) {
       connection.close();
-      shared_->remove(connection);
+      shared_->connections.remove(connection);
     } else {
       connection.orphan();
     }
@@ -82,7 +43,7 @@ OutboundRequest* OutboundPool::send(std::string_view head, std::span<const std::
                                     OutboundListener& listener) {
   OutboundConnection* connection = nullptr;
   if (idle_.empty()) {
-    connection = &shared_->add(*this);
+    connection = &shared_->connections.add(std::make_unique<OutboundConnection>(*shared_, *this));
   } else {
     connection = idle_.back();
     idle_.pop_back();
@@ -96,7 +57,7 @@ void OutboundPool::keep(OutboundConnection& connection) {
   if (idle_.size() <= shared_->options.max_idle_connections) return;
   OutboundConnection& oldest = *idle_.front();
   oldest.close();
-  shared_->remove(oldest);
+  shared_->connections.remove(oldest);
 }
 
 Outbound::Outbound(net::EventLoop& loop, OutboundOptions options)

@@ -49,7 +49,7 @@ void OutboundConnection::close() {
 void OutboundConnection::retire() {
   if (closed_) return;
   close();
-  shared_.remove(*this);
+  shared_.connections.remove(*this);
 }
 
 void OutboundConnection::cancel() { retire(); }
@@ -149,7 +149,7 @@ void OutboundConnection::write_request() {
     if (sent.error != 0) {  // an answer that came before may say why: reading goes on until the end
       readable_ = true;
       part_ = parts_.size() + 1;
-      shared_.touch(*this);
+      shared_.connections.touch(*this);
       break;
     }
     if (sent.bytes == 0) {
@@ -207,7 +207,7 @@ void OutboundConnection::on_timeout() {
 void OutboundConnection::set_reading(bool reading) {
   if (reading_ == reading) return;
   reading_ = reading;
-  if (reading && readable_) shared_.touch(*this);
+  if (reading && readable_) shared_.connections.touch(*this);
   if (state_ != State::kBody) return;
   if (reading) set(shared_.options.idle_timeout);
   else clear();
@@ -224,7 +224,7 @@ void OutboundConnection::settle() {
 
 void OutboundConnection::read_more() {
   for (int reads = 0; readable_ && reading_ && !closed_; ++reads) {
-    if (reads == kReadsPerEvent) return shared_.touch(*this);
+    if (reads == kReadsPerEvent) return shared_.connections.touch(*this);
     const net::Channel::Taken taken = channel_.read(shared_.scratch.data(), OutboundShared::kScratch);
     readable_ = !taken.drained || hung_up_;  // no event will tell of the end again
     if (taken.bytes > 0) {
@@ -349,7 +349,7 @@ void OutboundConnection::fail(OutboundFailure failure, Error error) {
 
 void OutboundConnection::fail_later(OutboundFailure failure, Error error) {
   failure_ = std::make_unique<Failure>(Failure{failure, std::move(error)});
-  shared_.touch(*this);
+  shared_.connections.touch(*this);
 }
 
 }  // namespace flexpert::http

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "http/connection_list.h"
 #include "http/outbound.h"
 #include "net/channel.h"
 #include "net/name_lookup.h"
@@ -16,14 +17,16 @@ class OutboundConnection;
 class OutboundPool;
 
 /// What the connections of one Outbound share.
-class OutboundShared final : private net::AfterEvent {
+class OutboundShared {
  public:
   OutboundShared(net::EventLoop& event_loop, OutboundOptions outbound_options);
-  ~OutboundShared() override;
+  ~OutboundShared();
+  OutboundShared(const OutboundShared&) = delete;
+  OutboundShared& operator=(const OutboundShared&) = delete;
 
   net::EventLoop& loop;
   const OutboundOptions options;
-  std::vector<std::unique_ptr<OutboundConnection>> connections;
+  ConnectionList<OutboundConnection> connections;
   bool stopped = false;
 
   /// Where answers are read; their bytes last until the next read.
@@ -32,17 +35,7 @@ class OutboundShared final : private net::AfterEvent {
   codec::Http1HeadReader head_reader;
   codec::Http1ResponseView head;
 
-  OutboundConnection& add(OutboundPool& pool);
-  /// Destroys a connection after this event.
-  void remove(OutboundConnection& connection);
-  void touch(OutboundConnection& connection);
   void close_all();
-
- private:
-  void after_event() override;
-
-  std::vector<OutboundConnection*> touched_;
-  std::vector<OutboundConnection*> settling_;  ///< those of them whose turn it is
 };
 
 /// One upstream. Its requests go on when it is destroyed.
