@@ -1,5 +1,6 @@
 #include "authorization/fleet.h"
 
+#include "authorization/answer_to.h"
 #include "codec/internal_grant.h"
 #include "controller/server_rows.h"
 #include "crypto/digest.h"
@@ -68,25 +69,7 @@ Result<void> AuthorizationFleet::place() {
 
 Result<http::Response> AuthorizationFleet::call(http::Request request) {
   http::Client client(loop_, {});
-  http::Response response;
-  response.status = 0;
-  bool over = false;
-  std::optional<Error> error;
-  http::AnswerCallbacks callbacks;
-  callbacks.on_head = [&](int status, const http::Headers& headers) {
-    response.status = status;
-    response.headers = headers;
-  };
-  callbacks.on_body = [&](std::string_view bytes) { response.body += bytes; };
-  callbacks.on_end = [&] { over = true; };
-  callbacks.on_error = [&](Error what) {
-    error = std::move(what);
-    over = true;
-  };
-  client.send(server_->address(), std::move(request), std::move(callbacks));
-  FLEXPERT_TRY(run_until(loop_, [&] { return over; }, Seconds(60), "an answer of the model server"));
-  if (error) return fail(*error);
-  return response;
+  return answer_to(loop_, client, server_->address(), std::move(request));
 }
 
 std::string AuthorizationFleet::grant(const std::set<rules::Slot>& forbidden, std::string_view body) const {

@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "authorization/answer_to.h"
 #include "authorization/fleet.h"
 #include "authorization/gateway_setup.h"
 #include "authorization/sections.h"
@@ -49,28 +50,6 @@ std::vector<std::uint64_t> rows_of(const std::vector<rules::Group>& groups, cons
   return rows;
 }
 
-Result<http::Response> send(net::EventLoop& loop, http::Client& client, const net::Address& address, http::Request request) {
-  http::Response response;
-  response.status = 0;
-  bool over = false;
-  std::optional<Error> error;
-  http::AnswerCallbacks callbacks;
-  callbacks.on_head = [&](int status, const http::Headers& headers) {
-    response.status = status;
-    response.headers = headers;
-  };
-  callbacks.on_body = [&](std::string_view bytes) { response.body += bytes; };
-  callbacks.on_end = [&] { over = true; };
-  callbacks.on_error = [&](Error what) {
-    error = std::move(what);
-    over = true;
-  };
-  client.send(address, std::move(request), std::move(callbacks));
-  FLEXPERT_TRY(run_until(loop, [&] { return over; }, Seconds(30), "an answer"));
-  if (error) return fail(*error);
-  return response;
-}
-
 class Routes {
  public:
   Routes(net::EventLoop& loop, AuthorizationFleet& fleet) : loop_(loop), fleet_(fleet), client_(loop, {}), groups_(rules::groups()) {}
@@ -87,7 +66,7 @@ class Routes {
     request.body = json::serialize(json::object{{"token_id", 100 + bits}, {"expert_names", json::array(asked.begin(), asked.end())},
         {"mode", all ? "all" : "any"}});
     const std::vector<std::uint64_t> before = fleet_.asked();
-    FLEXPERT_ASSIGN(const http::Response answer, send(loop_, client_, gateway.address(), std::move(request)));
+    FLEXPERT_ASSIGN(const http::Response answer, answer_to(loop_, client_, gateway.address(), std::move(request)));
     const std::vector<std::uint64_t> ran = since(before);
     ++found.calls;
     const std::string what = fmt::format("{} asks for {} ({})", who.name, fmt::join(asked, ","), all ? "all" : "any");
@@ -136,7 +115,7 @@ class Routes {
     request.body = json::serialize(json::object{{"token_id", 100 + bits}, {"calls", calls}});
     request.headers.add("X-Flexpert-Grant", fleet_.grant(closed, request.body));
     const std::vector<std::uint64_t> before = fleet_.asked();
-    FLEXPERT_ASSIGN(const http::Response answer, send(loop_, client_, fleet_.address(), std::move(request)));
+    FLEXPERT_ASSIGN(const http::Response answer, answer_to(loop_, client_, fleet_.address(), std::move(request)));
     const std::vector<std::uint64_t> ran = since(before);
     ++found.calls;
     const std::string what = fmt::format("{} has the server run {}", who.name, fmt::join(asked, ","));
@@ -196,7 +175,7 @@ Result<void> generate(net::EventLoop& loop, const GatewaySetup& gateway, Authori
       if (i % 2 == 0) body["prompt"] = fmt::format("def f{}(x): # forbidden: []", i);
       else body["messages"] = json::array{json::object{{"role", "user"}, {"content", fmt::format("Tell me about number {}.", i)}}};
       request.body = json::serialize(body);
-      FLEXPERT_ASSIGN(const http::Response answer, send(loop, client, gateway.address(), std::move(request)));
+      FLEXPERT_ASSIGN(const http::Response answer, answer_to(loop, client, gateway.address(), std::move(request)));
       if (answer.status == 200) ++answered;
       if (answer.status == 200 && !who.may_use_model) ++served_strangers;
       if (answer.status != 200 && who.may_use_model) {
