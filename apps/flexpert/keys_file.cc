@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "auth/policy.h"
+#include "base/base64url.h"
 #include "config/fleet_config.h"
 #include "config/key_records.h"
 #include "config/yaml_tree.h"
@@ -44,8 +45,8 @@ Result<NewKey> make_key(const std::string& pepper_file, bool stored, auth::ApiKe
                 pepper_file);
   FLEXPERT_TRY(crypto::ensure_secret_file(pepper_file));
   FLEXPERT_ASSIGN(const std::string pepper, crypto::read_secret_file(pepper_file));
-  NewKey made{.text = std::string(auth::kApiKeyPrefix) + crypto::to_base64url(crypto::random_bytes(32)), .record = std::move(record)};
-  made.record.id = "key_" + crypto::to_base64url(crypto::random_bytes(12));
+  NewKey made{.text = std::string(auth::kApiKeyPrefix) + to_base64url(crypto::random_bytes(32)), .record = std::move(record)};
+  made.record.id = "key_" + to_base64url(crypto::random_bytes(12));
   made.record.digest = crypto::HmacKey(pepper).sign(made.text);
   return made;
 }

@@ -13,8 +13,6 @@
 
 #include <fmt/format.h>
 
-#include "crypto/hmac_key.h"
-
 namespace flexpert::bench::security {
 namespace {
 
@@ -50,12 +48,10 @@ std::string number(EVP_PKEY* key, const char* name, int size) {
   const std::unique_ptr<BIGNUM, Free> owned(value);
   std::string bytes(static_cast<std::size_t>(size > 0 ? size : BN_num_bytes(value)), '\0');
   BN_bn2binpad(value, reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  return base64url(bytes);
+  return to_base64url(bytes);
 }
 
 }  // namespace
-
-std::string base64url(std::string_view bytes) { return crypto::to_base64url(bytes); }
 
 std::string make_rsa_pem() { return to_pem(Key(EVP_RSA_gen(2048)).get()); }
 std::string make_ec_pem() { return to_pem(Key(EVP_EC_gen("P-256")).get()); }
@@ -112,8 +108,8 @@ std::string signature_of(std::string_view text, std::string_view algorithm, cons
 }
 
 std::string sign(std::string_view header, std::string_view payload, std::string_view algorithm, const std::string& key) {
-  const std::string signed_text = base64url(header) + "." + base64url(payload);
-  return signed_text + "." + base64url(signature_of(signed_text, algorithm, key));
+  const std::string signed_text = to_base64url(header) + "." + to_base64url(payload);
+  return signed_text + "." + to_base64url(signature_of(signed_text, algorithm, key));
 }
 
 }  // namespace flexpert::bench::security

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/base64url.h"
+
 namespace flexpert::bench::security {
 
 /// Makes an RSA (2048) or EC (P-256) private key as PEM.
@@ -13,7 +15,6 @@ std::string public_pem(const std::string& private_pem);
 std::string rsa_jwk(const std::string& private_pem, std::string_view kid, std::string_view alg = "RS256");
 std::string ec_jwk(const std::string& private_pem, std::string_view kid);
 
-std::string base64url(std::string_view bytes);
 /// Signs HEADER.PAYLOAD (JSON texts) as the algorithm says: RS256, RS384, PS256, ES256 with a PEM, HS256 with a secret; "none" leaves the
 /// signature empty.
 std::string sign(std::string_view header, std::string_view payload, std::string_view algorithm, const std::string& key);

@@ -50,7 +50,7 @@ void jwt_cases(Suite& suite, Scene& scene) {
   const std::string signature = good.substr(dot + 1);
   for (const std::string none : {"none", "None", "NONE", "nOnE", "none ", ""}) {
     bad(fmt::format("alg {:?} without a signature", none), sign(fmt::format(R"({{"alg":"{}","typ":"JWT","kid":"rsa-1"}})", none), claims(), "none", ""));
-    bad(fmt::format("alg {:?} with a signature", none), base64url(fmt::format(R"({{"alg":"{}","kid":"rsa-1"}})", none)) + "." + base64url(claims()) + "." + signature);
+    bad(fmt::format("alg {:?} with a signature", none), to_base64url(fmt::format(R"({{"alg":"{}","kid":"rsa-1"}})", none)) + "." + to_base64url(claims()) + "." + signature);
   }
   bad("HS256 with the public key's PEM as the secret", sign(R"({"alg":"HS256","kid":"rsa-1"})", claims(), "HS256", scene.rsa_public_pem));
   bad("HS256 with the public key's JWK as the secret", sign(R"({"alg":"HS256","kid":"rsa-1"})", claims(), "HS256", rsa_jwk(scene.rsa_pem, "rsa-1")));
@@ -58,7 +58,7 @@ void jwt_cases(Suite& suite, Scene& scene) {
   bad("HS256 with the kid as the secret", sign(R"({"alg":"HS256","kid":"rsa-1"})", claims(), "HS256", "rsa-1"));
   bad("RS384, which is not allowed", sign(R"({"alg":"RS384","kid":"rsa-1"})", claims(), "RS384", scene.rsa_pem));
   bad("PS256, which is not allowed", sign(R"({"alg":"PS256","kid":"rsa-1"})", claims(), "PS256", scene.rsa_pem));
-  bad("RS256 header over a PS256 signature", base64url(rs) + "." + base64url(claims()) + "." + base64url(signature_of(base64url(rs) + "." + base64url(claims()), "PS256", scene.rsa_pem)));
+  bad("RS256 header over a PS256 signature", to_base64url(rs) + "." + to_base64url(claims()) + "." + to_base64url(signature_of(to_base64url(rs) + "." + to_base64url(claims()), "PS256", scene.rsa_pem)));
   bad("RS256 with the EC key's kid", sign(R"({"alg":"RS256","kid":"ec-1"})", claims(), "RS256", scene.rsa_pem));
   bad("ES256 with the RSA key's kid", sign(R"({"alg":"ES256","kid":"rsa-1"})", claims(), "ES256", scene.ec_pem));
   bad("rs256 in small letters", sign(R"({"alg":"rs256","kid":"rsa-1"})", claims(), "RS256", scene.rsa_pem));
@@ -98,8 +98,8 @@ void jwt_cases(Suite& suite, Scene& scene) {
   bad("base64 instead of base64url", parts + "." + signature.substr(0, 10) + "+/" + signature.substr(12));
   bad("a line break inside", parts.substr(0, 20) + "%0a" + good.substr(20));
   bad("a space inside", parts.substr(0, 20) + " " + good.substr(20));
-  bad("another payload under the signature", base64url(rs) + "." + base64url(claims(R"(,"x":1)")) + "." + signature);
-  bad("another header under the signature", base64url(es) + "." + parts.substr(parts.find('.') + 1) + "." + signature);
+  bad("another payload under the signature", to_base64url(rs) + "." + to_base64url(claims(R"(,"x":1)")) + "." + signature);
+  bad("another header under the signature", to_base64url(es) + "." + parts.substr(parts.find('.') + 1) + "." + signature);
   bad("the header is a list", sign("[]", claims(), "RS256", scene.rsa_pem));
   bad("the header is no JSON", sign("{", claims(), "RS256", scene.rsa_pem));
   bad("the payload is a list", sign(rs, "[]", "RS256", scene.rsa_pem));
@@ -110,8 +110,8 @@ void jwt_cases(Suite& suite, Scene& scene) {
   bad("sub twice", sign(rs, claims(R"(,"sub":"root")"), "RS256", scene.rsa_pem));
   bad("iss twice", sign(rs, claims(R"(,"iss":"https://other.test")"), "RS256", scene.rsa_pem));
   bad("20 KiB", sign(rs, claims(",\"x\":\"" + std::string(20'000, 'x') + "\""), "RS256", scene.rsa_pem));
-  bad("an ES256 signature of zeros", base64url(es) + "." + base64url(claims()) + "." + base64url(std::string(64, '\0')));
-  bad("an ES256 signature in DER", base64url(es) + "." + base64url(claims()) + "." + base64url("\x30\x06\x02\x01\x01\x02\x01\x01"));
+  bad("an ES256 signature of zeros", to_base64url(es) + "." + to_base64url(claims()) + "." + to_base64url(std::string(64, '\0')));
+  bad("an ES256 signature in DER", to_base64url(es) + "." + to_base64url(claims()) + "." + to_base64url("\x30\x06\x02\x01\x01\x02\x01\x01"));
 
   const auto told = [&](const std::string& name, const std::string& payload) { bad(name, sign(rs, payload, "RS256", scene.rsa_pem)); };
   const std::string head = R"({"sub":"erin","tenant":"acme","roles":["basic"],)";

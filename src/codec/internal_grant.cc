@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "codec/base64url.h"
+#include "base/base64url.h"
 #include "codec/little_endian.h"
 
 namespace flexpert::codec {
@@ -266,7 +266,7 @@ Result<SplitInternalGrant> split_internal_grant(std::string_view value) {
   const std::size_t dot = value.find('.');
   if (dot == std::string_view::npos) return fail(ErrorCode::kInvalidArgument, "grant: no signature");
   SplitInternalGrant split{.payload = value.substr(0, dot)};
-  FLEXPERT_ASSIGN(const std::string signature, decode_base64url(value.substr(dot + 1)));
+  FLEXPERT_ASSIGN(const std::string signature, from_base64url(value.substr(dot + 1)));
   if (signature.size() != split.signature.size())
     return fail(ErrorCode::kInvalidArgument, "grant: a signature of {} bytes", signature.size());
   std::copy(signature.begin(), signature.end(), reinterpret_cast<char*>(split.signature.data()));
@@ -275,7 +275,7 @@ Result<SplitInternalGrant> split_internal_grant(std::string_view value) {
 
 Result<InternalGrant> parse_internal_grant(std::string_view payload) {
   if (payload.size() > kMostPayloadChars) return fail(ErrorCode::kInvalidArgument, "grant: longer than a field can be");
-  FLEXPERT_ASSIGN(const std::string bytes, decode_base64url(payload));
+  FLEXPERT_ASSIGN(const std::string bytes, from_base64url(payload));
   Reader reader(bytes);
   FLEXPERT_ASSIGN(const std::uint8_t version, reader.number<std::uint8_t>("version"));
   if (version != kVersion) return fail(ErrorCode::kInvalidArgument, "version: {} is not known", version);

@@ -104,18 +104,4 @@ std::string random_bytes(std::size_t bytes) {
   return text;
 }
 
-std::string to_base64url(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::string text;
-  text.reserve((bytes.size() * 4 + 2) / 3);
-  std::uint32_t bits = 0;
-  unsigned have = 0;
-  for (const char byte : bytes) {
-    bits = (bits << 8U) | static_cast<std::uint8_t>(byte);
-    for (have += 8; have >= 6; have -= 6) text += kDigits[(bits >> (have - 6)) & 63U];
-  }
-  if (have > 0) text += kDigits[(bits << (6 - have)) & 63U];
-  return text;
-}
-
 }  // namespace flexpert::crypto

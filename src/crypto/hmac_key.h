@@ -28,7 +28,5 @@ class HmacKey {
 
 /// Returns `bytes` random bytes of the system's generator.
 std::string random_bytes(std::size_t bytes);
-/// base64url without padding (RFC 4648, 5).
-std::string to_base64url(std::string_view bytes);
 
 }  // namespace flexpert::crypto

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "crypto/base64url.h"
+#include "base/base64url.h"
 #include "crypto/hmac_key.h"
 
 namespace flexpert::crypto {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "crypto/base64url.h"
+#include "base/base64url.h"
 #include "crypto/json_object.h"
 
 namespace flexpert::crypto {

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base64url.h"
 #include "crypto/hmac_key.h"
 
 namespace flexpert::crypto {

@@ -2,8 +2,8 @@
 
 #include <map>
 
+#include "base/base64url.h"
 #include "conformance/wycheproof_vectors.h"
-#include "crypto/base64url.h"
 #include "crypto/hmac_key.h"
 #include "crypto/jwk_set.h"
 
@@ -75,7 +75,7 @@ TEST(Wycheproof, DisputedCasesContradictThemselves) {
     const std::string& jws = by_id[id].jws;
     const std::string signed_part = jws.substr(0, jws.rfind('.'));
     const crypto::Digest digest = crypto::HmacKey(std::string(32, '\0')).sign(signed_part);
-    EXPECT_NE(crypto::to_base64url({reinterpret_cast<const char*>(digest.data()), digest.size()}), jws.substr(jws.rfind('.') + 1));
+    EXPECT_NE(to_base64url({reinterpret_cast<const char*>(digest.data()), digest.size()}), jws.substr(jws.rfind('.') + 1));
     EXPECT_NE(jws.find('?'), std::string::npos);
     EXPECT_FALSE(accepts(by_id[id]));
   }

@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "codec/base64url.h"
+#include "base/base64url.h"
 #include "crypto/digest.h"
 #include "crypto/hmac_key.h"
 
@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::string_view kAccessToken = "BENCH_ACCESS_TOKEN";
 constexpr std::string_view kIssuer = "https://issuer.bench";
-
-std::string base64url(std::string_view bytes) {
-  std::string out;
-  codec::append_base64url(out, bytes);
-  return out;
-}
 
 template <class Names>
 std::string list_of(const Names& names) {
@@ -86,7 +80,7 @@ Result<void> GatewaySetup::begin(const std::string& program, const std::string& 
 
   jwt_secret_ = crypto::random_bytes(48);
   const std::string jwks = folder_.file("jwks.json");
-  std::ofstream(jwks) << fmt::format(R"({{"keys":[{{"kty":"oct","kid":"k1","alg":"HS256","k":"{}"}}]}})", base64url(jwt_secret_));
+  std::ofstream(jwks) << fmt::format(R"({{"keys":[{{"kty":"oct","kid":"k1","alg":"HS256","k":"{}"}}]}})", to_base64url(jwt_secret_));
   const std::string config = folder_.file("gateway.yaml");
   std::ofstream(config) << config_text(model, fleet, controller.to_string(), jwks);
   FLEXPERT_ASSIGN(gateway_, Program::start(loop_, {program, "gateway", "-c", config, "--log-level", "warn"}));
@@ -99,10 +93,10 @@ void GatewaySetup::identify(http::Request& request, const rules::Principal& who)
   const std::int64_t now = SystemClock().unix_ms() / 1000;
   std::string roles = fmt::format("\"{}\"", who.name);
   if (!who.denied.empty()) roles += fmt::format(",\"{}-not\"", who.name);
-  const std::string signed_text = base64url(R"({"alg":"HS256","typ":"JWT","kid":"k1"})") + "." +
-                                  base64url(fmt::format(R"({{"iss":"{}","aud":"flexpert","sub":"{}","tenant":"bench","roles":[{}],"iat":{},"exp":{}}})", kIssuer, who.name, roles, now, now + 3600));
+  const std::string signed_text = to_base64url(R"({"alg":"HS256","typ":"JWT","kid":"k1"})") + "." +
+                                  to_base64url(fmt::format(R"({{"iss":"{}","aud":"flexpert","sub":"{}","tenant":"bench","roles":[{}],"iat":{},"exp":{}}})", kIssuer, who.name, roles, now, now + 3600));
   const crypto::Digest signature = crypto::hmac_sha256(jwt_secret_, signed_text);
-  request.headers.add("Authorization", "Bearer " + signed_text + "." + base64url({reinterpret_cast<const char*>(signature.data()),
+  request.headers.add("Authorization", "Bearer " + signed_text + "." + to_base64url({reinterpret_cast<const char*>(signature.data()),
       signature.size()}));
 }
 

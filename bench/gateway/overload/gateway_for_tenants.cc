@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "auth/api_key.h"
+#include "base/base64url.h"
 #include "config/key_records.h"
 #include "crypto/hmac_key.h"
 #include "crypto/secret_file.h"
@@ -21,7 +22,7 @@ Result<TenantGateway> start_tenant_gateway(const BenchFolder& folder, const std:
   std::string keys = "keys:\n";
   std::string policy = "roles:\n  user: {models: [m]}\ntenants:\n";
   for (std::size_t t = 0; t < tenants.size(); ++t) {
-    const std::string text = std::string(auth::kApiKeyPrefix) + crypto::to_base64url(crypto::random_bytes(32));
+    const std::string text = std::string(auth::kApiKeyPrefix) + to_base64url(crypto::random_bytes(32));
     const auth::ApiKeyRecord record{.id = fmt::format("key_{:016}", t),
                                     .digest = pepper_key.sign(text),
                                     .name = tenants[t].name,

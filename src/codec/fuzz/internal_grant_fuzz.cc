@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "codec/base64url.h"
+#include "base/base64url.h"
 #include "codec/internal_grant.h"
 
 namespace {
@@ -32,8 +32,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   std::string encoded;
-  append_base64url(encoded, rest);
-  const auto back = decode_base64url(encoded);
+  flexpert::append_base64url(encoded, rest);
+  const auto back = flexpert::from_base64url(encoded);
   if (!back || *back != rest) std::abort();
   switch (data[0] % 3) {
     case 0: check_value(rest); break;

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "crypto/base64url.h"
+#include "base/base64url.h"
 #include "crypto/hmac_key.h"
 #include "crypto/jwk_set.h"
 #include "crypto/jwt_payload.h"
@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto known = crypto::JwkSet::parse(
       R"({"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})");
   if (!known) std::abort();
-  if (const auto raw = crypto::from_base64url(bytes); raw && crypto::to_base64url(*raw) != bytes) std::abort();
+  if (const auto raw = flexpert::from_base64url(bytes); raw && flexpert::to_base64url(*raw) != bytes) std::abort();
   read_claims(bytes);
   verify(bytes, *known);
   const std::size_t line = bytes.find('\n');

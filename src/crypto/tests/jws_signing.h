@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/base64url.h"
 #include "crypto/hmac_key.h"
 
 /// Makes tokens for tests.

@@ -4,7 +4,6 @@
 
 #include <vector>
 
-#include "crypto/base64url.h"
 #include "crypto/hmac_key.h"
 #include "crypto/tests/jws_signing.h"
 
@@ -19,19 +18,6 @@ std::string refusal(const std::string& token) {
 }
 
 std::string header_refusal(const std::string& header) { return refusal(hs256_token(kSecret, header, "{}")); }
-
-TEST(FromBase64url, TakesEachValueInOneSpellingOnly) {
-  EXPECT_EQ(from_base64url(""), "");
-  EXPECT_EQ(from_base64url("Zm9vYmE"), "fooba");
-  EXPECT_EQ(from_base64url("-__-"), "\xfb\xff\xfe");
-  for (const char* bad : {"Z", "Zm9vY", "Zg==", "Zh", "Zm9=", "Zm 9", "Zm+v", "Zm/v", "Zm9v\n", "AB", "?m9v"})
-    EXPECT_FALSE(from_base64url(bad)) << bad;
-  EXPECT_FALSE(from_base64url(std::string_view("Zm9\0", 4)));
-  for (std::size_t size = 0; size < 70; ++size) {
-    const std::string bytes = random_bytes(size);
-    EXPECT_EQ(from_base64url(to_base64url(bytes)), bytes);
-  }
-}
 
 TEST(ReadJws, TakesATokenApart) {
   const std::string token =

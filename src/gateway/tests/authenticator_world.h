@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/base64url.h"
 #include "config/access_reader.h"
 #include "crypto/tests/jws_signing.h"
 #include "gateway/authenticator.h"
@@ -72,7 +73,7 @@ class AuthenticatorWorld : public ::testing::Test {
   }
   /// Makes a key and its record.
   std::string add_key(const std::string& id, const std::string& tenant, std::vector<std::string> roles) {
-    const std::string key = "fx-" + crypto::to_base64url(crypto::random_bytes(32));
+    const std::string key = "fx-" + to_base64url(crypto::random_bytes(32));
     records.push_back({.id = id, .digest = pepper->sign(key), .name = {}, .tenant = tenant, .roles = std::move(roles), .replaced_by = {}});
     return key;
   }

@@ -1,7 +1,7 @@
 // What a model server with a secret takes, and what it does with it.
 #include <array>
 
-#include "codec/base64url.h"
+#include "base/base64url.h"
 #include "codec/internal_grant.h"
 #include "crypto/digest.h"
 #include "crypto/hmac_key.h"

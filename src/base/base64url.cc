@@ -1,9 +1,9 @@
-#include "codec/base64url.h"
+#include "base/base64url.h"
 
 #include <array>
 #include <cstdint>
 
-namespace flexpert::codec {
+namespace flexpert {
 namespace {
 
 constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -47,7 +47,14 @@ void append_base64url(std::string& out, std::string_view bytes) {
   encode_base64url_from(out, from);
 }
 
-Result<std::string> decode_base64url(std::string_view text) {
+std::string to_base64url(std::string_view bytes) {
+  std::string text;
+  text.reserve(base64url_size(bytes.size()));
+  append_base64url(text, bytes);
+  return text;
+}
+
+Result<std::string> from_base64url(std::string_view text) {
   if (text.size() % 4 == 1) return fail(ErrorCode::kInvalidArgument, "base64url: no bytes give {} characters", text.size());
   std::string out;
   out.resize(text.size() / 4 * 3 + (text.size() % 4 == 0 ? 0 : text.size() % 4 - 1));
@@ -68,4 +75,4 @@ Result<std::string> decode_base64url(std::string_view text) {
   return out;
 }
 
-}  // namespace flexpert::codec
+}  // namespace flexpert
