@@ -14,7 +14,7 @@ namespace flexpert::http {
 /// touched them is over. A Connection has `std::size_t place`, `bool touched` and `settle()`, and loses both to this list. Belongs to the
 /// loop's thread.
 template <class Connection>
-class ConnectionList final : private net::AfterEvent {
+class ConnectionList final : private net::AfterEvents {
  public:
   explicit ConnectionList(net::EventLoop& loop) : loop_(loop) {}
   ~ConnectionList() override { loop_.forget(*this); }
@@ -30,7 +30,7 @@ class ConnectionList final : private net::AfterEvent {
   void touch(Connection& connection) {
     if (std::exchange(connection.touched, true)) return;
     touched_.push_back(&connection);
-    loop_.after_event(*this);
+    loop_.after_events(*this);
   }
   /// Destroys a connection after this event. The last one takes its place.
   void remove(Connection& connection) {
@@ -55,7 +55,7 @@ class ConnectionList final : private net::AfterEvent {
 
  private:
   /// Those that are touched anew in the meantime, with more to read than one turn allows, wait for the next one.
-  void after_event() override {
+  void after_events() override {
     settling_.swap(touched_);
     for (std::size_t i = 0; i < settling_.size(); ++i) {
       Connection* const connection = std::exchange(settling_[i], nullptr);

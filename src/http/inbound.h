@@ -70,7 +70,7 @@ class InboundExchange {
   virtual void respond(int status, std::string_view field_lines, std::string_view body) = 0;
   /// Begins an answer: with Content-Length, or chunked (until close for HTTP/1.0) without one.
   virtual void start(int status, std::string_view field_lines, std::optional<std::uint64_t> content_length) = 0;
-  /// Sends a piece; what is written while one event is handled goes out together. Returns false when the client lags: pause until
+  /// Sends a piece; what is written in one turn of the loop goes out together. Returns false when the client lags: pause until
   /// on_writable(). Empty pieces, and bytes over the Content-Length, are ignored.
   virtual bool write(std::string_view piece) = 0;
   /// Ends the answer; as abort() if the Content-Length was not reached.

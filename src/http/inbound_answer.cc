@@ -49,7 +49,7 @@ void InboundConnection::respond(int status, std::string_view field_lines, std::s
   out_.added(head.size());
   if (sent.size() <= kCopied) {
     out_.append(shared_.pool, sent);
-    if (!blocked_) flush();
+    shared_.connections.touch(*this);
   } else {
     send_now({}, sent);
   }

@@ -14,6 +14,8 @@ namespace {
 /// Reads of one event before the others have their turn.
 constexpr int kReadsPerEvent = 8;
 constexpr std::size_t kMostParts = 16;
+/// Requests up to this size leave together with what else this turn has to send; larger ones while they are in the cache.
+constexpr std::size_t kSentTogether = 32 * 1024;
 
 }  // namespace
 
@@ -58,9 +60,12 @@ void OutboundConnection::begin(std::string_view head, std::span<const std::strin
                                OutboundListener& listener) {
   listener_ = &listener;
   parts_.clear();
+  std::size_t size = head.size();
   if (!head.empty()) parts_.push_back(head);
-  for (const std::string_view part : body)
+  for (const std::string_view part : body) {
     if (!part.empty()) parts_.push_back(part);
+    size += part.size();
+  }
   part_ = 0;
   part_sent_ = 0;
   answers_head_ = answers_head;
@@ -69,7 +74,19 @@ void OutboundConnection::begin(std::string_view head, std::span<const std::strin
   used_before_ = state_ == State::kIdle;
   if (!used_before_) return connect();
   state_ = State::kWaiting;
-  write_request();
+  if (size > kSentTogether) return write_request();
+  unsent_ = true;
+  shared_.connections.touch(*this);
+}
+
+/// Leaves a kept connection that was no good, for a fresh one.
+void OutboundConnection::start_over() {
+  hang_up();
+  unsent_ = false;
+  part_ = 0;
+  part_sent_ = 0;
+  used_before_ = false;
+  connect();
 }
 
 void OutboundConnection::connect() {
@@ -181,6 +198,7 @@ void OutboundConnection::on_events(std::uint32_t events) {
   const bool may_read = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 ||
                         ((events & EPOLLOUT) != 0 && channel_.read_awaits_writable());
   if (!may_read) return;
+  if (unsent_) return start_over();  // nothing was asked yet: whatever this is, it is not the answer
   readable_ = true;
   hung_up_ = hung_up_ || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   if (state_ == State::kIdle) return retire();  // a kept connection has nothing to say
@@ -219,6 +237,7 @@ void OutboundConnection::settle() {
     const auto failure = std::move(failure_);
     return fail(failure->failure, std::move(failure->error));
   }
+  if (std::exchange(unsent_, false)) write_request();
   if (readable_ && (state_ == State::kWaiting || state_ == State::kBody)) read_more();
 }
 
@@ -325,13 +344,7 @@ void OutboundConnection::lost(int error) {
     keep_alive_ = false;
     return finish(false);
   }
-  if (!anything_read_ && used_before_ && pool_ != nullptr) {
-    hang_up();
-    part_ = 0;
-    part_sent_ = 0;
-    used_before_ = false;
-    return connect();
-  }
+  if (!anything_read_ && used_before_ && pool_ != nullptr) return start_over();
   const std::string who = name();
   const std::string why = error != 0 ? channel_.describe(error) : "the connection was closed";
   if (state_ == State::kBody)

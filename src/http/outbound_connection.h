@@ -105,6 +105,7 @@ class OutboundConnection final : public OutboundRequest, private net::FdHandler,
   void on_events(std::uint32_t events) override;
   void on_timeout() override;
 
+  void start_over();
   void connect();
   void connect_to(const net::Address& address);
   void connect_to_next(Error last_error);
@@ -144,6 +145,7 @@ class OutboundConnection final : public OutboundRequest, private net::FdHandler,
   bool hung_up_ = false;       ///< the upstream sends no more than what is there
   bool reading_ = true;
   bool blocked_ = false;
+  bool unsent_ = false;        ///< the request leaves when the events of this turn are handled
   bool answers_head_ = false;
   bool keep_alive_ = false;
   bool used_before_ = false;   ///< the request met a kept connection, and was not sent again

@@ -54,7 +54,7 @@ struct EventLoop::Impl {
 
   /// Work whose turn it is; of several, when a handler runs the loop itself.
   struct Running {
-    std::vector<AfterEvent*> work;
+    std::vector<AfterEvents*> work;
     Running* outer = nullptr;
   };
 
@@ -79,8 +79,8 @@ struct EventLoop::Impl {
   std::atomic<bool> has_mail = false;  ///< set under the mutex; spares the loop taking it in vain
 
   TimerWheel wheel;
-  std::vector<AfterEvent*> after;
-  std::vector<AfterEvent*> spare;  ///< memory for the next
+  std::vector<AfterEvents*> after;
+  std::vector<AfterEvents*> spare;  ///< memory for the next
   Running* running = nullptr;
   std::vector<Buried> buried;
   int depth = 0;        ///< of turns: a handler may run the loop itself
@@ -105,17 +105,17 @@ struct EventLoop::Impl {
     FLEXPERT_CHECK(written == sizeof one || errno == EAGAIN, "cannot wake an event loop");
   }
 
-  /// Does what waited for the end of an event, and destroys what was buried in it. What is asked for meanwhile waits for the next.
+  /// Does what waited for the end of the events, and destroys what was buried in them. What is asked for meanwhile waits for the next.
   bool settle() {
     if (after.empty() && buried.empty()) return false;
     Running now{.work = std::move(spare), .outer = running};
     running = &now;
     now.work.swap(after);
     for (std::size_t i = 0; i < now.work.size(); ++i) {
-      AfterEvent* const work = std::exchange(now.work[i], nullptr);
+      AfterEvents* const work = std::exchange(now.work[i], nullptr);
       if (work == nullptr) continue;
       work->queued_ = false;
-      work->after_event();
+      work->after_events();
     }
     running = now.outer;
     now.work.clear();
@@ -125,9 +125,9 @@ struct EventLoop::Impl {
     return true;
   }
 
-  void forget(AfterEvent* work) {
-    std::replace(after.begin(), after.end(), work, static_cast<AfterEvent*>(nullptr));
-    for (Running* list = running; list != nullptr; list = list->outer) std::replace(list->work.begin(), list->work.end(), work, static_cast<AfterEvent*>(nullptr));
+  void forget(AfterEvents* work) {
+    std::replace(after.begin(), after.end(), work, static_cast<AfterEvents*>(nullptr));
+    for (Running* list = running; list != nullptr; list = list->outer) std::replace(list->work.begin(), list->work.end(), work, static_cast<AfterEvents*>(nullptr));
   }
 
   bool run_mailbox() {
@@ -206,11 +206,9 @@ struct EventLoop::Impl {
         [[maybe_unused]] const auto ignored = ::read(wakeup.get(), &wakeups, sizeof wakeups);
         continue;
       }
-      if (FdHandler* handler = handler_of(token)) {
-        handler->on_events(event.events);
-        settle();
-      }
+      if (FdHandler* handler = handler_of(token)) handler->on_events(event.events);
     }
+    settle();
     return count > 0;
   }
 
@@ -313,12 +311,12 @@ void EventLoop::unwatch(int fd) {
   ::epoll_ctl(impl_->epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void EventLoop::after_event(AfterEvent& work) {
+void EventLoop::after_events(AfterEvents& work) {
   if (std::exchange(work.queued_, true)) return;
   impl_->after.push_back(&work);
 }
 
-void EventLoop::forget(AfterEvent& work) {
+void EventLoop::forget(AfterEvents& work) {
   if (std::exchange(work.queued_, false)) impl_->forget(&work);
 }
 

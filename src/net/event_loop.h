@@ -18,12 +18,14 @@ class FdHandler {
   virtual void on_events(std::uint32_t events) = 0;
 };
 
-/// Work that waits until the handler, timer or task that runs now has returned: what came together is sent together, and nobody
-/// is called back from inside a call of his own. Belongs to the loop's thread; must outlive EventLoop::forget().
-class AfterEvent {
+/// Work that waits until all events of this turn are handled (or until the timer or task that runs now has returned): what came
+/// together is sent together. Answers that leave one after the other find their readers awake; each that leaves alone has to wake
+/// one, which costs more than sending it. Nobody is called back from inside a call of his own. Belongs to the loop's thread; must
+/// outlive EventLoop::forget().
+class AfterEvents {
  public:
-  virtual ~AfterEvent() = default;
-  virtual void after_event() = 0;
+  virtual ~AfterEvents() = default;
+  virtual void after_events() = 0;
 
  private:
   friend class EventLoop;
@@ -58,11 +60,11 @@ class EventLoop {
   /// Forgets a timer; a fired, cancelled or zero id is ignored.
   void cancel(TimerId timer);
 
-  /// Runs `work` once, soon: when what runs now has returned, before the loop waits. Asking again before that does nothing.
-  void after_event(AfterEvent& work);
+  /// Runs `work` once, soon: when the events of this turn are handled, before the loop waits. Asking again before that does nothing.
+  void after_events(AfterEvents& work);
   /// Does not run it.
-  void forget(AfterEvent& work);
-  /// Destroys `object` when what runs now has returned; at once when the loop does not run.
+  void forget(AfterEvents& work);
+  /// Destroys `object` when the events of this turn are handled; at once when the loop does not run.
   template <class T>
   void bury(std::unique_ptr<T> object) {
     if (object != nullptr) bury_later(object.release(), [](void* dead) { delete static_cast<T*>(dead); });

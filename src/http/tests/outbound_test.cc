@@ -1,6 +1,7 @@
 #include "http/outbound.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include <functional>
 #include <vector>
@@ -165,6 +166,27 @@ TEST_F(OutboundTest, BytesOnAKeptConnectionCloseIt) {
   server.peers[0]->stream->write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
   ASSERT_TRUE(run_until(loop, [&] { return upstream->open_connections() == 0; }));
   EXPECT_EQ(ask().body, "ok");
+}
+
+TEST_F(OutboundTest, BytesThatComeJustAsAKeptConnectionIsTakenAreNoAnswer) {
+  EXPECT_EQ(ask().body, "ok");
+  struct Doorbell final : net::FdHandler {
+    void on_events(std::uint32_t) override {
+      loop->unwatch(fd.get());
+      ring();
+    }
+    net::EventLoop* loop = nullptr;
+    net::UniqueFd fd{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
+    std::function<void()> ring;
+  } doorbell;
+  Heard heard;
+  doorbell.loop = &loop;
+  doorbell.ring = [&] { send(heard); };
+  loop.watch(doorbell.fd.get(), EPOLLIN, &doorbell);
+  server.peers[0]->stream->write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+  ASSERT_TRUE(run_until(loop, [&] { return heard.over(); }));
+  EXPECT_EQ(heard.body, "ok");
+  EXPECT_EQ(server.peers.size(), 2U);
 }
 
 TEST_F(OutboundTest, ARequestThatMeetsAClosedConnectionIsSentOnceMore) {

@@ -104,13 +104,13 @@ TEST(TimerWheel, FiresEveryTimerInItsMillisecondHoweverFarItIs) {
   EXPECT_LT(looks, 3000);
 }
 
-class Counter final : public AfterEvent {
+class Counter final : public AfterEvents {
  public:
   explicit Counter(std::function<void()> act) : act_(std::move(act)) {}
   int ran = 0;
 
  private:
-  void after_event() override {
+  void after_events() override {
     ++ran;
     act_();
   }
@@ -123,9 +123,9 @@ TEST(EventLoop, RunsWorkOnceAfterTheEventThatAskedForIt) {
   Counter work([&] { order += "work "; });
   Counter forgotten([] {});
   loop.call_after(Duration::zero(), [&] {
-    loop.after_event(work);
-    loop.after_event(work);
-    loop.after_event(forgotten);
+    loop.after_events(work);
+    loop.after_events(work);
+    loop.after_events(forgotten);
     loop.forget(forgotten);
     order += "timer ";
   });
@@ -136,7 +136,7 @@ TEST(EventLoop, RunsWorkOnceAfterTheEventThatAskedForIt) {
   loop.run();
   EXPECT_EQ(order, "timer work next ");
   EXPECT_EQ(forgotten.ran, 0);
-  loop.after_event(work);
+  loop.after_events(work);
   loop.run_once(Seconds(10));
   EXPECT_EQ(work.ran, 2) << "asked for outside of a turn, and the loop does not wait first";
 }
@@ -144,10 +144,10 @@ TEST(EventLoop, RunsWorkOnceAfterTheEventThatAskedForIt) {
 TEST(EventLoop, WorkThatAsksForMoreOfItselfLetsTheOthersRun) {
   EventLoop loop;
   Counter* raw = nullptr;
-  Counter greedy([&] { loop.after_event(*raw); });
+  Counter greedy([&] { loop.after_events(*raw); });
   raw = &greedy;
   loop.call_after(Milliseconds(2), [&] { loop.stop(); });
-  loop.after_event(greedy);
+  loop.after_events(greedy);
   loop.run();
   EXPECT_GT(greedy.ran, 1);
   loop.forget(greedy);
