@@ -3,6 +3,7 @@
 #include "common/figures.h"
 #include "conformance/http_cases.h"
 #include "conformance/json_cases.h"
+#include "conformance/wycheproof_cases.h"
 
 namespace {
 
@@ -49,14 +50,42 @@ void judge_json(const std::string& folder, bench::Figures& figures) {
   figures.hold("json", right, "cases", "283", right == 283);
 }
 
+/// One suite of tokens or tags. Cases that contradict the suite itself are shown, and count neither as right nor as wrong.
+Result<void> judge_wycheproof(const std::string& folder, const std::string& figure, const std::string& suite, int expected, bench::Figures& figures) {
+  FLEXPERT_ASSIGN(const std::vector<conformance::WycheproofCase> cases, conformance::read_wycheproof_cases(folder, suite));
+  const bool signatures = suite == "json_web_signature_test";
+  int right = 0;
+  int disputed = 0;
+  for (const conformance::WycheproofCase& test : cases) {
+    const bool taken = test.tag.empty() ? conformance::takes_token(test) : conformance::takes_tag(test);
+    const auto& disputes = conformance::disputed_signatures();
+    if (const auto dispute = disputes.find(test.id); signatures && dispute != disputes.end()) {
+      ++disputed;
+      fmt::print("contradicts its own suite: {} {} ({}): {}; it was {}\n", suite, test.id, test.comment, dispute->second, taken ? "taken" : "refused");
+    } else if (taken == conformance::to_be_taken(test)) {
+      ++right;
+    } else {
+      fmt::print("wrong: {} {} ({}) was {}\n", suite, test.id, test.comment, taken ? "taken" : "refused");
+    }
+  }
+  if (signatures) figures.note(figure + "_self_contradicting", disputed, "cases");
+  figures.hold(figure, right, "cases", fmt::format("{} of {}", expected, expected + disputed), right == expected && right + disputed == static_cast<int>(cases.size()));
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   return bench::run_folder_measurement(argc, argv, "gateway-conformance",
-                                       "public suites against our parsers: llhttp's HTTP/1.x cases (whole and byte by byte), JSONTestSuite inside a request",
+                                       "public suites against our parsers: llhttp's HTTP/1.x cases (whole and byte by byte), JSONTestSuite inside a request, "
+                                       "wycheproof's signatures, keys and tags",
                                        [](const std::string& folder, bench::Figures& figures) -> Result<void> {
                                          judge_http(folder + "/conformance/http/test", figures);
                                          judge_json(folder + "/conformance/json/test_parsing", figures);
-                                         return {};
+                                         const std::string wycheproof = folder + "/conformance/wycheproof";
+                                         FLEXPERT_TRY(judge_wycheproof(wycheproof, "wycheproof_jws", "json_web_signature_test", 397, figures));
+                                         FLEXPERT_TRY(judge_wycheproof(wycheproof, "wycheproof_jwk", "json_web_key_test", 26, figures));
+                                         FLEXPERT_TRY(judge_wycheproof(wycheproof, "wycheproof_jws_and_jwk", "json_web_crypto_test", 83, figures));
+                                         return judge_wycheproof(wycheproof, "wycheproof_hmac_sha256", "hmac_sha256_test", 174, figures);
                                        });
 }
