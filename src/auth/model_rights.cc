@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace flexpert::auth {
 namespace {
@@ -37,11 +38,46 @@ std::string text_of(const ModelRight& right) {
   return text;
 }
 
+/// ModelRight::cost.
+double cost_of_token(std::string_view model, const std::vector<ExpertGroup>& groups, const ExpertSet& forbidden) {
+  std::vector<std::pair<ExpertSlot, double>> named;
+  std::uint32_t experts = 0;
+  for (const ExpertGroup& group : groups) {
+    if (group.model != model) continue;
+    for (const ExpertSlot slot : group.slots) {
+      named.emplace_back(slot, group.cost);
+      experts = std::max(experts, slot.expert + 1);
+    }
+  }
+  // The dearest of an expert's groups comes first.
+  std::sort(named.begin(), named.end(),
+            [](const auto& a, const auto& b) { return a.first != b.first ? a.first < b.first : a.second > b.second; });
+  double sum = 0;
+  std::size_t layers = 0;
+  for (std::size_t i = 0; i < named.size();) {
+    const std::uint32_t layer = named[i].first.layer;
+    double cost = 0;
+    std::uint32_t usable = experts;
+    std::uint32_t plain = experts;  // that no group names
+    for (; i < named.size() && named[i].first.layer == layer; ++i) {
+      if (i > 0 && named[i].first == named[i - 1].first) continue;
+      --plain;
+      if (forbidden.contains(named[i].first)) --usable;
+      else cost += named[i].second;
+    }
+    if (usable == 0) continue;  // nothing runs there: the model server refuses such rights
+    sum += (cost + plain) / usable;
+    ++layers;
+  }
+  return layers == 0 ? 1 : sum / static_cast<double>(layers);
+}
+
 ModelRight right_on(std::string_view model, const std::vector<ExpertGroup>& groups, const United& united) {
   std::vector<ExpertSlot> forbidden;
   for (const ExpertGroup& group : groups)
     if (group.model == model && !united.may_use(group)) forbidden.insert(forbidden.end(), group.slots.begin(), group.slots.end());
-  ModelRight right{ExpertSet(std::move(forbidden)), {}, {}};
+  ModelRight right{.forbidden = ExpertSet(std::move(forbidden)), .groups = {}, .digest = {}};
+  right.cost = cost_of_token(model, groups, right.forbidden);
   const auto is_forbidden = [&](ExpertSlot slot) { return right.forbidden.contains(slot); };
   for (const ExpertGroup& group : groups)
     if (group.model == model && std::none_of(group.slots.begin(), group.slots.end(), is_forbidden)) right.groups.push_back(group.name);

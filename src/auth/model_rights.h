@@ -20,6 +20,10 @@ struct ModelRight {
   ExpertSet forbidden;              ///< experts never to be computed for it; empty = unrestricted
   std::vector<std::string> groups;  ///< the model's groups that it may use, in the policy's order
   std::string digest;               ///< of tenant-independent rights: equal digests may share KV blocks and cached answers of one tenant
+  /// What a token costs on average, if the router chose evenly among the experts that it may use: the mean over the layers that
+  /// groups of the model name, each taken to have the experts 0 to the highest that any of them names. An expert of several groups
+  /// costs what the dearest says; one that no group names costs 1, as does a model without groups.
+  double cost = 1;
   [[nodiscard]] bool restricted() const { return !forbidden.empty(); }
 };
 

@@ -20,7 +20,7 @@ struct AdmissionRequest {
   std::string_view model{};
   std::uint64_t prompt_tokens = 0;       ///< estimated
   std::uint64_t max_tokens = 0;          ///< of the answer: asked for, or the default; 0 = it has none
-  double cost = 1;                       ///< of a token of this model for this caller
+  double cost = 1;                       ///< of a token of this model for this caller (auth::ModelRight::cost): weighs in shares and limits
   TimePoint deadline{};                  ///< of the wait; epoch = the configured longest
 };
 

@@ -18,6 +18,12 @@ std::uint64_t sum(std::uint64_t a, std::uint64_t b) {
   return a > std::numeric_limits<std::uint64_t>::max() - b ? std::numeric_limits<std::uint64_t>::max() : a + b;
 }
 
+/// Tokens as they count against limits and shares: times the cost of one; never nothing.
+std::uint64_t weigh(std::uint64_t tokens, double cost) {
+  if (cost == 1 || tokens == 0) [[likely]] return tokens;
+  return static_cast<std::uint64_t>(std::clamp(std::round(static_cast<double>(tokens) * cost), 1.0, 1e18));
+}
+
 routing::RateLimits rate_limits(const auth::TenantLimits& limits) {
   return {
       .requests_per_minute = limits.requests_per_minute, .tokens_per_minute = limits.tokens_per_minute, .concurrency = limits.concurrency};
@@ -113,9 +119,9 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
     const AdmissionRequest& request, std::move_only_function<void(Admission::Outcome)> later) {
   const TimePoint now = clock_.now();
   AdmissionTenant& tenant = tenant_of(*request.caller, now);
-  const std::uint64_t tokens = sum(request.prompt_tokens, request.max_tokens);
+  const std::uint64_t tokens = weigh(sum(request.prompt_tokens, request.max_tokens), request.cost);
   if (const auto verdict = tenant.rates.check(tokens, now); verdict != routing::RateVerdict::kOk) [[unlikely]]
-    return std::unexpected(refuse(tenant, verdict, tokens, now));
+    return std::unexpected(refuse(tenant, verdict, tokens, request.cost, now));
   const bool at_once = free_place() && queue_.empty();
   if (!ladder_.steps().empty()) {
     update_ladder(now);
@@ -126,10 +132,9 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
       return std::unexpected(refuse_by_shedding(low, ladder_retry_s(now)));
     }
   }
-  const double cost = static_cast<double>(tokens) * request.cost;
-  if (!at_once) return enqueue(tenant, request, tokens, cost, now, std::move(later));
+  if (!at_once) return enqueue(tenant, request, tokens, now, std::move(later));
   tenant.rates.take(tokens, now);
-  queue_.pass(tenant.flow, cost);
+  queue_.pass(tenant.flow, static_cast<double>(tokens));
   metrics_.count(AdmissionOutcome::kAdmitted);
   return make_ticket(tenant, tokens, request.cost, Duration::zero());
 }
@@ -140,7 +145,7 @@ std::unique_ptr<Admitted> AdmissionCore::make_ticket(AdmissionTenant& tenant, st
 }
 
 std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::enqueue(
-    AdmissionTenant& tenant, const AdmissionRequest& request, std::uint64_t tokens, double cost, TimePoint now,
+    AdmissionTenant& tenant, const AdmissionRequest& request, std::uint64_t tokens, TimePoint now,
     std::move_only_function<void(Admission::Outcome)> later) {
   // What is over its time makes room first.
   while (const auto expired = queue_.pop_expired(now))
@@ -149,7 +154,7 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
   const TimePoint deadline = request.deadline == TimePoint{} ? longest : std::min(longest, request.deadline);
   std::unique_ptr<AdmissionWaiter> waiter(new (*this) AdmissionWaiter(*this, tenant, tokens, request.cost, now, std::move(later)));
   waiter->inside_ = false;
-  const auto pushed = queue_.push(tenant.flow, cost, deadline, reinterpret_cast<std::uint64_t>(waiter.get()));
+  const auto pushed = queue_.push(tenant.flow, static_cast<double>(tokens), deadline, reinterpret_cast<std::uint64_t>(waiter.get()));
   if (pushed.evicted) decide(*reinterpret_cast<AdmissionWaiter*>(*pushed.evicted), AdmissionWaiter::Verdict::kEvicted);
   if (pushed.place == 0) {
     const bool own = pushed.refusal == routing::FairQueue::Refusal::kFlowFull;
@@ -166,9 +171,9 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
   return std::unique_ptr<Admission::Waiting>(std::move(waiter));
 }
 
-Refusal AdmissionCore::refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, TimePoint now) {
+Refusal AdmissionCore::refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, double cost, TimePoint now) {
   metrics_.count(outcome_of(verdict));
-  return refuse_by_rate(verdict, tenant.name, tokens, tenant.rates.limits(), tenant.rates.tokens(now).remaining,
+  return refuse_by_rate(verdict, tenant.name, {tokens, cost}, tenant.rates.limits(), tenant.rates.tokens(now).remaining,
                         tenant.rates.wait(tokens, now));
 }
 
@@ -194,7 +199,7 @@ std::optional<Refusal> AdmissionCore::count(const Caller& caller) {
   const TimePoint now = clock_.now();
   AdmissionTenant& tenant = tenant_of(caller, now);
   if (tenant.rates.count(now)) return std::nullopt;
-  return refuse(tenant, routing::RateVerdict::kRequests, 0, now);
+  return refuse(tenant, routing::RateVerdict::kRequests, 0, 1, now);
 }
 
 Degradation AdmissionCore::degradation(const Caller& caller, std::string_view model) {
@@ -237,10 +242,12 @@ void AdmissionCore::set_saturation(double upstream_saturation) {
   if (!ladder_.steps().empty()) update_ladder(clock_.now());
 }
 
-void AdmissionCore::settle(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, std::uint64_t used) {
+std::uint64_t AdmissionCore::settle(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, std::uint64_t used_tokens) {
+  const std::uint64_t used = weigh(used_tokens, token_cost);
   // What goes back may go back at any time; only what is owed must meet a bucket that is up to date.
   tenant.rates.settle(reserved, used, used > reserved ? clock_.now() : TimePoint{});
-  queue_.settle(tenant.flow, static_cast<double>(reserved) * token_cost, static_cast<double>(used) * token_cost);
+  queue_.settle(tenant.flow, static_cast<double>(reserved), static_cast<double>(used));
+  return used;
 }
 
 void AdmissionCore::leave(AdmissionTenant& tenant, bool held) {

@@ -126,13 +126,14 @@ class AdmissionCore {
   [[nodiscard]] bool free_place() const { return capacity_ == 0 || in_flight_ < capacity_; }
   [[nodiscard]] std::unique_ptr<Admitted> make_ticket(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, Duration waited);
   std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> enqueue(AdmissionTenant& tenant, const AdmissionRequest& request,
-                                                                                std::uint64_t tokens, double cost, TimePoint now,
+                                                                                std::uint64_t tokens, TimePoint now,
                                                                                 std::move_only_function<void(Admission::Outcome)> later);
-  Refusal refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, TimePoint now);
+  Refusal refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, double cost, TimePoint now);
   void update_ladder(TimePoint now);
   [[nodiscard]] int ladder_retry_s(TimePoint now) const;
   [[nodiscard]] int queue_retry_s() const;
-  void settle(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, std::uint64_t used);
+  /// Returns what `used_tokens` weigh.
+  std::uint64_t settle(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, std::uint64_t used_tokens);
   void leave(AdmissionTenant& tenant, bool held);
   void free_a_place();
   void forget(AdmissionWaiter& waiter);

@@ -13,9 +13,13 @@ Refusal overloaded(std::string message, std::string_view code, int retry_after_s
 
 }  // namespace
 
-Refusal refuse_by_rate(routing::RateVerdict verdict, std::string_view tenant, std::uint64_t tokens, const routing::RateLimits& limits,
+Refusal refuse_by_rate(routing::RateVerdict verdict, std::string_view tenant, AskedTokens asked, const routing::RateLimits& limits,
                        std::uint64_t tokens_left, Duration wait) {
   Refusal refusal{.status = 429, .message = {}, .type = "requests", .code = kRateCode, .retry_after_s = routing::retry_after_s(wait)};
+  const auto made_of = [&] {
+    const std::string parts = "prompt and max_tokens";
+    return asked.cost == 1 ? parts : fmt::format("{}, each counted as {:.4g}", parts, asked.cost);
+  };
   switch (verdict) {
     case routing::RateVerdict::kConcurrency:
       refusal.message =
@@ -30,17 +34,17 @@ Refusal refuse_by_rate(routing::RateVerdict verdict, std::string_view tenant, st
       refusal.type = "tokens";
       refusal.retry_after_s = 0;
       refusal.message = fmt::format(
-          "The request is too large for tenant \"{}\": about {} tokens (prompt and max_tokens) where its limit is {} per minute. "
+          "The request is too large for tenant \"{}\": about {} tokens ({}) where its limit is {} per minute. "
           "Send a shorter prompt or a smaller max_tokens; waiting does not help.",
-          tenant, tokens, limits.tokens_per_minute);
+          tenant, asked.tokens, made_of(), limits.tokens_per_minute);
       break;
     case routing::RateVerdict::kTokens:
     case routing::RateVerdict::kOk:
       refusal.type = "tokens";
       refusal.message = fmt::format(
-          "Rate limit reached for tenant \"{}\" on tokens per minute: limit {}, left {}, requested about {} (prompt and "
-          "max_tokens). Try again in {} s, or ask for fewer max_tokens.",
-          tenant, limits.tokens_per_minute, tokens_left, tokens, refusal.retry_after_s);
+          "Rate limit reached for tenant \"{}\" on tokens per minute: limit {}, left {}, requested about {} ({}). "
+          "Try again in {} s, or ask for fewer max_tokens.",
+          tenant, limits.tokens_per_minute, tokens_left, asked.tokens, made_of(), refusal.retry_after_s);
       break;
   }
   return refusal;

@@ -46,9 +46,7 @@ void AdmissionTicket::hold(bool held) {
 }
 
 void AdmissionTicket::settle(std::uint64_t prompt_tokens, std::uint64_t completion_tokens) {
-  const std::uint64_t used = prompt_tokens + completion_tokens;
-  core_.settle(tenant_, reserved_, token_cost_, used);
-  reserved_ = used;
+  reserved_ = core_.settle(tenant_, reserved_, token_cost_, prompt_tokens + completion_tokens);
 }
 
 AdmissionWaiter::~AdmissionWaiter() { core_.forget(*this); }

@@ -134,7 +134,8 @@ void Exchange::ask_for_admission() {
   auto outcome = relay_.parts_.admission.admit({.caller = caller_.get(),
                                                  .model = fields_.model,
                                                  .prompt_tokens = static_cast<std::uint64_t>(load_->prompt_estimate()),
-                                                 .max_tokens = answer_tokens()},
+                                                 .max_tokens = answer_tokens(),
+                                                 .cost = right_->cost},
                                                 [this](Admission::Outcome later) {
                                                   queued_.reset();
                                                   take_admission(std::move(later));

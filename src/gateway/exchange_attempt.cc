@@ -1,9 +1,8 @@
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <utility>
 
 #include "base/log.h"
-#include "codec/http1.h"
 #include "codec/internal_grant.h"
 #include "crypto/digest.h"
 #include "gateway/exchange.h"
@@ -11,17 +10,26 @@
 #include "gateway/refusals.h"
 #include "gateway/relay.h"
 #include "gateway/session_hash.h"
+#include "http/answer_head.h"
 
 namespace flexpert::gateway {
 namespace {
+
+using namespace std::string_view_literals;
 
 constexpr int kMaxAttempts = 2;
 /// A lost server may be tried again without news of it: waiting requests look so often.
 constexpr Duration kLookAgain = Milliseconds(500);
 
-void append_number(std::string& out, std::uint64_t value) {
-  char digits[20];
-  out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+/// Appends pieces of text in one go.
+template <class... Texts>
+void append_all(std::string& out, const Texts&... texts) {
+  const std::size_t before = out.size();
+  out.resize_and_overwrite((before + ... + texts.size()), [&](char* text, std::size_t size) {
+    char* at = text + before;
+    ((at = http::write_text(at, texts)), ...);
+    return size;
+  });
 }
 
 }  // namespace
@@ -48,7 +56,7 @@ void Exchange::attempt() {
 
 ServerPick Exchange::pick(ModelPool& pool) {
   const TimePoint now = relay_.parts_.loop.now();
-  routing::PickRequest request{.tokens = load_->prompt_estimate() + static_cast<double>(answer_tokens())};
+  routing::PickRequest request{.tokens = (load_->prompt_estimate() + static_cast<double>(answer_tokens())) * right_->cost};
   request.excluded = failed_on_;
   choose_hashes(request, pool, *caller_, client_->head(), fields_.prompt_at.in(client_->body()));
   ServerPick picked = relay_.parts_.directory.pick(pool, request, right_->restricted(), now, relay_.rng_);
@@ -103,25 +111,25 @@ void Exchange::send(const ModelServer& server) {
 
 /// Makes the whole head anew: nothing of the client's goes on but what the rules let through.
 Result<void> Exchange::make_head(const ModelServer& server, std::span<const std::string_view> body) {
+  constexpr std::string_view kEnd = "\r\n";
   relay_.buffers_.fill(head_);
   head_.clear();
   const codec::Http1RequestView& head = client_->head();
-  codec::append_http1_request_line(head_, head.method, head.target);
-  head_.append("Host: ").append(server.host).append("\r\n");
-  append_fields_for_upstream(head_, head);
-  trace_.begin_attempt(head_, head, server.id, relay_.parts_.loop.now(), relay_.rng_);
-  if (!server.authorization.empty()) head_.append("Authorization: ").append(server.authorization).append("\r\n");
   std::size_t bytes = 0;
   for (const std::string_view part : body) bytes += part.size();
-  head_.append("Content-Length: ");
-  append_number(head_, bytes);
-  head_.append("\r\nX-Request-Id: ").append(id_.text());
+  std::array<char, 20> digits;
+  const std::string_view length(digits.data(), http::write_decimal(digits.data(), bytes));
+  append_all(head_, head.method, " "sv, head.target, " HTTP/1.1\r\nHost: "sv, server.host, "\r\nContent-Length: "sv, length, "\r\nX-Request-Id: "sv, id_.text(), kEnd);
+  append_fields_for_upstream(head_, head);
+  trace_.begin_attempt(head_, head, server.id, relay_.parts_.loop.now(), relay_.rng_);
+  if (!server.authorization.empty()) append_all(head_, "Authorization: "sv, server.authorization, kEnd);
   if (server.own && relay_.parts_.signer != nullptr) {
-    head_.append("\r\n").append(codec::kInternalGrantField).append(": ");
+    append_all(head_, codec::kInternalGrantField, ": "sv);
     FLEXPERT_TRY(relay_.parts_.signer->append(head_, *caller_, fields_.model,
                                               {.request_id = id_.text(), .body_sha256 = crypto::sha256(body), .unix_ms = relay_.parts_.clock.unix_ms()}));
+    append_all(head_, kEnd);
   }
-  head_.append("\r\n\r\n");
+  append_all(head_, kEnd);
   return {};
 }
 

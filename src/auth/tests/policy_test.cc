@@ -66,6 +66,20 @@ TEST(Policy, DenialWinsOverEveryRolesRight) {
   EXPECT_EQ(grant->model("tiny")->groups, (std::vector<std::string>{"A", "D"}));
 }
 
+TEST(Policy, AModelsCostIsTheMeanOverItsLayersOfTheExpertsThatMayBeUsed) {
+  PolicyRules rules;
+  rules.groups = {{"dear", "tiny", SecurityLevel::kHigh, 3, {{0, 3}, {1, 0}, {1, 1}, {1, 2}, {1, 3}}},
+                  {"named", "tiny", SecurityLevel::kStandard, 1, {{0, 0}, {0, 3}}},
+                  {"cheap", "other", SecurityLevel::kStandard, 0.5, {{7, 0}, {7, 1}}}};
+  rules.roles = {role("user", {"*"}), role("clinic", {"*"}, {"dear"})};
+  const auto policy = compiled(rules);
+  const auto clinic = grant_of(*policy, {"clinic"});
+  EXPECT_DOUBLE_EQ(clinic->model("tiny")->cost, ((1 + 1 + 1 + 3) / 4.0 + 3) / 2) << "the dearest of an expert's groups counts";
+  EXPECT_DOUBLE_EQ(grant_of(*policy, {"user"})->model("tiny")->cost, 1) << "forbidden experts do not count, nor a layer of nothing else";
+  EXPECT_DOUBLE_EQ(clinic->model("other")->cost, 0.5);
+  EXPECT_DOUBLE_EQ(clinic->model("ungrouped")->cost, 1);
+}
+
 TEST(Policy, PatternsGiveModelsAndAGroupAloneGivesNone) {
   const auto policy = compiled(some_rules());
   const auto user = grant_of(*policy, {"user"});

@@ -1,5 +1,7 @@
 #include "gateway/tests/admission_world.h"
 
+#include <algorithm>
+
 #include "base/rng.h"
 
 namespace flexpert::gateway {
@@ -64,6 +66,43 @@ TEST(AdmissionControl, MoreCapacityLetsThoseWhoWaitIn) {
   world.admission->set_capacity(2);
   world.settle();
   EXPECT_NE(second->admitted, nullptr);
+}
+
+TEST(AdmissionControl, TokensCountTimesTheirCostWhenReservedAndWhenSettled) {
+  AdmissionWorld world({});
+  const auto caller = caller_of("a", {.tokens_per_minute = 1000});
+  const auto request = world.send(*caller, 10, 90, {}, 2.5);
+  ASSERT_NE(request->admitted, nullptr);
+  EXPECT_NE(world.fields(*caller).find("x-ratelimit-remaining-tokens: 750\r\n"), std::string::npos) << world.fields(*caller);
+  request->admitted->settle(10, 10);
+  EXPECT_NE(world.fields(*caller).find("x-ratelimit-remaining-tokens: 950\r\n"), std::string::npos) << world.fields(*caller);
+  const auto refused = world.send(*caller, 10, 390, {}, 2.5);
+  ASSERT_TRUE(refused->refused);
+  EXPECT_NE(refused->refused->message.find("requested about 1000 (prompt and max_tokens, each counted as 2.5)"), std::string::npos)
+      << refused->refused->message;
+}
+
+TEST(AdmissionControl, SharesAreMeasuredInCost) {
+  AdmissionWorld world({.max_in_flight = 1});
+  const auto dear = caller_of("dear"), plain = caller_of("plain");
+  auto running = world.send(*plain);
+  std::vector<std::unique_ptr<AdmissionWorld::Request>> waiting;
+  for (int i = 0; i < 40; ++i) {
+    waiting.push_back(world.send(*dear, 10, 90, {}, 3));
+    waiting.push_back(world.send(*plain, 10, 90));
+  }
+  int dear_served = 0, plain_served = 0;
+  for (int i = 0; i < 40; ++i) {
+    running->admitted.reset();
+    world.settle();
+    const auto next = std::find_if(waiting.begin(), waiting.end(), [](const auto& request) { return request->admitted != nullptr; });
+    ASSERT_NE(next, waiting.end());
+    ++((next - waiting.begin()) % 2 == 0 ? dear_served : plain_served);
+    running = std::move(*next);
+    *next = std::make_unique<AdmissionWorld::Request>();
+  }
+  EXPECT_NEAR(dear_served, 10, 1) << "each takes three times as much";
+  EXPECT_NEAR(plain_served, 30, 1);
 }
 
 TEST(AdmissionControl, AWaitThatIsDroppedLeavesTheQueueAndGivesItsTokensBack) {

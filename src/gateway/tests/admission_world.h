@@ -39,12 +39,14 @@ struct AdmissionWorld {
     }
   };
 
-  std::unique_ptr<Request> send(const Caller& caller, std::uint64_t prompt = 10, std::uint64_t max_tokens = 90, Duration wait = {}) {
+  std::unique_ptr<Request> send(const Caller& caller, std::uint64_t prompt = 10, std::uint64_t max_tokens = 90, Duration wait = {},
+                                double cost = 1) {
     auto request = std::make_unique<Request>();
     auto outcome = admission->admit({.caller = &caller,
                                      .model = "m",
                                      .prompt_tokens = prompt,
                                      .max_tokens = max_tokens,
+                                     .cost = cost,
                                      .deadline = wait == Duration{} ? TimePoint{} : clock.now() + wait},
                                     [r = request.get()](Admission::Outcome later) {
                                       ++r->told;

@@ -60,6 +60,38 @@ TEST_F(GatewayAdmissionTest, TokensAreSettledByWhatTheServerReports) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(call("POST", kPath, kChat)->status, 200) << "12 tokens each, though 500 and more are reserved";
 }
 
+TEST_F(GatewayAdmissionTest, WhatExpertsCostCountsAgainstLimits) {
+  FakeServer upstream(loop, answer_at_once);
+  auto config = config_for({&upstream});
+  config.gateway.admission.default_max_tokens = 5;
+  config.access.rules.groups.push_back({.name = "dear", .model = "m", .cost = 30, .slots = {{0, 0}}});
+  limit(config, {.tokens_per_minute = 2000});
+  start_and_wait(config);
+  EXPECT_EQ(call("POST", kPath, kChat)->status, 200);
+  const int left = std::stoi(field(*call("GET", "/v1/models", ""), "x-ratelimit-remaining-tokens"));
+  EXPECT_GE(left, 2000 - 12 * 30) << "12 tokens, settled";
+  EXPECT_LT(left, 2000 - 8 * 30) << "but for what has come back since";
+}
+
+TEST_F(GatewayAdmissionTest, WhatExpertsCostCountsAsLoad) {
+  FakeServer first(loop, keep()), second(loop, keep());
+  for (FakeServer* const server : {&first, &second}) server->models = R"({"object":"list","data":[{"id":"m"},{"id":"plain"}]})";
+  auto config = config_for({&first, &second});
+  config.gateway.routing.policy = "least_load";
+  config.access.rules.groups.push_back({.name = "dear", .model = "m", .cost = 30, .slots = {{0, 0}}});
+  start_and_wait(config);
+  const auto ready = [this](int i) { return metric(fmt::format("flexpert_gateway_upstream_ready{{upstream=\"up-{}\"}}", i)) == 1; };
+  ASSERT_TRUE(until([&] { return ready(0) && ready(1); }));
+  const auto dear = send("POST", kPath, kChat);
+  ASSERT_TRUE(until([&] { return kept.size() == 1; }));
+  FakeServer& other = first.requests.empty() ? first : second;
+  for (std::size_t i = 1; i <= 4; ++i) {
+    send("POST", kPath, R"({"model":"plain","messages":[{"role":"user","content":"hi"}]})");
+    ASSERT_TRUE(until([&] { return kept.size() == i + 1; }));
+    EXPECT_EQ(other.requests.size(), i) << "four plain ones weigh less than the dear one";
+  }
+}
+
 TEST_F(GatewayAdmissionTest, ARequestWaitsForAPlaceAndLeavesTheQueueWithItsClient) {
   FakeServer upstream(loop, keep());
   auto config = config_for({&upstream});
