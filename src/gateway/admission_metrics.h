@@ -26,12 +26,12 @@ enum class AdmissionOutcome : std::uint8_t {
   kCount,
 };
 
-/// The series of admission, handles kept. Safe from any thread.
+/// The series of admission, handles kept. Belongs to the loop's thread.
 class AdmissionMetrics {
  public:
   explicit AdmissionMetrics(telemetry::Registry& registry);
-  void count(AdmissionOutcome outcome) const { outcomes_[static_cast<std::size_t>(outcome)].add(); }
-  void observe_wait(Duration waited) const { wait_.observe(to_seconds(waited)); }
+  void count(AdmissionOutcome outcome) const { outcomes_[static_cast<std::size_t>(outcome)].add_alone(); }
+  void observe_wait(Duration waited) const { wait_.observe_alone(to_seconds(waited)); }
   void set_in_flight(std::uint32_t requests) const { in_flight_.set(requests); }
   void set_queued(std::uint32_t requests) const { queued_.set(requests); }
   void set_capacity(std::uint32_t requests) const { capacity_.set(requests); }

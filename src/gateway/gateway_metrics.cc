@@ -22,25 +22,25 @@ void GatewayMetrics::set_connections(std::size_t connections) { connections_.set
 void GatewayMetrics::count_request(const RouteEntry* route, int status) {
   ByStatus& counters = requests_[route != nullptr ? static_cast<std::size_t>(route - kRouteTable.data()) : kRouteTable.size()];
   for (const auto& [known, counter] : counters)
-    if (known == status) return counter.add();
+    if (known == status) return counter.add_alone();
   const std::string path(route != nullptr ? route->path : kOtherPath);
   counters.emplace_back(status, registry_.counter("flexpert_gateway_requests_total", "Requests by route and status",
                                                   {{"route", path}, {"status", std::to_string(status)}}));
-  counters.back().second.add();
+  counters.back().second.add_alone();
 }
 
 void GatewayMetrics::count_malformed(int status) {
   for (const auto& [known, counter] : malformed_)
-    if (known == status) return counter.add();
+    if (known == status) return counter.add_alone();
   malformed_.emplace_back(status, registry_.counter("flexpert_gateway_malformed_total", "Messages that are not HTTP as it is taken here",
                                                     {{"status", std::to_string(status)}}));
-  malformed_.back().second.add();
+  malformed_.back().second.add_alone();
 }
 
 void GatewayMetrics::count(ByWord& counters, std::string_view word, const char* name, const char* help, const char* label) {
   auto counter = counters.find(word);
   if (counter == counters.end()) counter = counters.emplace(word, registry_.counter(name, help, {{label, std::string(word)}})).first;
-  counter->second.add();
+  counter->second.add_alone();
 }
 
 void GatewayMetrics::count_retry(std::string_view reason) {
@@ -57,7 +57,7 @@ void GatewayMetrics::count_group(const std::string& group, const std::string& ou
   if (counter == groups_.end())
     counter = groups_.emplace(key, registry_.counter("flexpert_gateway_route_experts_total", "Expert groups run by /route",
                                                      {{"group", group}, {"outcome", outcome}})).first;
-  counter->second.add();
+  counter->second.add_alone();
 }
 
 void GatewayMetrics::set_upstream_ready(const std::string& upstream, bool ready) {

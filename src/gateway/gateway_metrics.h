@@ -27,20 +27,20 @@ class GatewayMetrics {
   void count_request(const RouteEntry* route, int status);
   /// Counts a message that is not HTTP as we take it.
   void count_malformed(int status);
-  void count_authentication_failure() { authentication_failures_.add(); }
+  void count_authentication_failure() { authentication_failures_.add_alone(); }
   void count_retry(std::string_view reason);
   /// A retry that the budget did not allow.
-  void count_retry_refused() { retries_refused_.add(); }
+  void count_retry_refused() { retries_refused_.add_alone(); }
   void count_degraded(std::string_view step);
   void count_group(const std::string& group, const std::string& outcome);
   void set_upstream_ready(const std::string& upstream, bool ready);
   void forget_upstream(const std::string& upstream);
-  void add_in_flight(double change) { in_flight_.add(change); }
+  void add_in_flight(double change) { in_flight_.add_alone(change); }
   [[nodiscard]] double in_flight() const { return in_flight_.value(); }
-  void observe_ttft(Duration duration) { ttft_.observe(to_seconds(duration)); }
-  void observe_itl(Duration duration) { itl_.observe(to_seconds(duration)); }
-  void observe_route(Duration duration) { route_latency_.observe(to_seconds(duration)); }
-  void count_downgrade() { downgrades_.add(); }
+  void observe_ttft(Duration duration) { ttft_.observe_alone(to_seconds(duration)); }
+  void observe_itl(Duration duration) { itl_.observe_alone(to_seconds(duration)); }
+  void observe_route(Duration duration) { route_latency_.observe_alone(to_seconds(duration)); }
+  void count_downgrade() { downgrades_.add_alone(); }
   void set_connections(std::size_t connections);
   void set_controller_connected(bool connected) { controller_connected_.set(connected ? 1 : 0); }
 

@@ -89,7 +89,7 @@ RequestLoad::RequestLoad(LoadReport& report, std::string_view model, std::size_t
     : report_(report), model_(report.model(model)), next_(std::exchange(report.first_, this)), body_bytes_(body_bytes), max_tokens_(max_tokens) {
   if (next_ != nullptr) next_->previous_ = this;
   ++model_.counts.offered;
-  model_.offered.add();
+  model_.offered.add_alone();
 }
 
 RequestLoad::~RequestLoad() {
@@ -148,22 +148,22 @@ void RequestLoad::finish(int status, TimePoint now) {
   ++counts.finished;
   if (status >= 400) return;  // what servers refuse says nothing of what they can do
   counts.duration_s.add(to_seconds(now - sent_));
-  model_.duration.observe(to_seconds(now - sent_));
+  model_.duration.observe_alone(to_seconds(now - sent_));
   if (const auto tokens = meter_.prompt_tokens()) {
     model_.prompt_bytes += static_cast<double>(body_bytes_);
     model_.prompt_tokens += static_cast<double>(*tokens);
     counts.isl.add(static_cast<double>(*tokens));
-    model_.isl.observe(static_cast<double>(*tokens));
+    model_.isl.observe_alone(static_cast<double>(*tokens));
   } else {
     const double estimate = prompt_estimate();
     counts.isl.add(estimate);
     ++counts.isl_estimated;
-    model_.isl.observe(estimate);
+    model_.isl.observe_alone(estimate);
   }
   const double produced = static_cast<double>(meter_.completion_tokens().value_or(meter_.pieces()));
   if (meter_.completion_tokens() || began_) {
     counts.osl.add(produced);
-    model_.osl.observe(produced);
+    model_.osl.observe_alone(produced);
   }
   if (!began_) return;
   counts.ttft_s.add(to_seconds(first_ - sent_));

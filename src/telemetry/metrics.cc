@@ -1,10 +1,8 @@
 #include "telemetry/metrics.h"
 
-#include <algorithm>
-#include <atomic>
-#include <deque>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
@@ -21,50 +19,18 @@ namespace {
 
 prometheus::Labels to_prometheus(const Labels& labels) { return {labels.begin(), labels.end()}; }
 
-void add_to(std::atomic<double>& value, double amount) {
-  double seen = value.load(std::memory_order_relaxed);
-  while (!value.compare_exchange_weak(seen, seen + amount, std::memory_order_relaxed)) {
-  }
-}
-
-/// What a handle counts in. The library's own series get it when they are written out: an increment of theirs costs 100
-/// instructions, an observation 250 and a lock.
-struct Cell {
-  std::atomic<double> value{0};
-};
-
-struct HistogramCell {
-  std::vector<double> bounds;
-  std::deque<std::atomic<double>> counts;  ///< one more than bounds; not summed up
-  std::atomic<double> sum{0};
-
-  void observe(double value) {
-    const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin();
-    add_to(counts[static_cast<std::size_t>(bucket)], 1);
-    add_to(sum, value);
-  }
-};
-
 }  // namespace
-
-void Counter::add(double amount) const {
-  if (amount > 0) add_to(static_cast<Cell*>(series_)->value, amount);
-}
-double Counter::value() const { return static_cast<Cell*>(series_)->value.load(std::memory_order_relaxed); }
-void Gauge::set(double value) const { static_cast<Cell*>(series_)->value.store(value, std::memory_order_relaxed); }
-void Gauge::add(double amount) const { add_to(static_cast<Cell*>(series_)->value, amount); }
-double Gauge::value() const { return static_cast<Cell*>(series_)->value.load(std::memory_order_relaxed); }
-void Histogram::observe(double value) const { static_cast<HistogramCell*>(series_)->observe(value); }
 
 struct Registry::Impl {
   // Merge: asking for the same family twice returns it instead of throwing.
   prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
   std::mutex mutex;  ///< guards the maps and what was written out of histograms; cells stay where they are
-  std::unordered_map<prometheus::Counter*, Cell> counters;
-  std::unordered_map<prometheus::Gauge*, Cell> gauges;
+  std::unordered_map<prometheus::Counter*, CounterCell> counters;
+  std::unordered_map<prometheus::Gauge*, GaugeCell> gauges;
   struct KeptHistogram {
+    explicit KeptHistogram(const std::vector<double>& bounds) : cell(bounds), written(cell.buckets()) {}
     HistogramCell cell;
-    std::vector<double> written;
+    std::vector<std::uint64_t> written;
     double written_sum = 0;
   };
   std::unordered_map<prometheus::Histogram*, KeptHistogram> histograms;
@@ -73,15 +39,15 @@ struct Registry::Impl {
   void write_out() {
     const std::lock_guard lock(mutex);
     for (auto& [series, cell] : counters)
-      if (const double more = cell.value.load(std::memory_order_relaxed) - series->Value(); more > 0) series->Increment(more);
+      if (const double more = cell.value() - series->Value(); more > 0) series->Increment(more);
     for (auto& [series, cell] : gauges) series->Set(cell.value.load(std::memory_order_relaxed));
     for (auto& [series, kept] : histograms) {
       std::vector<double> more(kept.written.size());
       for (std::size_t i = 0; i < more.size(); ++i) {
-        const double count = kept.cell.counts[i].load(std::memory_order_relaxed);
-        more[i] = count - std::exchange(kept.written[i], count);
+        const std::uint64_t count = kept.cell.count(i);
+        more[i] = static_cast<double>(count - std::exchange(kept.written[i], count));
       }
-      const double sum = kept.cell.sum.load(std::memory_order_relaxed);
+      const double sum = kept.cell.sum();
       series->ObserveMultiple(more, sum - std::exchange(kept.written_sum, sum));
     }
   }
@@ -94,7 +60,7 @@ Counter Registry::counter(const std::string& name, const std::string& help, cons
   auto* const series = &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry).Add(to_prometheus(labels));
   const std::lock_guard lock(impl_->mutex);
   Counter handle;
-  handle.series_ = &impl_->counters[series];
+  handle.cell_ = &impl_->counters[series];
   return handle;
 }
 
@@ -102,7 +68,7 @@ Gauge Registry::gauge(const std::string& name, const std::string& help, const La
   auto* const series = &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry).Add(to_prometheus(labels));
   const std::lock_guard lock(impl_->mutex);
   Gauge handle;
-  handle.series_ = &impl_->gauges[series];
+  handle.cell_ = &impl_->gauges[series];
   return handle;
 }
 
@@ -110,14 +76,8 @@ Histogram Registry::histogram(const std::string& name, const std::string& help, 
                               const Labels& labels) {
   auto* const series = &prometheus::BuildHistogram().Name(name).Help(help).Register(impl_->registry).Add(to_prometheus(labels), upper_bounds);
   const std::lock_guard lock(impl_->mutex);
-  Impl::KeptHistogram& kept = impl_->histograms[series];
-  if (kept.written.empty()) {
-    kept.cell.bounds = upper_bounds;
-    kept.cell.counts.resize(upper_bounds.size() + 1);
-    kept.written.resize(upper_bounds.size() + 1);
-  }
   Histogram handle;
-  handle.series_ = &kept.cell;
+  handle.cell_ = &impl_->histograms.try_emplace(series, upper_bounds).first->second.cell;
   return handle;
 }
 
