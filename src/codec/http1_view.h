@@ -41,6 +41,8 @@ struct Http1HeadView {
     const std::uint16_t at = first_[static_cast<std::size_t>(known)];
     return at == 0 ? std::string_view{} : fields[at - 1].value;
   }
+  /// Tells whether there is more than one field of a kind.
+  [[nodiscard]] bool repeats(Http1KnownField known) const { return (repeated_ >> static_cast<unsigned>(known) & 1U) != 0; }
   /// The same by any name, without case.
   [[nodiscard]] std::string_view find(std::string_view name) const;
 

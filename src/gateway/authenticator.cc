@@ -1,6 +1,7 @@
 #include "gateway/authenticator.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "config/access_reader.h"
 #include "gateway/authenticator_jwt.h"
@@ -52,21 +53,17 @@ struct Shown {
 };
 
 Shown shown_by(const codec::Http1RequestView& head, bool route) {
-  Shown shown;
-  std::size_t authorizations = 0, api_keys = 0, access_tokens = 0;
+  Shown shown{.authorization = head.find(Http1KnownField::kAuthorization),
+              .api_key = head.find(Http1KnownField::kXApiKey),
+              .access_token = {},
+              .several = head.repeats(Http1KnownField::kAuthorization) || head.repeats(Http1KnownField::kXApiKey)};
+  if (!route) return shown;
+  bool seen = false;
   for (const codec::Http1FieldView& field : head.fields) {
-    if (field.known == Http1KnownField::kAuthorization) {
-      shown.authorization = field.value;
-      ++authorizations;
-    } else if (field.known == Http1KnownField::kXApiKey) {
-      shown.api_key = field.value;
-      ++api_keys;
-    } else if (route && field.known == Http1KnownField::kOther && codec::http1_equal_ignoring_case(field.name, kAccessTokenField)) {
-      shown.access_token = field.value;
-      ++access_tokens;
-    }
+    if (field.known != Http1KnownField::kOther || !codec::http1_equal_ignoring_case(field.name, kAccessTokenField)) continue;
+    shown.access_token = field.value;
+    shown.several = shown.several || std::exchange(seen, true);
   }
-  shown.several = authorizations > 1 || api_keys > 1 || access_tokens > 1;
   return shown;
 }
 

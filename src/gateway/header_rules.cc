@@ -3,6 +3,8 @@
 #include <array>
 #include <string_view>
 
+#include "http/answer_head.h"
+
 namespace flexpert::gateway {
 namespace {
 
@@ -24,6 +26,7 @@ bool is_steering(std::string_view name) {
 class Listed {
  public:
   explicit Listed(const codec::Http1HeadView& head) : head_(head) {
+    if (head.find(Http1KnownField::kConnection).data() == nullptr) return;
     for (const Http1FieldView& field : head.fields)
       if (field.known == Http1KnownField::kConnection && !codec::http1_equal_ignoring_case(field.value, "keep-alive") &&
           !codec::http1_equal_ignoring_case(field.value, "close"))
@@ -55,8 +58,25 @@ class Listed {
   bool any_ = false;
 };
 
-/// Whoever read the head has checked names and values.
-void append_line(std::string& lines, const Http1FieldView& field) { lines.append(field.name).append(": ").append(field.value).append("\r\n"); }
+/// Appends the fields that `keeps` says as lines. Whoever read the head has checked names and values.
+template <class Keeps>
+void append_kept(std::string& lines, const codec::Http1HeadView& head, Keeps keeps) {
+  constexpr std::string_view kColon = ": ";
+  constexpr std::string_view kEnd = "\r\n";
+  const Listed listed(head);
+  const std::size_t before = lines.size();
+  std::size_t most = before;
+  for (const Http1FieldView& field : head.fields) most += field.name.size() + kColon.size() + field.value.size() + kEnd.size();
+  lines.resize_and_overwrite(most, [&](char* text, std::size_t) {
+    char* at = text + before;
+    for (const Http1FieldView& field : head.fields) {
+      if (!keeps(field) || listed.has(field.name)) continue;
+      at = http::write_text(http::write_text(at, field.name), kColon);
+      at = http::write_text(http::write_text(at, field.value), kEnd);
+    }
+    return at - text;
+  });
+}
 
 bool is_hop_by_hop(Http1KnownField known) {
   switch (known) {
@@ -106,16 +126,10 @@ bool kept_for_client(const Http1FieldView& field, bool own_rate_limits) {
 
 }  // namespace
 
-void append_fields_for_upstream(std::string& lines, const codec::Http1RequestView& head) {
-  const Listed listed(head);
-  for (const Http1FieldView& field : head.fields)
-    if (kept_for_upstream(field) && !listed.has(field.name)) append_line(lines, field);
-}
+void append_fields_for_upstream(std::string& lines, const codec::Http1RequestView& head) { append_kept(lines, head, kept_for_upstream); }
 
 void append_fields_for_client(std::string& lines, const codec::Http1ResponseView& head, bool own_rate_limits) {
-  const Listed listed(head);
-  for (const Http1FieldView& field : head.fields)
-    if (kept_for_client(field, own_rate_limits) && !listed.has(field.name)) append_line(lines, field);
+  append_kept(lines, head, [own_rate_limits](const Http1FieldView& field) { return kept_for_client(field, own_rate_limits); });
 }
 
 }  // namespace flexpert::gateway

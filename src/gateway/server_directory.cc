@@ -132,6 +132,7 @@ void ServerDirectory::join_pools(ModelServer& server) {
 }
 
 void ServerDirectory::forget_empty_pools() {
+  last_found_ = nullptr;
   std::erase_if(pools_, [](const auto& item) { return item.second->all().endpoints().empty(); });
 }
 
@@ -251,9 +252,12 @@ void ServerDirectory::catch_up(TimePoint now) {
   new_ones_ = false;
 }
 
-ModelPool* ServerDirectory::find(std::string_view model) {
+ModelPool* ServerDirectory::find(std::string_view model) const {
+  // A request asks several times for the same one.
+  if (last_found_ != nullptr && last_found_->model() == model) return last_found_;
   const auto found = pools_.find(model);
-  return found == pools_.end() ? nullptr : found->second.get();
+  if (found == pools_.end()) return nullptr;
+  return last_found_ = found->second.get();
 }
 
 ServerPick ServerDirectory::made(routing::LoadTicket ticket) const {
@@ -290,7 +294,7 @@ bool ServerDirectory::scaled(std::string_view model) const {
 }
 
 bool ServerDirectory::knows(std::string_view model) const {
-  return fleet_pending_ || model == expected_model_ || pools_.contains(model) || scaled(model);
+  return fleet_pending_ || model == expected_model_ || find(model) != nullptr || scaled(model);
 }
 
 bool ServerDirectory::recovering(std::string_view model, TimePoint now, Duration within) const {

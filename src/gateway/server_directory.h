@@ -72,7 +72,7 @@ class ServerDirectory {
   void mark_lost(const std::string& id, TimePoint now);
 
   /// Returns the pool of `model`; null if no server has it. Holds until the directory changes next.
-  [[nodiscard]] ModelPool* find(std::string_view model);
+  [[nodiscard]] ModelPool* find(std::string_view model) const;
   /// Picks by the pool's policy and takes the load. `own_only`: for a caller with restricted rights, among servers that mask.
   ServerPick pick(ModelPool& pool, const routing::PickRequest& request, bool own_only, TimePoint now, Rng& rng);
   /// Picks the least loaded of the fleet's own servers of any model, which know /internal/experts.
@@ -120,6 +120,7 @@ class ServerDirectory {
   std::vector<config::ModelRoutingConfig> model_routing_;
   Connect connect_;
   std::unordered_map<std::string, std::unique_ptr<ModelPool>, Hash, std::equal_to<>> pools_;
+  mutable ModelPool* last_found_ = nullptr;
   routing::EndpointPool fleet_{{}};
   std::map<std::string, ModelServer, std::less<>> servers_;
   std::vector<ModelServer*> by_tag_;        ///< as endpoints are tagged

@@ -19,8 +19,8 @@ constexpr Duration kLookThrough = Seconds(5);
 std::size_t class_of(std::size_t bytes) {
   if (bytes <= kSmallest) return 0;
   const auto doubling = static_cast<std::size_t>(std::bit_width((bytes - 1) / kSmallest) - 1);
-  const std::size_t quarter = (kSmallest << doubling) / 4;
-  return doubling * 4 + (bytes - (kSmallest << doubling) + quarter - 1) / quarter;
+  const std::size_t quarter_bits = doubling + std::bit_width(kSmallest / 4) - 1;
+  return doubling * 4 + ((bytes - (kSmallest << doubling) + (std::size_t{1} << quarter_bits) - 1) >> quarter_bits);
 }
 
 std::size_t size_of(std::size_t size_class) { return (kSmallest << (size_class / 4)) / 4 * (4 + size_class % 4); }

@@ -58,7 +58,7 @@ struct EventLoop::Impl {
     Running* outer = nullptr;
   };
 
-  explicit Impl(const EventLoop& loop) : wheel(loop, std::chrono::steady_clock::now()) {}
+  explicit Impl(EventLoop& loop) : turn_began(loop.turn_began_), depth(loop.depth_), wheel(loop, loop.turn_began_) {}
   ~Impl() {
     for (const Buried& dead : std::exchange(buried, {})) dead.destroy(dead.object);
   }
@@ -68,11 +68,12 @@ struct EventLoop::Impl {
     std::uint32_t generation = 0;  ///< tells a descriptor from an earlier one of the same number
   };
 
+  TimePoint& turn_began;
+  int& depth;
   UniqueFd epoll;
   UniqueFd wakeup;
   std::atomic<bool> stop_asked = false;
   std::atomic<std::thread::id> thread = std::this_thread::get_id();
-  TimePoint turn_began = std::chrono::steady_clock::now();
 
   Mutex mutex;
   std::vector<Task> mailbox GUARDED_BY(mutex);
@@ -83,7 +84,6 @@ struct EventLoop::Impl {
   std::vector<AfterEvents*> spare;  ///< memory for the next
   Running* running = nullptr;
   std::vector<Buried> buried;
-  int depth = 0;        ///< of turns: a handler may run the loop itself
   std::vector<HeapEntry> heap;
   std::unordered_map<TimerId, Task> timers;
   TimerId next_timer = 1;
@@ -326,10 +326,6 @@ void EventLoop::bury_later(void* object, void (*destroy)(void*)) {
 }
 
 TimerWheel& EventLoop::wheel() { return impl_->wheel; }
-
-TimePoint EventLoop::timer_base() const { return impl_->depth > 0 ? impl_->turn_began : std::chrono::steady_clock::now(); }
-
-TimePoint EventLoop::now() const { return impl_->turn_began; }
 
 bool EventLoop::on_loop_thread() const { return impl_->thread.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
 

@@ -76,17 +76,19 @@ class EventLoop {
   void unwatch(int fd);
 
   /// Returns the time at which this turn of the loop began.
-  [[nodiscard]] TimePoint now() const;
+  [[nodiscard]] TimePoint now() const { return turn_began_; }
   [[nodiscard]] bool on_loop_thread() const;
   /// The timers behind CoarseTimer.
   [[nodiscard]] TimerWheel& wheel();
   /// Returns now() in a turn, and the clock's time outside of turns.
-  [[nodiscard]] TimePoint timer_base() const;
+  [[nodiscard]] TimePoint timer_base() const { return depth_ > 0 ? turn_began_ : std::chrono::steady_clock::now(); }
 
  private:
   void bury_later(void* object, void (*destroy)(void*));
 
   struct Impl;
+  TimePoint turn_began_ = std::chrono::steady_clock::now();
+  int depth_ = 0;  ///< of turns: a handler may run the loop itself
   std::unique_ptr<Impl> impl_;
 };
 
