@@ -257,7 +257,7 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
   FLEXPERT_ASSIGN(parts.admission, make_admission(loop, *parts.clock, config.gateway.admission, registry));
   if (!config.access.internal_secret_file.empty()) {
     FLEXPERT_ASSIGN(const std::string secret, crypto::read_secret_file(config.access.internal_secret_file));
-    parts.signer = std::make_unique<GrantSigner>(secret);
+    parts.signer = std::make_unique<GrantSigner>(secret, from_seconds(config.gateway.upstream_timeout_s));
   }
   if (!config.access.pool_secret_file.empty()) {
     FLEXPERT_ASSIGN(parts.registration.secret, crypto::read_secret_file(config.access.pool_secret_file));

@@ -9,6 +9,7 @@ namespace flexpert::gateway {
 namespace {
 
 constexpr std::size_t kMostPrepared = 4096;
+constexpr std::int64_t kLifetimeMs = std::chrono::duration_cast<Milliseconds>(GrantSigner::kLifetime).count();
 
 }  // namespace
 
@@ -16,8 +17,8 @@ std::size_t GrantSigner::KeyHash::operator()(const KeyView& key) const {
   return std::hash<std::string_view>{}(key.model) * 0x9e3779b97f4a7c15ULL + std::hash<const void*>{}(key.grant);
 }
 
-GrantSigner::GrantSigner(std::string_view secret, Duration longest_wait)
-    : key_(secret), lifetime_ms_(std::chrono::duration_cast<Milliseconds>(kLifetime + longest_wait).count()) {}
+GrantSigner::GrantSigner(std::string_view secret, Duration answer_within)
+    : key_(secret), answer_within_ms_(std::chrono::ceil<Milliseconds>(answer_within).count()) {}
 
 Result<const codec::InternalGrantForm*> GrantSigner::form(const Caller& caller, std::string_view model) {
   if (const auto found = prepared_.find(KeyView{caller.grant.get(), model}); found != prepared_.end()) return &found->second.form;
@@ -35,11 +36,12 @@ Result<const codec::InternalGrantForm*> GrantSigner::form(const Caller& caller, 
 
 Result<void> GrantSigner::append(std::string& out, const Caller& caller, std::string_view model, const Request& request) {
   FLEXPERT_ASSIGN(const codec::InternalGrantForm* const prepared, form(caller, model));
+  const std::int64_t latest = answer_within_ms_ == 0 ? 0 : request.unix_ms + answer_within_ms_;
   return sign(out, *prepared,
               {.request_id = request.request_id,
                .body_sha256 = request.body_sha256,
-               .expires_unix_ms = request.unix_ms + lifetime_ms_,
-               .deadline_unix_ms = request.deadline_unix_ms,
+               .expires_unix_ms = request.unix_ms + kLifetimeMs,
+               .deadline_unix_ms = request.deadline_unix_ms != 0 ? request.deadline_unix_ms : latest,
                .priority = static_cast<std::uint8_t>(caller.grant->tenant.priority)});
 }
 
@@ -48,7 +50,7 @@ std::string GrantSigner::for_probe(std::int64_t unix_ms) const {
   FLEXPERT_CHECK(nothing.has_value(), "an empty grant has a form");
   std::string out;
   const auto ok = sign(out, *nothing, {.request_id = "probe", .body_sha256 = crypto::sha256(std::string_view()),
-      .expires_unix_ms = unix_ms + lifetime_ms_});
+      .expires_unix_ms = unix_ms + kLifetimeMs});
   FLEXPERT_CHECK(ok.has_value(), "a probe's grant is short");
   return out;
 }

@@ -21,16 +21,17 @@ namespace flexpert::gateway {
 /// and no allocation once `out` has grown. Belongs to one thread.
 class GrantSigner {
  public:
-  /// How long a grant holds beyond `longest_wait`: what a request may wait between its signing and its arrival at the engine.
+  /// How long a grant holds: what may pass between its signing and its arrival at the engine.
   static constexpr Duration kLifetime = Seconds(60);
 
-  explicit GrantSigner(std::string_view secret, Duration longest_wait = Duration::zero());
+  /// `answer_within`: so long the gateway waits for an answer to begin, and no engine need begin on a request later; 0 = for ever.
+  explicit GrantSigner(std::string_view secret, Duration answer_within = Duration::zero());
 
   struct Request {
     std::string_view request_id;
     crypto::Digest body_sha256{};       ///< of the body as it is sent, after every splice
     std::int64_t unix_ms = 0;           ///< now
-    std::int64_t deadline_unix_ms = 0;  ///< the engine does not begin it later; 0 = none
+    std::int64_t deadline_unix_ms = 0;  ///< the engine does not begin it later; 0 = by answer_within
   };
   /// Appends the field's value to `out`. Errors: kPermissionDenied if the caller has no right on `model`; kInvalidArgument if its
   /// rights are longer than a field can be (treat both as a refusal). Then nothing was appended.
@@ -70,7 +71,7 @@ class GrantSigner {
   Result<void> sign(std::string& out, const codec::InternalGrantForm& form, const codec::InternalGrantRequest& request) const;
 
   crypto::HmacKey key_;
-  std::int64_t lifetime_ms_;
+  std::int64_t answer_within_ms_;
   std::unordered_map<Key, Prepared, KeyHash, KeyEqual> prepared_;
 };
 

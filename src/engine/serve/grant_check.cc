@@ -8,7 +8,7 @@
 namespace flexpert::engine {
 namespace {
 
-constexpr std::int64_t kLeewayMs = 5000;
+constexpr std::int64_t kLeewayMs = 5000;  // that the gateway's clock and ours may differ by
 constexpr std::size_t kMostMasks = 256;
 
 std::unexpected<codec::ApiError> unauthorised() {
@@ -64,9 +64,8 @@ std::optional<RequestRights> GrantCheck::verified(const http::Request& request, 
   RequestRights rights{.forbidden = std::move(grant->rights.forbidden), .rights_digest = std::move(grant->rights.rights_digest),
       .deadline = {}};
   if (grant->deadline_unix_ms != 0) {
-    // Between the two no clock is off by more than what a deadline may sensibly be.
-    constexpr std::int64_t kLongestMs = 24 * 3600 * 1000;
-    rights.deadline = model_.clock.now() + Milliseconds(std::clamp<std::int64_t>(grant->deadline_unix_ms - now, 0, kLongestMs));
+    constexpr std::int64_t kLongestMs = 24 * 3600 * 1000;  // no answer is waited for longer
+    rights.deadline = model_.clock.now() + Milliseconds(std::clamp<std::int64_t>(grant->deadline_unix_ms - now + kLeewayMs, 0, kLongestMs));
   }
   return rights;
 }

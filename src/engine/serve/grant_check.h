@@ -27,7 +27,7 @@ enum class GrantScope : std::uint8_t {
 struct RequestRights {
   ExpertSet forbidden;
   std::string rights_digest;           ///< empty: none was said
-  std::optional<TimePoint> deadline;
+  std::optional<TimePoint> deadline;   ///< it is not begun later; the grant's, and 5 s for clocks that differ
 };
 
 /// Decides whether requests come from our gateway, by the signed X-Flexpert-Grant field. Belongs to the loop's thread.

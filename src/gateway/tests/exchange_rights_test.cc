@@ -64,6 +64,7 @@ TEST_F(ExchangeRightsTest, OurOwnServersAreToldSignedWhatTheCallerMustNotUse) {
   FakeServer foreign(loop, answer_ok);
   auto config = restricted_config({&own, &foreign});
   config.upstreams[0].flexpert = true;
+  config.gateway.upstream_timeout_s = 45;
   ASSERT_NO_FATAL_FAILURE(make_secret(config));
   start_and_wait(config);
   ASSERT_TRUE(until([&] { return metric(R"(flexpert_gateway_upstream_ready{upstream="up-0"})") == 1; }));
@@ -82,6 +83,7 @@ TEST_F(ExchangeRightsTest, OurOwnServersAreToldSignedWhatTheCallerMustNotUse) {
   EXPECT_EQ(grant->rights.tenant, "anonymous");
   EXPECT_EQ(grant->rights.forbidden, ExpertSet({{0, 1}, {3, 2}}));
   EXPECT_EQ(grant->body_sha256, crypto::sha256(std::string_view(kChat)));
+  EXPECT_EQ(grant->deadline_unix_ms, grant->expires_unix_ms - 60'000 + 45'000) << "after that nobody waits for an answer";
   EXPECT_EQ(grant->request_id, own.requests[0].headers.find("X-Request-Id"));
   std::size_t grants = 0;
   for (const auto& [name, value] : own.requests[0].headers.fields()) grants += value.find("forged") != std::string::npos ? 1 : 0;

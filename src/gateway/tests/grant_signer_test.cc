@@ -57,9 +57,20 @@ TEST_F(GrantSignerTest, SaysWhatTheCallerMayDoWithThisRequest) {
   EXPECT_EQ(grant.rights.forbidden, ExpertSet({{0, 1}, {2, 3}}));
   EXPECT_EQ(grant.request_id, "req-1");
   EXPECT_EQ(grant.body_sha256, crypto::sha256(std::string_view("{}")));
-  EXPECT_EQ(grant.expires_unix_ms, 5000 + 60'000 + 30'000);
+  EXPECT_EQ(grant.expires_unix_ms, 5000 + 60'000);
   EXPECT_EQ(grant.deadline_unix_ms, 9000);
   EXPECT_EQ(grant.priority, 0);
+}
+
+TEST_F(GrantSignerTest, ARequestHasToBeBegunWhileSomebodyWaitsForIt) {
+  const crypto::Digest digest = crypto::sha256(std::string_view("{}"));
+  std::string out;
+  ASSERT_TRUE(signer_.append(out, caller("guest"), "tiny", {.request_id = "r", .body_sha256 = digest, .unix_ms = 5000}));
+  EXPECT_EQ(opened(out).deadline_unix_ms, 35'000);
+  GrantSigner patient(kSecret);
+  out.clear();
+  ASSERT_TRUE(patient.append(out, caller("guest"), "tiny", {.request_id = "r", .body_sha256 = digest, .unix_ms = 5000}));
+  EXPECT_EQ(opened(out).deadline_unix_ms, 0);
 }
 
 TEST_F(GrantSignerTest, KeepsCallersAndRequestsApart) {
@@ -87,7 +98,7 @@ TEST_F(GrantSignerTest, RefusesWhatTheCallerMayNotUseOrAFieldCannotHold) {
 TEST_F(GrantSignerTest, AProbeNamesNoModel) {
   const codec::InternalGrant grant = opened(signer_.for_probe(1000));
   EXPECT_EQ(grant.rights, codec::InternalGrantRights{});
-  EXPECT_EQ(grant.expires_unix_ms, 91'000);
+  EXPECT_EQ(grant.expires_unix_ms, 61'000);
 }
 
 }  // namespace

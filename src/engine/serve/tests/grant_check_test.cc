@@ -61,10 +61,24 @@ TEST_F(GrantCheckTest, TakesWhatTheGatewaySignedAndHandsOnItsRights) {
   EXPECT_FALSE(request.mask->allows({1, 3}));
   EXPECT_TRUE(request.mask->allows({1, 1}));
   ASSERT_TRUE(request.deadline);
-  EXPECT_LE(*request.deadline - clock_.now(), Seconds(30));
+  EXPECT_LE(*request.deadline - clock_.now(), Seconds(35)) << "and the leeway";
   EXPECT_GT(*request.deadline - clock_.now(), Seconds(20));
   EXPECT_EQ(served(body, signed_value(grant)).mask, request.mask) << "the same rights have the same mask; a replay is harmless";
   EXPECT_FALSE(served(body, signed_value(grant_for(body))).mask);
+}
+
+TEST_F(GrantCheckTest, WhatNobodyWaitsForAnyMoreIsNotBegun) {
+  const std::string body = chat();
+  codec::InternalGrant grant = grant_for(body);
+  grant.deadline_unix_ms = clock_.unix_ms() - 6'000;
+  auto waiting = std::async(std::launch::async, [&] { return send("POST", "/v1/chat/completions", body, signed_value(grant)); });
+  const auto submitted = engine_.wait_for_request(1);
+  ASSERT_TRUE(submitted.request.deadline);
+  EXPECT_LE(*submitted.request.deadline, clock_.now());
+  submitted.sink->on_finish(FinishReason::kError, {}, {}, Error{ErrorCode::kDeadlineExceeded, "the request's deadline passed"});
+  const Answer answer = waiting.get();
+  EXPECT_EQ(answer.status, 504);
+  EXPECT_EQ(answer.error("code"), "timeout");
 }
 
 TEST_F(GrantCheckTest, AnswersEveryFaultAlike) {
