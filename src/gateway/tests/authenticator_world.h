@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/base64url.h"
+#include "codec/http1_scan.h"
 #include "config/access_reader.h"
 #include "crypto/tests/jws_signing.h"
 #include "gateway/authenticator.h"
@@ -30,11 +31,9 @@ class Head {
   Head(const Head&) = delete;
   Head& operator=(const Head&) = delete;
   Head& field(const std::string& name, const std::string& value) {
-    const auto is = [&](std::string_view other) { return codec::http1_equal_ignoring_case(name, other); };
-    const auto known = is("authorization") ? codec::Http1KnownField::kAuthorization
-                       : is("x-api-key")   ? codec::Http1KnownField::kXApiKey
-                                           : codec::Http1KnownField::kOther;
+    const codec::Http1KnownField known = codec::http1_known_field(name);
     view.fields.push_back({texts_.emplace_back(name), texts_.emplace_back(value), known});
+    codec::http1_scan::note_field(view, known);
     return *this;
   }
   Head& bearer(const std::string& credential) { return field("Authorization", "Bearer " + credential); }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/http1_scan.h"
+
 namespace flexpert::gateway {
 namespace {
 
@@ -10,6 +12,7 @@ using codec::Http1KnownField;
 template <class Head>
 void add(Head& head, std::string_view name, std::string_view value, Http1KnownField known = Http1KnownField::kOther) {
   head.fields.push_back({name, value, known});
+  codec::http1_scan::note_field(head, known);
 }
 
 TEST(HeaderRules, AnUpstreamGetsNeitherHopByHopNorInternalNorSteeringFields) {
