@@ -8,6 +8,7 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/check.h"
@@ -37,10 +38,8 @@ State state_after(const std::array<std::uint8_t, kBlock>& key_block, std::uint8_
 constexpr std::size_t kShort = kBlock - 9;
 
 void write_big_endian(std::uint8_t* to, std::uint32_t word) {
-  to[0] = static_cast<std::uint8_t>(word >> 24U);
-  to[1] = static_cast<std::uint8_t>(word >> 16U);
-  to[2] = static_cast<std::uint8_t>(word >> 8U);
-  to[3] = static_cast<std::uint8_t>(word);
+  if constexpr (std::endian::native == std::endian::little) word = std::byteswap(word);
+  std::memcpy(to, &word, sizeof word);
 }
 
 /// Hashes `bytes` behind the one block that led to `state`.
