@@ -43,10 +43,35 @@ TEST(AnswerMeter, ReadsAWholeAnswer) {
   EXPECT_EQ(meter.completion_tokens(), 9U);
 }
 
+TEST(AnswerMeter, TheLastUsageOfAWholeAnswerCountsWhereverItStands) {
+  const std::string usage = R"("usage" : {"completion_tokens":9,"prompt_tokens": 4,"completion_tokens_details":{"reasoning_tokens":1}})";
+  const std::string early = R"("usage":{"prompt_tokens":1,"completion_tokens":2})";
+  for (std::size_t filling = 0; filling < 3000; filling += filling < 200 ? 1 : 97) {
+    const std::string text = R"("text":")" + std::string(filling, ':') + "\"";
+    for (const std::string& answer :
+         {"{" + text + "," + usage + "}", "{" + usage + "," + text + "}", "{" + early + "," + text + "," + usage + "}\n"}) {
+      const AnswerMeter meter = metered(answer, answer.size());
+      EXPECT_EQ(meter.prompt_tokens(), 4U) << answer;
+      EXPECT_EQ(meter.completion_tokens(), 9U) << answer;
+    }
+  }
+}
+
+TEST(AnswerMeter, HalfAUsageLeavesThePiecesToCount) {
+  const AnswerMeter meter = metered(R"({"usage":{"completion_tokens":null,"prompt_tokens":7},"choices":[{"text":"a"},{"text":"b"}]})");
+  EXPECT_EQ(meter.prompt_tokens(), 7U);
+  EXPECT_FALSE(meter.completion_tokens());
+  EXPECT_EQ(meter.pieces(), 2U);
+}
+
 TEST(AnswerMeter, IsNotFooledByWhatTextSays) {
   const AnswerMeter meter = metered(R"({"choices":[{"text":"\"usage\":{\"completion_tokens\":99}"}],"content_filter":"no","text_offset":[1]})");
   EXPECT_EQ(meter.pieces(), 1U);
   EXPECT_FALSE(meter.completion_tokens());
+  const AnswerMeter told =
+      metered(R"({"usage":{"prompt_tokens":3,"completion_tokens":2},"text":"\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":99}"})");
+  EXPECT_EQ(told.prompt_tokens(), 3U);
+  EXPECT_EQ(told.completion_tokens(), 2U);
 }
 
 TEST(AnswerMeter, NumbersAreBoundedAndBrokenEventsSpoilNoOther) {
