@@ -20,9 +20,11 @@ std::uint32_t microseconds(Duration duration) {
 void Exchange::write_access(std::string_view outcome) {
   telemetry::AccessLog* log = relay_.parts_.access_log;
   if (log == nullptr && !(trace_.sampled() && relay_.parts_.traces != nullptr)) return;
-  const Duration total = relay_.parts_.loop.now() - arrived_;
+  const TimePoint now = relay_.parts_.loop.now();
+  const Duration total = now - arrived_;
+  const std::int64_t unix_ms = relay_.parts_.clock.unix_ms();
   telemetry::AccessRecord record;
-  record.unix_ms = relay_.parts_.clock.unix_ms() - std::chrono::duration_cast<Milliseconds>(total).count();
+  record.unix_ms = unix_ms - std::chrono::duration_cast<Milliseconds>(total).count();
   record.request_id = id_.text();
   record.trace_id = trace_.trace_id();
   record.peer = peer_;
@@ -47,7 +49,7 @@ void Exchange::write_access(std::string_view outcome) {
   record.total_us = microseconds(total);
   record.degraded = degraded_;
   if (log != nullptr) log->write(record);
-  trace_.end(record, arrived_, relay_.parts_.loop.now(), relay_.parts_.clock.unix_ms());
+  trace_.end(record, arrived_, now, unix_ms);
 }
 
 void Exchange::audit(std::string_view event, std::string_view object, std::string_view reason) {

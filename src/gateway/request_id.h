@@ -1,8 +1,12 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+
+#include "telemetry/hex.h"
 
 namespace flexpert::gateway {
 
@@ -11,9 +15,14 @@ class RequestId {
  public:
   RequestId() = default;
   RequestId(std::uint64_t high, std::uint32_t low) {
-    constexpr std::string_view kHex = "0123456789abcdef";
-    for (std::size_t i = 0; i < 16; ++i) text_[4 + i] = kHex[high >> (60 - 4 * i) & 15];
-    for (std::size_t i = 0; i < 8; ++i) text_[20 + i] = kHex[low >> (28 - 4 * i) & 15];
+    if constexpr (std::endian::native == std::endian::little) {
+      high = std::byteswap(high);
+      low = std::byteswap(low);
+    }
+    std::array<std::uint8_t, 12> bytes;
+    std::memcpy(bytes.data(), &high, sizeof high);
+    std::memcpy(bytes.data() + sizeof high, &low, sizeof low);
+    telemetry::put_hex(bytes, text_.data() + 4);
   }
   [[nodiscard]] std::string_view text() const { return {text_.data(), text_.size()}; }
 

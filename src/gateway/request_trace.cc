@@ -1,5 +1,7 @@
 #include "gateway/request_trace.h"
 
+#include <cstring>
+
 namespace flexpert::gateway {
 
 void RequestTrace::begin(const codec::Http1RequestView& head, TraceExport* exporter, Rng& rng) {
@@ -20,11 +22,12 @@ void RequestTrace::begin(const codec::Http1RequestView& head, TraceExport* expor
 void RequestTrace::begin_attempt(std::string& lines, const codec::Http1RequestView& client, std::string_view upstream,
                                  TimePoint now, Rng& rng) {
   const telemetry::TraceContext context = telemetry::child_of(context_, rng);
-  lines.append("traceparent: ");
-  const std::size_t at = lines.size();
-  lines.resize(at + telemetry::kTraceparentSize);
-  telemetry::write_traceparent(context, lines.data() + at);
-  lines.append("\r\n");
+  // "traceparent: ", the field and its line's end, appended at once.
+  std::array<char, 13 + telemetry::kTraceparentSize + 2> line;
+  std::memcpy(line.data(), "traceparent: ", 13);
+  telemetry::write_traceparent(context, line.data() + 13);
+  std::memcpy(line.data() + 13 + telemetry::kTraceparentSize, "\r\n", 2);
+  lines.append(line.data(), line.size());
   // Without a parent there is no state of it.
   const std::string_view state = parent_ ? client.find(codec::Http1KnownField::kTracestate) : std::string_view();
   if (!state.empty() && telemetry::valid_tracestate(state)) lines.append("tracestate: ").append(state).append("\r\n");

@@ -1,7 +1,11 @@
 #include "telemetry/trace_context.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <span>
+
+#include "telemetry/hex.h"
 
 namespace flexpert::telemetry {
 namespace {
@@ -30,26 +34,20 @@ bool read_hex(std::string_view text, std::span<std::uint8_t> out) {
   return true;
 }
 
-void put_hex(std::span<const std::uint8_t> bytes, char* out) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  for (const std::uint8_t byte : bytes) {
-    *out++ = kDigits[byte >> 4];
-    *out++ = kDigits[byte & 15];
-  }
-}
-
 template <std::size_t N>
 bool all_zero(const std::array<std::uint8_t, N>& id) {
   return id == std::array<std::uint8_t, N>{};
 }
 
+/// Lowest byte first on every machine.
 template <std::size_t N>
 std::array<std::uint8_t, N> random_id(Rng& rng) {
-  std::array<std::uint8_t, N> id{};
+  std::array<std::uint8_t, N> id;
   do {
     for (std::size_t i = 0; i < N; i += 8) {
-      const std::uint64_t bits = rng.next();
-      for (std::size_t byte = 0; byte < 8; ++byte) id[i + byte] = static_cast<std::uint8_t>(bits >> (8 * byte));
+      std::uint64_t bits = rng.next();
+      if constexpr (std::endian::native == std::endian::big) bits = std::byteswap(bits);
+      std::memcpy(id.data() + i, &bits, 8);
     }
   } while (all_zero(id));
   return id;
@@ -125,17 +123,11 @@ TraceContext new_trace(bool sampled, Rng& rng) { return {random_id<16>(rng), ran
 TraceContext child_of(const TraceContext& parent, Rng& rng) { return {parent.trace_id, random_id<8>(rng), parent.sampled}; }
 
 void write_traceparent(const TraceContext& context, char* out) {
-  *out++ = '0';
-  *out++ = '0';
-  *out++ = '-';
-  put_hex(context.trace_id, out);
-  out += 32;
-  *out++ = '-';
-  put_hex(context.span_id, out);
-  out += 16;
-  *out++ = '-';
-  *out++ = '0';
-  *out++ = context.sampled ? '1' : '0';
+  std::memcpy(out, "00-", 3);
+  put_hex(context.trace_id, out + 3);
+  out[35] = '-';
+  put_hex(context.span_id, out + 36);
+  std::memcpy(out + 52, context.sampled ? "-01" : "-00", 3);
 }
 
 std::string traceparent(const TraceContext& context) {

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "telemetry/hex.h"
+
 namespace flexpert::telemetry {
 namespace {
 
@@ -17,6 +19,18 @@ TEST(Traceparent, ReadsAndWritesTheSame) {
   EXPECT_EQ(context->trace_id[0], 0x0a);
   EXPECT_EQ(context->span_id[7], 0x31);
   EXPECT_EQ(traceparent(*context), kGood);
+}
+
+TEST(Hex, WritesEveryByteAndNoMore) {
+  for (unsigned value = 0; value < 256; ++value) {
+    std::string text(32, '.');
+    put_hex(std::array<std::uint8_t, 3>{static_cast<std::uint8_t>(value), 0xa9, 1}, text.data());
+    EXPECT_EQ(text, fmt::format("{:02x}a901", value) + std::string(26, '.'));
+    std::array<std::uint8_t, 12> twelve{};
+    twelve.fill(static_cast<std::uint8_t>(value));
+    put_hex(twelve, text.data());
+    EXPECT_EQ(text.substr(20), fmt::format("{0:02x}{0:02x}........", value));
+  }
 }
 
 TEST(Traceparent, UnknownFlagsAreNotPassedOn) {
