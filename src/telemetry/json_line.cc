@@ -8,74 +8,55 @@
 namespace flexpert::telemetry::json_line {
 namespace {
 
-constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
-constexpr std::uint64_t kHighBits = 0x8080808080808080ULL;
-
-/// Tells whether eight bytes are printable ASCII without quotes and backslashes. A byte under 0x80 minus one has the high bit if it
-/// was 0; borrowing from the next byte only follows on such a one.
-bool plain(std::uint64_t bytes) {
-  const std::uint64_t controls = bytes - kOnes * 0x20;
-  const std::uint64_t deletes = (bytes ^ (kOnes * 0x7f)) - kOnes;
-  const std::uint64_t quotes = (bytes ^ (kOnes * '"')) - kOnes;
-  const std::uint64_t slashes = (bytes ^ (kOnes * '\\')) - kOnes;
-  return ((bytes | controls | deletes | quotes | slashes) & kHighBits) == 0;
-}
-
-/// Sixteen signed bytes (a vector of g++ and clang++), for longer texts.
+/// Sixteen bytes, and the two halves of them (vectors of g++ and clang++).
 using Sixteen [[gnu::vector_size(16)]] = signed char;
+using Unsigned [[gnu::vector_size(16)]] = unsigned char;
+using Pair [[gnu::vector_size(16)]] = std::uint64_t;
 
-/// The same as plain() of sixteen: what is negative or under a blank is no printable ASCII.
-bool plain(Sixteen bytes) {
-  const auto marked = (bytes < 0x20) | (bytes == 0x7f) | (bytes == '"') | (bytes == '\\');
-  std::array<std::uint64_t, 2> halves{};
-  std::memcpy(halves.data(), &marked, sizeof marked);
-  return (halves[0] | halves[1]) == 0;
-}
+constexpr std::uint64_t kBlanks = 0x2020202020202020ULL;
 
 template <class Bytes>
-bool copy_plain(char* out, const char* in) {
+Bytes bytes_at(const char* at) {
   Bytes bytes;
-  std::memcpy(&bytes, in, sizeof bytes);
-  std::memcpy(out, &bytes, sizeof bytes);
-  return plain(bytes);
+  std::memcpy(&bytes, at, sizeof bytes);
+  return bytes;
 }
 
-/// Copies text at least as long as Bytes in steps of it, the last one overlapping.
 template <class Bytes>
-bool copy_all_plain(char* out, std::string_view text) {
-  const char* in = text.data();
-  const std::size_t last = text.size() - sizeof(Bytes);
-  for (std::size_t i = 0; i < last; i += sizeof(Bytes))
-    if (!copy_plain<Bytes>(out + i, in + i)) return false;
-  return copy_plain<Bytes>(out + last, in + last);
+Bytes copy(char* out, const char* in) {
+  const auto bytes = bytes_at<Bytes>(in);
+  std::memcpy(out, &bytes, sizeof bytes);
+  return bytes;
 }
 
-/// Copies `text` if nothing in it needs more; null if something does.
-char* put_plain(char* out, std::string_view text) {
-  const char* in = text.data();
-  const std::size_t size = text.size();
-  bool well = true;
-  if (size >= sizeof(Sixteen)) {
-    well = copy_all_plain<Sixteen>(out, text);
-  } else if (size >= sizeof(std::uint64_t)) {
-    well = copy_all_plain<std::uint64_t>(out, text);
+/// Marks what is not printable ASCII, quotes and backslashes. Signed, and one up: 0x7f and what is above it become negative or 0.
+Pair marked(Sixteen bytes) {
+  const Sixteen up = reinterpret_cast<Sixteen>(reinterpret_cast<Unsigned>(bytes) + 1);
+  return reinterpret_cast<Pair>((up <= 0x20) | (bytes == '"') | (bytes == '\\'));
+}
+
+/// Copies `text` if nothing in it needs more; false if something does. Steps overlap.
+bool copy_plain(char* out, const char* in, std::size_t size) {
+  if (size >= 16) {
+    Pair bad = marked(copy<Sixteen>(out + size - 16, in + size - 16));
+    for (std::size_t i = 0; i + 16 < size; i += 16) bad |= marked(copy<Sixteen>(out + i, in + i));
+    return (bad[0] | bad[1]) == 0;
+  }
+  std::uint64_t first = kBlanks;
+  std::uint64_t last = kBlanks;
+  if (size >= 8) {
+    first = copy<std::uint64_t>(out, in);
+    last = copy<std::uint64_t>(out + size - 8, in + size - 8);
   } else if (size >= 4) {
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
-    std::memcpy(&first, in, 4);
-    std::memcpy(&last, in + size - 4, 4);
-    std::memcpy(out, &first, 4);
-    std::memcpy(out + size - 4, &last, 4);
-    well = plain(std::uint64_t{first} << 32 | last);
+    first = std::uint64_t{copy<std::uint32_t>(out, in)} << 32 | copy<std::uint32_t>(out + size - 4, in + size - 4);
   } else {
-    std::uint64_t all = kOnes * 'a';
     for (std::size_t i = 0; i < size; ++i) {
       out[i] = in[i];
-      all = all << 8 | static_cast<unsigned char>(in[i]);
+      first = first << 8 | static_cast<unsigned char>(in[i]);
     }
-    well = plain(all);
   }
-  return well ? out + size : nullptr;
+  const Pair bad = marked(reinterpret_cast<Sixteen>(Pair{first, last}));
+  return (bad[0] | bad[1]) == 0;
 }
 
 /// Returns the length of the UTF-8 sequence at the beginning of `text` (RFC 3629); 0 if there is none.
@@ -154,6 +135,13 @@ char* put_number(char* out, std::uint64_t value) {
     *out = static_cast<char>('0' + value);
     return out + 1;
   }
+  if (value < 100) return put_pair(out, static_cast<unsigned>(value));
+  if (value < 10000) {
+    const auto small = static_cast<unsigned>(value);
+    if (value >= 1000) return put_pair(put_pair(out, small / 100), small % 100);
+    *out = static_cast<char>('0' + small / 100);
+    return put_pair(out + 1, small % 100);
+  }
   char* const end = out + digits_of(value);
   char* at = end;
   for (; value >= 100; value /= 100) put_pair(at -= 2, static_cast<unsigned>(value % 100));
@@ -163,12 +151,11 @@ char* put_number(char* out, std::uint64_t value) {
 }
 
 char* put_text(char* out, std::string_view text) {
-  text = text.substr(0, kLongestText);
+  const std::size_t size = std::min(text.size(), kLongestText);
   *out++ = '"';
-  char* end = put_plain(out, text);
-  if (end == nullptr) end = put_escaped(out, text);
-  *end++ = '"';
-  return end;
+  char* const end = copy_plain(out, text.data(), size) ? out + size : put_escaped(out, text.substr(0, size));
+  *end = '"';
+  return end + 1;
 }
 
 char* put_second(char* out, std::int64_t unix_s) {
