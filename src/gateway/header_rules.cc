@@ -1,6 +1,8 @@
 #include "gateway/header_rules.h"
 
 #include <array>
+#include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 #include "http/answer_head.h"
@@ -28,13 +30,11 @@ class Listed {
   explicit Listed(const codec::Http1HeadView& head) : head_(head) {
     if (head.find(Http1KnownField::kConnection).data() == nullptr) return;
     for (const Http1FieldView& field : head.fields)
-      if (field.known == Http1KnownField::kConnection && !codec::http1_equal_ignoring_case(field.value, "keep-alive") &&
-          !codec::http1_equal_ignoring_case(field.value, "close"))
-        any_ = true;
+      if (field.known == Http1KnownField::kConnection && field.value != "keep-alive" && field.value != "close") any_ = true;
   }
 
+  [[nodiscard]] bool any() const { return any_; }
   [[nodiscard]] bool has(std::string_view name) const {
-    if (!any_) return false;
     for (const Http1FieldView& field : head_.fields)
       if (field.known == Http1KnownField::kConnection && lists(field.value, name)) return true;
     return false;
@@ -70,7 +70,7 @@ void append_kept(std::string& lines, const codec::Http1HeadView& head, Keeps kee
   lines.resize_and_overwrite(most, [&](char* text, std::size_t) {
     char* at = text + before;
     for (const Http1FieldView& field : head.fields) {
-      if (!keeps(field) || listed.has(field.name)) continue;
+      if (!keeps(field) || (listed.any() && listed.has(field.name))) continue;
       at = http::write_text(http::write_text(at, field.name), kColon);
       at = http::write_text(http::write_text(at, field.value), kEnd);
     }
@@ -78,50 +78,35 @@ void append_kept(std::string& lines, const codec::Http1HeadView& head, Keeps kee
   });
 }
 
-bool is_hop_by_hop(Http1KnownField known) {
-  switch (known) {
-    case Http1KnownField::kConnection:
-    case Http1KnownField::kKeepAlive:
-    case Http1KnownField::kProxyConnection:
-    case Http1KnownField::kProxyAuthenticate:
-    case Http1KnownField::kProxyAuthorization:
-    case Http1KnownField::kTe:
-    case Http1KnownField::kTrailer:
-    case Http1KnownField::kTransferEncoding:
-    case Http1KnownField::kUpgrade:
-    case Http1KnownField::kContentLength:
-    case Http1KnownField::kInternal: return true;
-    default: return false;
-  }
+/// A bit for each kind of field.
+constexpr std::uint32_t bits_of(std::initializer_list<Http1KnownField> kinds) {
+  std::uint32_t bits = 0;
+  for (const Http1KnownField kind : kinds) bits |= std::uint32_t{1} << static_cast<unsigned>(kind);
+  return bits;
 }
+static_assert(static_cast<unsigned>(Http1KnownField::kCount) <= 32);
+
+constexpr bool among(std::uint32_t bits, Http1KnownField known) { return (bits >> static_cast<unsigned>(known) & 1U) != 0; }
+
+constexpr std::uint32_t kHopByHop =
+    bits_of({Http1KnownField::kConnection, Http1KnownField::kKeepAlive, Http1KnownField::kProxyConnection, Http1KnownField::kProxyAuthenticate,
+             Http1KnownField::kProxyAuthorization, Http1KnownField::kTe, Http1KnownField::kTrailer, Http1KnownField::kTransferEncoding,
+             Http1KnownField::kUpgrade, Http1KnownField::kContentLength, Http1KnownField::kInternal});
+constexpr std::uint32_t kNotForUpstream =
+    kHopByHop | bits_of({Http1KnownField::kAuthorization, Http1KnownField::kXApiKey, Http1KnownField::kHost, Http1KnownField::kExpect,
+                         Http1KnownField::kAcceptEncoding, Http1KnownField::kXForwardedFor, Http1KnownField::kXRequestId,
+                         Http1KnownField::kTraceparent, Http1KnownField::kTracestate});
+constexpr std::uint32_t kNotForClient = kHopByHop | bits_of({Http1KnownField::kDate, Http1KnownField::kServer, Http1KnownField::kXRequestId});
 
 bool kept_for_upstream(const Http1FieldView& field) {
-  switch (field.known) {
-    case Http1KnownField::kOther: return !is_steering(field.name);
-    case Http1KnownField::kAuthorization:
-    case Http1KnownField::kXApiKey:
-    case Http1KnownField::kHost:
-    case Http1KnownField::kExpect:
-    case Http1KnownField::kAcceptEncoding:
-    case Http1KnownField::kXForwardedFor:
-    case Http1KnownField::kXRequestId:
-    case Http1KnownField::kTraceparent:
-    case Http1KnownField::kTracestate: return false;
-    default: return !is_hop_by_hop(field.known);
-  }
+  return field.known == Http1KnownField::kOther ? !is_steering(field.name) : !among(kNotForUpstream, field.known);
 }
 
 bool kept_for_client(const Http1FieldView& field, bool own_rate_limits) {
   constexpr std::string_view kRateLimit = "x-ratelimit-";
-  switch (field.known) {
-    case Http1KnownField::kOther:
-      return !(own_rate_limits && field.name.size() > kRateLimit.size() &&
-               codec::http1_equal_ignoring_case(field.name.substr(0, kRateLimit.size()), kRateLimit));
-    case Http1KnownField::kDate:
-    case Http1KnownField::kServer:
-    case Http1KnownField::kXRequestId: return false;
-    default: return !is_hop_by_hop(field.known);
-  }
+  if (field.known != Http1KnownField::kOther) return !among(kNotForClient, field.known);
+  return !(own_rate_limits && field.name.size() > kRateLimit.size() &&
+           codec::http1_equal_ignoring_case(field.name.substr(0, kRateLimit.size()), kRateLimit));
 }
 
 }  // namespace
