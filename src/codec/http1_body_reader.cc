@@ -187,6 +187,7 @@ bool Http1BodyReader::take_trailer(std::string_view line) {
   switch (http1_known_field(name)) {
     case Http1KnownField::kContentLength:
     case Http1KnownField::kTransferEncoding:
+    case Http1KnownField::kFramingLookalike:
     case Http1KnownField::kHost:
     case Http1KnownField::kConnection:
     case Http1KnownField::kTrailer:

@@ -2,6 +2,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "codec/http1_view.h"
 
@@ -47,10 +48,10 @@ template <Name kName>
 bool matches(const char* name) {
   constexpr std::size_t kLength = kName.kLength;
   static_assert(kLength == 2 || (kLength >= 4 && kLength <= 24));
+  using Word = std::conditional_t<(kLength < 8), std::uint32_t, std::uint64_t>;
   if constexpr (kLength == 2) return word_matches<std::uint16_t, kName, 0>(name);
-  else if constexpr (kLength < 8) return word_matches<std::uint32_t, kName, 0>(name) && word_matches<std::uint32_t, kName, kLength - 4>(name);
-  else if constexpr (kLength <= 16) return word_matches<std::uint64_t, kName, 0>(name) && word_matches<std::uint64_t, kName, kLength - 8>(name);
-  else return word_matches<std::uint64_t, kName, 0>(name) && word_matches<std::uint64_t, kName, 8>(name) && word_matches<std::uint64_t, kName, kLength - 8>(name);
+  else if constexpr (kLength <= 16) return word_matches<Word, kName, 0>(name) && word_matches<Word, kName, kLength - sizeof(Word)>(name);
+  else return word_matches<Word, kName, 0>(name) && word_matches<Word, kName, 8>(name) && word_matches<Word, kName, kLength - 8>(name);
 }
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
@@ -112,6 +113,7 @@ Http1KnownField http1_known_field(std::string_view name) {
       break;
     case 14:
       if (matches<"content-length">(at)) return kContentLength;
+      if (matches<"content_length">(at)) return kFramingLookalike;
       break;
     case 15:
       if (matches<"accept-encoding">(at)) return kAcceptEncoding;
@@ -123,6 +125,7 @@ Http1KnownField http1_known_field(std::string_view name) {
       break;
     case 17:
       if (matches<"transfer-encoding">(at)) return kTransferEncoding;
+      if (matches<"transfer_encoding">(at)) return kFramingLookalike;
       break;
     case 18:
       if (matches<"proxy-authenticate">(at)) return kProxyAuthenticate;

@@ -19,7 +19,8 @@ __m128i block_at(const char* at) { return _mm_loadu_si128(reinterpret_cast<const
 /// Returns a bit for every byte that is not a letter, a digit or '-'.
 unsigned not_plain(__m128i bytes) {
   const auto between = [](__m128i value, char first, char last) {
-    return _mm_and_si128(_mm_cmpgt_epi8(value, _mm_set1_epi8(static_cast<char>(first - 1))), _mm_cmpgt_epi8(_mm_set1_epi8(static_cast<char>(last + 1)), value));
+    const __m128i above = _mm_cmpgt_epi8(value, _mm_set1_epi8(static_cast<char>(first - 1)));
+    return _mm_and_si128(above, _mm_cmpgt_epi8(_mm_set1_epi8(static_cast<char>(last + 1)), value));
   };
   const __m128i letter = between(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
   const __m128i rest = _mm_or_si128(between(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
@@ -85,8 +86,8 @@ const char* read_fields(const char* at, const char* end, std::size_t most, Http1
     if (end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') return at;
     const char* last = line_end;
     while (last != value && is_blank(last[-1])) --last;
-    // An internal name is known by less than its whole.
-    if (known == Http1KnownField::kInternal && !http1_is_token({at, colon})) return at;
+    // An internal name is known by less than its whole; one that looks like framing is refused by the slow way.
+    if (known >= Http1KnownField::kInternal && (known != Http1KnownField::kInternal || !http1_is_token({at, colon}))) return at;
     head.fields.push_back({.name = {at, colon}, .value = {value, last}, .known = known});
     note_field(head, known);
     at = line_end + 2;

@@ -16,6 +16,14 @@ using namespace http1_scan;
 
 constexpr std::size_t kMaxLengthDigits = 18;
 
+constexpr std::uint32_t bit(Http1KnownField known) { return std::uint32_t{1} << static_cast<unsigned>(known); }
+static_assert(static_cast<unsigned>(Http1KnownField::kCount) <= 32);
+
+/// What a request may have once only: whoever takes the first would read another request than whoever takes the last.
+constexpr std::uint32_t kOnce = bit(Http1KnownField::kHost) | bit(Http1KnownField::kContentType) | bit(Http1KnownField::kContentEncoding);
+/// The same of fields that frame a message; Connection may come often, but then it is read field by field.
+constexpr std::uint32_t kFraming = bit(Http1KnownField::kContentLength) | bit(Http1KnownField::kConnection);
+
 bool known_method(std::string_view method) {
   switch (method.size()) {
     case 3: return method == "GET" || method == "PUT";
@@ -33,6 +41,18 @@ std::string_view next_element(std::string_view& list) {
   const std::string_view element = trimmed(list.substr(0, comma));
   list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
   return element;
+}
+
+/// Tells whether `list` is proper, but has transfer codings that we do not undo.
+bool other_codings(std::string_view list) {
+  if (http1_is_token(list)) return !http1_equal_ignoring_case(list, "identity");
+  while (true) {
+    const bool last = list.find(',') == std::string_view::npos;
+    const std::string_view coding = next_element(list);
+    if (!http1_is_token(coding) || http1_equal_ignoring_case(coding, "identity")) return false;
+    if (last != http1_equal_ignoring_case(coding, "chunked")) return false;
+    if (last) return true;
+  }
 }
 
 /// Returns 0 or 1 for HTTP/1.0 and HTTP/1.1, -1 for another version of HTTP, -2 for anything else.
@@ -115,6 +135,7 @@ Http1HeadOutcome Http1HeadReader::read_lines(std::string_view buffer, Head& head
     taken_ = 0;
     searched_ = 0;
     skipped_ = 0;
+    authority_size_ = 0;
     in_fields_ = false;
   } else if (base_ != buffer.data()) {
     rebase(head, base_, buffer.data());
@@ -136,7 +157,8 @@ Http1HeadOutcome Http1HeadReader::read_lines(std::string_view buffer, Head& head
       }
     }
     if (!in_fields_ && searched_ == skipped_) {
-      if (const char* const next = read_start_line(line, end, head); next != nullptr && static_cast<std::size_t>(next - line) <= limits_.max_head_bytes) {
+      const char* const next = read_start_line(line, end, head);
+      if (next != nullptr && static_cast<std::size_t>(next - line) <= limits_.max_head_bytes) {
         taken_ = static_cast<std::size_t>(next - buffer.data());
         searched_ = taken_;
         in_fields_ = true;
@@ -177,7 +199,9 @@ bool Http1HeadReader::take_line(std::string_view line, Head& head) {
   if (!http1_is_token(name)) return refuse(400, "a header name is empty or has a character that is not allowed");
   const std::string_view value = trimmed(line.substr(colon + 1));
   if (!all(value, kFieldValue)) return refuse(400, "a header value has a control character");
-  return add_field(head, {.name = name, .value = value, .known = http1_known_field(name)});
+  const Http1KnownField known = http1_known_field(name);
+  if (known == Http1KnownField::kFramingLookalike) return refuse(400, "a header name is one of framing but for an underscore");
+  return add_field(head, {.name = name, .value = value, .known = known});
 }
 
 bool Http1HeadReader::add_field(Http1HeadView& head, const Http1FieldView& field) {
@@ -199,9 +223,24 @@ bool Http1HeadReader::take_start_line(std::string_view line, Http1RequestView& h
   if (version < 0) return refuse(400, "the request line does not end in HTTP/1.1");
   head.minor_version = version;
   if (!known_method(head.method)) return refuse(501, "the method is not supported");
-  if (!http1_is_target(head.target) && !(head.target == "*" && head.method == "OPTIONS"))
-    return refuse(400, "the request target is not a path with an optional query, or has a character that must be percent-encoded");
-  return true;
+  if (http1_is_target(head.target) || (head.target == "*" && head.method == "OPTIONS")) return true;
+  if (take_absolute_target(head) && http1_is_target(head.target)) return true;
+  return refuse(400, "the request target is not a path with an optional query, or has a character that must be percent-encoded");
+}
+
+/// Makes the path of an absolute target the target (RFC 9112, 3.2.2): nobody behind us is asked for another host than Host says.
+bool Http1HeadReader::take_absolute_target(Http1RequestView& head) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!http1_equal_ignoring_case(head.target.substr(0, scheme.size()), scheme)) continue;
+    const std::string_view rest = head.target.substr(scheme.size());
+    const std::string_view authority = rest.substr(0, rest.find('/'));
+    authority_at_ = static_cast<std::size_t>(authority.data() - base_);
+    authority_size_ = authority.size();
+    head.repeated_ |= bit(Http1KnownField::kHost);  // there are two: check_closely() has to look
+    head.target = authority.size() < rest.size() ? rest.substr(authority.size()) : head.target.substr(scheme.size() - 1, 1);
+    return http1_is_host(authority);
+  }
+  return false;
 }
 
 bool Http1HeadReader::take_start_line(std::string_view line, Http1ResponseView& head) {
@@ -240,9 +279,10 @@ bool Http1HeadReader::read_framing_fields(Http1HeadView& head, bool& has_length,
   using enum Http1KnownField;
   bool close = false;
   bool keep = false;
-  if (((head.repeated_ >> static_cast<unsigned>(kConnection)) & 1U) == 0 && head.find(kTransferEncoding).data() == nullptr &&
-      ((head.repeated_ >> static_cast<unsigned>(kContentLength)) & 1U) == 0 && (head.find(kConnection).data() == nullptr || head.find(kConnection) == "keep-alive")) {
-    keep = head.find(kConnection).data() != nullptr;
+  const std::string_view connection = head.find(kConnection);
+  const bool usual = connection.data() == nullptr || connection == "keep-alive";
+  if (usual && (head.repeated_ & kFraming) == 0 && head.find(kTransferEncoding).data() == nullptr) {
+    keep = connection.data() != nullptr;
     has_length = head.find(kContentLength).data() != nullptr;
     if (has_length && !read_length(head, head.find(kContentLength))) return false;
     head.keep_alive = head.minor_version == 1 || keep;
@@ -256,8 +296,7 @@ bool Http1HeadReader::read_framing_fields(Http1HeadView& head, bool& has_length,
     } else if (field.known == kTransferEncoding) {
       if (chunked) return refuse(400, "Transfer-Encoding is given twice");
       if (!http1_equal_ignoring_case(field.value, "chunked")) {
-        const bool other_coding = http1_is_token(field.value) && !http1_equal_ignoring_case(field.value, "identity");
-        return refuse(other_coding ? 501 : 400, "Transfer-Encoding is not 'chunked', the only one supported");
+        return refuse(other_codings(field.value) ? 501 : 400, "Transfer-Encoding is not 'chunked', the only one supported");
       }
       chunked = true;
     } else if (field.known == kConnection && !read_connection(field.value, close, keep)) {
@@ -275,23 +314,33 @@ bool Http1HeadReader::finish_head(Http1RequestView& head) {
   bool chunked = false;
   head.expects_continue = false;
   if (!read_framing_fields(head, has_length, chunked)) return false;
-  bool has_host = false;
-  const bool expects = head.find(Http1KnownField::kExpect).data() != nullptr;
-  const bool plain = !expects && ((head.repeated_ >> static_cast<unsigned>(Http1KnownField::kHost)) & 1U) == 0;
-  for (std::size_t i = plain ? std::max<std::size_t>(head.first_[static_cast<std::size_t>(Http1KnownField::kHost)], 1) - 1 : 0; i < head.fields.size(); ++i) {
-    const Http1FieldView& field = head.fields[i];
+  if ((head.repeated_ & kOnce) != 0 || head.find(Http1KnownField::kExpect).data() != nullptr) {
+    if (!check_closely(head)) return false;
+  } else if (const std::string_view host = head.find(Http1KnownField::kHost); host.data() != nullptr && !http1_is_host(host)) {
+    return refuse(400, "Host is not a name or an address with or without a port");
+  }
+  if (head.find(Http1KnownField::kHost).data() == nullptr && head.minor_version == 1) return refuse(400, "Host is missing");
+  head.framing = chunked ? Http1Framing::kChunked : has_length ? Http1Framing::kLength : Http1Framing::kNone;
+  return true;
+}
+
+/// Looks at every field of a head that names its host twice, in whatever way, has something that there may be once, or expects something.
+bool Http1HeadReader::check_closely(Http1RequestView& head) {
+  std::uint32_t seen = 0;
+  for (const Http1FieldView& field : head.fields) {
     if (field.known == Http1KnownField::kHost) {
-      if (has_host) return refuse(400, "Host is given twice");
+      if ((seen & bit(field.known)) != 0) return refuse(400, "Host is given twice");
       if (!http1_is_host(field.value)) return refuse(400, "Host is not a name or an address with or without a port");
-      has_host = true;
+      if (authority_size_ > 0 && !http1_equal_ignoring_case(field.value, {base_ + authority_at_, authority_size_}))
+        return refuse(400, "the request target and Host name different hosts");
+    } else if ((seen & kOnce & bit(field.known)) != 0) {
+      return refuse(400, "Content-Type or Content-Encoding is given twice");
     } else if (field.known == Http1KnownField::kExpect && head.minor_version == 1) {
       if (!http1_equal_ignoring_case(field.value, "100-continue")) return refuse(417, "the only expectation supported is 100-continue");
       head.expects_continue = true;
     }
-    if (plain) break;
+    seen |= bit(field.known);
   }
-  if (!has_host && head.minor_version == 1) return refuse(400, "Host is missing");
-  head.framing = chunked ? Http1Framing::kChunked : has_length ? Http1Framing::kLength : Http1Framing::kNone;
   return true;
 }
 

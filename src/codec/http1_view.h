@@ -17,8 +17,9 @@ namespace flexpert::codec {
 enum class Http1KnownField : std::uint8_t {
   kOther, kHost, kConnection, kContentLength, kContentType, kTransferEncoding, kExpect, kAuthorization, kAccept, kAcceptEncoding,
   kContentEncoding, kUserAgent, kTraceparent, kTracestate, kRetryAfter, kCacheControl, kDate, kServer, kKeepAlive, kUpgrade, kTe, kTrailer,
-  kProxyConnection, kProxyAuthenticate, kProxyAuthorization, kXForwardedFor, kXRequestId, kXApiKey, kInternal /* X-Flexpert-* in any spelling */,
-  kCount
+  kProxyConnection, kProxyAuthenticate, kProxyAuthorization, kXForwardedFor, kXRequestId, kXApiKey,
+  kInternal /* X-Flexpert-* in any spelling */,
+  kFramingLookalike /* Content_Length, Transfer_Encoding: refused, since WSGI and CGI take them for the fields of framing */, kCount
 };
 
 struct Http1FieldView {
@@ -46,12 +47,13 @@ struct Http1HeadView {
   /// The same by any name, without case.
   [[nodiscard]] std::string_view find(std::string_view name) const;
 
-  std::uint32_t repeated_ = 0;  ///< a bit for each kind that there is more than once
+  std::uint32_t repeated_ = 0;  ///< a bit for each kind that there may be more than once
   std::uint16_t first_[static_cast<std::size_t>(Http1KnownField::kCount)] = {};  ///< index + 1 of the first field of each kind
 };
 
 struct Http1RequestView : Http1HeadView {
   std::string_view method;
+  /// A path with an optional query, or "*". Of an absolute one it is what stands behind the host, which has to be that of Host.
   std::string_view target;
   bool expects_continue = false;
   [[nodiscard]] std::string_view path() const { return target.substr(0, target.find('?')); }
@@ -91,11 +93,13 @@ class Http1HeadReader {
   bool take_line(std::string_view line, Head& head);
   bool take_start_line(std::string_view line, Http1RequestView& head);
   bool take_start_line(std::string_view line, Http1ResponseView& head);
+  bool take_absolute_target(Http1RequestView& head);
   bool add_field(Http1HeadView& head, const Http1FieldView& field);
   bool read_length(Http1HeadView& head, std::string_view value);
   bool read_connection(std::string_view value, bool& close, bool& keep);
   bool read_framing_fields(Http1HeadView& head, bool& has_length, bool& chunked);
   bool finish_head(Http1RequestView& head);
+  bool check_closely(Http1RequestView& head);
   bool finish_head(Http1ResponseView& head, bool answers_head);
   bool refuse(int status, const char* message);
 
@@ -106,6 +110,8 @@ class Http1HeadReader {
   std::size_t taken_ = 0;        ///< bytes of whole lines that were read
   std::size_t searched_ = 0;     ///< bytes in which there is no further line end
   std::size_t skipped_ = 0;      ///< bytes of the empty line before the request
+  std::size_t authority_at_ = 0; ///< of an absolute target, which names a host of its own
+  std::size_t authority_size_ = 0;
   bool in_fields_ = false;
 };
 

@@ -97,10 +97,14 @@ class Http1RequestParser final : public Http1Parser {
   bool parse_start_line(std::string_view line) override;
   bool finish_head() override;
   Http1Head& head() override { return head_; }
-  void begin_message() override { head_ = {}; }
+  void begin_message() override {
+    head_ = {};
+    authority_.clear();
+  }
   [[nodiscard]] bool tolerates_empty_line() const override { return true; }
 
   Http1RequestHead head_;
+  std::string authority_;  ///< of an absolute target
 };
 
 class Http1ResponseParser final : public Http1Parser {
@@ -252,10 +256,12 @@ inline bool Http1Parser::parse_field(std::string_view line, bool trailer) {
   const std::string_view value = trimmed(line.substr(colon + 1));
   if (!all(value, kFieldValue)) return refuse(400, "a header value has a control character");
   if (trailer) {
-    for (const std::string_view forbidden : {"content-length", "transfer-encoding", "host", "connection", "trailer", "content-encoding"})
+    for (const std::string_view forbidden : {"content-length", "transfer-encoding", "host", "connection", "trailer", "content-encoding", "content_length", "transfer_encoding"})
       if (http1_equal_ignoring_case(name, forbidden)) return refuse(400, "a trailer has a field that is not allowed there");
     return ++trailer_fields_ <= limits_.max_fields || refuse(431, "too many trailer fields");
   }
+  for (const std::string_view lookalike : {"content_length", "transfer_encoding"})
+    if (http1_equal_ignoring_case(name, lookalike)) return refuse(400, "a header name is one of framing but for an underscore");
   if (head().fields.size() >= limits_.max_fields) return refuse(431, "too many header fields");
   head().fields.emplace_back(name, value);
   return true;
@@ -374,6 +380,18 @@ inline int minor_version_of(std::string_view text) {
   return version ? -1 : -2;
 }
 
+/// Tells whether `list` is one coding but identity, or several of which chunked is the last and only the last.
+inline bool other_codings(std::string_view list) {
+  std::vector<std::string_view> codings;
+  for (; list.find(',') != std::string_view::npos;) codings.push_back(next_element(list));
+  codings.push_back(trimmed(list));
+  const auto is_known = [](std::string_view coding) { return http1_is_token(coding) && !http1_equal_ignoring_case(coding, "identity"); };
+  const auto is_chunked = [](std::string_view coding) { return http1_equal_ignoring_case(coding, "chunked"); };
+  const bool tokens = std::all_of(codings.begin(), codings.end(), is_known);
+  const auto chunked = std::find_if(codings.begin(), codings.end(), is_chunked);
+  return tokens && (codings.size() == 1 || chunked + 1 == codings.end());
+}
+
 inline bool Http1Parser::read_framing_fields(bool& has_length, bool& chunked) {
   Http1Head& message = head();
   has_length = false;
@@ -393,8 +411,7 @@ inline bool Http1Parser::read_framing_fields(bool& has_length, bool& chunked) {
     } else if (name.size() == 17 && http1_equal_ignoring_case(name, "transfer-encoding")) {
       if (chunked) return refuse(400, "Transfer-Encoding is given twice");
       if (!http1_equal_ignoring_case(value, "chunked")) {
-        const bool other_coding = http1_is_token(value) && !http1_equal_ignoring_case(value, "identity");
-        return refuse(other_coding ? 501 : 400, "Transfer-Encoding is not 'chunked', the only one supported");
+        return refuse(other_codings(value) ? 501 : 400, "Transfer-Encoding is not 'chunked', the only one supported");
       }
       chunked = true;
     } else if (name.size() == 10 && http1_equal_ignoring_case(name, "connection")) {
@@ -427,10 +444,18 @@ inline bool Http1RequestParser::parse_start_line(std::string_view line) {
     default: return refuse(400, "the request line does not end in HTTP/1.1");
   }
   if (!known_method(method)) return refuse(501, "the method is not supported");
-  if (!http1_is_target(target) && !(target == "*" && method == "OPTIONS"))
+  std::string_view path = target;
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!http1_equal_ignoring_case(target.substr(0, scheme.size()), scheme)) continue;
+    authority_ = target.substr(scheme.size(), target.find('/', scheme.size()) - scheme.size());
+    path = target.substr(scheme.size() + authority_.size());
+    if (path.empty()) path = "/";
+    if (!http1_is_host(authority_)) path = {};
+  }
+  if (!http1_is_target(path) && !(target == "*" && method == "OPTIONS"))
     return refuse(400, "the request target is not a path with an optional query, or has a character that must be percent-encoded");
   head_.method = method;
-  head_.target = target;
+  head_.target = path;
   return true;
 }
 
@@ -439,11 +464,19 @@ inline bool Http1RequestParser::finish_head() {
   bool chunked = false;
   if (!read_framing_fields(has_length, chunked)) return false;
   bool has_host = false;
+  bool has_type = false;
+  bool has_coding = false;
   for (const auto& [name, value] : head_.fields) {
     if (name.size() == 4 && http1_equal_ignoring_case(name, "host")) {
       if (has_host) return refuse(400, "Host is given twice");
       if (!http1_is_host(value)) return refuse(400, "Host is not a name or an address with or without a port");
+      if (!authority_.empty() && !http1_equal_ignoring_case(value, authority_))
+        return refuse(400, "the request target and Host name different hosts");
       has_host = true;
+    } else if (name.size() == 12 && http1_equal_ignoring_case(name, "content-type") && std::exchange(has_type, true)) {
+      return refuse(400, "Content-Type or Content-Encoding is given twice");
+    } else if (name.size() == 16 && http1_equal_ignoring_case(name, "content-encoding") && std::exchange(has_coding, true)) {
+      return refuse(400, "Content-Type or Content-Encoding is given twice");
     } else if (name.size() == 6 && head_.minor_version == 1 && http1_equal_ignoring_case(name, "expect")) {
       if (!http1_equal_ignoring_case(value, "100-continue")) return refuse(417, "the only expectation supported is 100-continue");
       head_.expects_continue = true;

@@ -109,6 +109,20 @@ TEST(Http1Request, KnowsWhetherTheConnectionGoesOn) {
   EXPECT_FALSE(keeps("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"));
 }
 
+TEST(Http1Request, AnAbsoluteTargetIsItsPathWhereItNamesTheHostOfHost) {
+  const auto target = [](const std::string& line, const std::string& host) {
+    Http1RequestMessages parser;
+    EXPECT_EQ(parser.next(line + " HTTP/1.1\r\nA: b\r\nHost: " + host + "\r\n\r\n").event, Http1Event::kHead) << line;
+    return std::string(parser.head().target);
+  };
+  EXPECT_EQ(target("GET http://x/a?b=c", "x"), "/a?b=c");
+  EXPECT_EQ(target("POST HTTPS://Api.Example.org:8443/a", "api.example.ORG:8443"), "/a");
+  EXPECT_EQ(target("GET http://[::1]:80//", "[::1]:80"), "//");
+  EXPECT_EQ(target("GET http://x", "x"), "/");
+  EXPECT_EQ(request("GET http://x/ HTTP/1.0\r\n\r\n").status, 0);
+  EXPECT_EQ(request("\r\nGET http://x/ HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: y\r\nExpect: 100-continue\r\n\r\n").events, "head end head end ");
+}
+
 TEST(Http1Request, RefusesDataAfterTheLastMessage) {
   EXPECT_EQ(request("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"), (Outcome{"head end ", "", 400}));
 }
@@ -146,7 +160,17 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"two spaces", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400}, Bad{"no target", "GET HTTP/1.1\r\nHost: x\r\n\r\n", 400},
         Bad{"space in the target", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", 400}, Bad{"fragment", "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", 400},
         Bad{"control in the target", "GET /a\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400}, Bad{"raw UTF-8 in the target", "GET /\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n", 400},
-        Bad{"bad percent", "GET /%2 HTTP/1.1\r\nHost: x\r\n\r\n", 400}, Bad{"absolute form", "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"bad percent", "GET /%2 HTTP/1.1\r\nHost: x\r\n\r\n", 400}, Bad{"absolute form of another host", "GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"absolute form without Host", "GET http://x/ HTTP/1.1\r\n\r\n", 400}, Bad{"absolute form with a user", "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"absolute form without a host", "GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", 400}, Bad{"a scheme alone", "GET http:// HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"one slash", "GET http:/x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400}, Bad{"another scheme", "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"absolute form with a port that Host has not", "GET http://x:80/ HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"absolute form with a query and no path", "GET http://x?a HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"absolute form with a fragment", "GET http://x/a#b HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+        Bad{"absolute form and two Hosts", "GET http://x/ HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400},
+        Bad{"two content types", kGet + kHost + "Content-Type: a/b\r\nX: y\r\nCONTENT-TYPE: a/b\r\n\r\n", 400},
+        Bad{"two content codings", kGet + kHost + "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n", 400},
+        Bad{"length with an underscore", post("Content_Length: 3\r\n", "abc"), 400}, Bad{"chunked with an underscore", post("TRANSFER_Encoding: chunked\r\n", "0\r\n\r\n"), 400},
         Bad{"star without OPTIONS", "GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400}, Bad{"control in the method", "G\x01T / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
         Bad{"unknown method", "BREW / HTTP/1.1\r\nHost: x\r\n\r\n", 501}, Bad{"CONNECT", "CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", 501},
         Bad{"lower-case method", "get / HTTP/1.1\r\nHost: x\r\n\r\n", 501}, Bad{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
@@ -166,7 +190,13 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"huge length", post("Content-Length: 18446744073709551617\r\n", "a"), 400},
         Bad{"length and chunked", post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400},
         Bad{"chunked and length", post("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n"), 400},
-        Bad{"gzip", post("Transfer-Encoding: gzip\r\n"), 501}, Bad{"gzip, chunked", post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), 400},
+        Bad{"gzip", post("Transfer-Encoding: gzip\r\n"), 501}, Bad{"gzip, chunked", post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), 501},
+        Bad{"three codings", post("Transfer-Encoding: gzip ,deflate\t,Chunked\r\n", "0\r\n\r\n"), 501},
+        Bad{"identity, chunked", post("Transfer-Encoding: identity, chunked\r\n", "0\r\n\r\n"), 400},
+        Bad{"chunked, chunked", post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"), 400},
+        Bad{"chunked, gzip", post("Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"), 400},
+        Bad{"comma, chunked", post("Transfer-Encoding: ,chunked\r\n", "0\r\n\r\n"), 400}, Bad{"chunked, comma", post("Transfer-Encoding: chunked,\r\n", "0\r\n\r\n"), 400},
+        Bad{"gzip with a parameter, chunked", post("Transfer-Encoding: gzip;q=1, chunked\r\n", "0\r\n\r\n"), 400},
         Bad{"chunked, identity", post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n"), 400},
         Bad{"identity", post("Transfer-Encoding: identity\r\n"), 400}, Bad{"chunked twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400},
         Bad{"empty coding", post("Transfer-Encoding:\r\n"), 400}, Bad{"vertical tab before chunked", post("Transfer-Encoding: \x0b" "chunked\r\n", "0\r\n\r\n"), 400},
@@ -189,7 +219,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"chunk longer than its size", post(kChunked, "3\r\nabcd\r\n0\r\n\r\n"), 400}, Bad{"chunk shorter", post(kChunked, "4\r\nabc\r\n0\r\n\r\n"), 400},
         Bad{"bare LF after the data", post(kChunked, "3\r\nabc\n0\r\n\r\n"), 400}, Bad{"bare CR after the data", post(kChunked, "3\r\nabc\r0\r\n\r\n"), 400},
         Bad{"no last chunk", post(kChunked, "3\r\nabc\r\n"), -1}, Bad{"no end of trailers", post(kChunked, "0\r\n"), -1},
-        Bad{"length as a trailer", post(kChunked, "0\r\nContent-Length: 5\r\n\r\n"), 400}, Bad{"folded trailer", post(kChunked, "0\r\nA: b\r\n c\r\n\r\n"), 400}));
+        Bad{"length as a trailer", post(kChunked, "0\r\nContent-Length: 5\r\n\r\n"), 400},
+        Bad{"length with an underscore as a trailer", post(kChunked, "0\r\nContent_length: 5\r\n\r\n"), 400}, Bad{"folded trailer", post(kChunked, "0\r\nA: b\r\n c\r\n\r\n"), 400}));
 
 TEST(Http1Request, BoundsTheHeadAndItsFields) {
   const Http1Limits limits{.max_head_bytes = 100, .max_fields = 3};

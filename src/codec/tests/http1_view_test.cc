@@ -87,7 +87,7 @@ TEST(Http1KnownFields, KnowsEveryNameInAnyCase) {
       {"te", Http1KnownField::kTe}, {"trailer", Http1KnownField::kTrailer}, {"proxy-connection", Http1KnownField::kProxyConnection},
       {"proxy-authenticate", Http1KnownField::kProxyAuthenticate}, {"proxy-authorization", Http1KnownField::kProxyAuthorization},
       {"x-forwarded-for", Http1KnownField::kXForwardedFor}, {"x-request-id", Http1KnownField::kXRequestId}, {"x-api-key", Http1KnownField::kXApiKey}};
-  EXPECT_EQ(names.size() + 2, static_cast<std::size_t>(Http1KnownField::kCount));
+  EXPECT_EQ(names.size() + 3, static_cast<std::size_t>(Http1KnownField::kCount));
   for (const auto& [name, known] : names) {
     std::string upper = name;
     for (char& c : upper) c = static_cast<char>(std::toupper(c));
@@ -107,6 +107,13 @@ TEST(Http1KnownFields, InternalNamesAreKnownInEverySpelling) {
   for (const char* name : {"X-Flexpert-Grant", "x-flexpert-grant", "X_FLEXPERT_GRANT", "x-Flexpert_any", "XFlexpert", "X.Flexpert-a", "_x-flexpert", "X-Flex-Pert-A"})
     EXPECT_EQ(http1_known_field(name), Http1KnownField::kInternal) << name;
   for (const char* name : {"X-Flexper", "X-Expert", "Flexpert", "Y-Flexpert", "X-Request", "x"})
+    EXPECT_EQ(http1_known_field(name), Http1KnownField::kOther) << name;
+}
+
+TEST(Http1KnownFields, NamesOfFramingWithAnUnderscoreAreNotThoseOfFraming) {
+  for (const char* name : {"Content_Length", "transfer_encoding", "CONTENT_LENGTH", "Transfer_Encoding"})
+    EXPECT_EQ(http1_known_field(name), Http1KnownField::kFramingLookalike) << name;
+  for (const char* name : {"Content_Type", "Content.Length", "Content_Lengt", "Content_Lengths", "Transfer_Encodinq"})
     EXPECT_EQ(http1_known_field(name), Http1KnownField::kOther) << name;
 }
 
@@ -143,7 +150,9 @@ TEST(Http1HeadReader, AgreesWithTheReferenceOnMutatedRequests) {
   const std::vector<std::string> seeds = {
       std::string(kPost) + "hello", "\r\nGET /a HTTP/1.0\r\nConnection: keep-alive, x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;n=v;q=\"a\\\"b\"\r\n0123456789\r\n000\r\nT: v\r\n\r\n",
-      "OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\tbbbb  \r\n\r\nGET"};
+      "OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\tbbbb  \r\n\r\nGET",
+      "GET http://api.example.org/a?b HTTP/1.1\r\nAccept: */*\r\nHost: api.example.org\r\nContent-Type: a\r\nContent_Type: b\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\nContent-Encoding: gzip\r\n\r\n0\r\nContent-Digest: v\r\n\r\n"};
   Rng rng(7);
   for (int i = 0; i < 12'000; ++i) {
     const std::string input = mutated(seeds[rng.below(seeds.size())], rng);
