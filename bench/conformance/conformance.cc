@@ -51,7 +51,8 @@ void judge_json(const std::string& folder, bench::Figures& figures) {
 }
 
 /// One suite of tokens or tags. Cases that contradict the suite itself are shown, and count neither as right nor as wrong.
-Result<void> judge_wycheproof(const std::string& folder, const std::string& figure, const std::string& suite, int expected, bench::Figures& figures) {
+Result<void> judge_wycheproof(const std::string& folder, const std::string& figure, const std::string& suite, int expected,
+                              bench::Figures& figures) {
   FLEXPERT_ASSIGN(const std::vector<conformance::WycheproofCase> cases, conformance::read_wycheproof_cases(folder, suite));
   const bool signatures = suite == "json_web_signature_test";
   int right = 0;
@@ -61,7 +62,8 @@ Result<void> judge_wycheproof(const std::string& folder, const std::string& figu
     const auto& disputes = conformance::disputed_signatures();
     if (const auto dispute = disputes.find(test.id); signatures && dispute != disputes.end()) {
       ++disputed;
-      fmt::print("contradicts its own suite: {} {} ({}): {}; it was {}\n", suite, test.id, test.comment, dispute->second, taken ? "taken" : "refused");
+      fmt::print("contradicts its own suite: {} {} ({}): {}; it was {}\n", suite, test.id, test.comment, dispute->second,
+                 taken ? "taken" : "refused");
     } else if (taken == conformance::to_be_taken(test)) {
       ++right;
     } else {
@@ -69,7 +71,8 @@ Result<void> judge_wycheproof(const std::string& folder, const std::string& figu
     }
   }
   if (signatures) figures.note(figure + "_self_contradicting", disputed, "cases");
-  figures.hold(figure, right, "cases", fmt::format("{} of {}", expected, expected + disputed), right == expected && right + disputed == static_cast<int>(cases.size()));
+  const bool holds = right == expected && right + disputed == static_cast<int>(cases.size());
+  figures.hold(figure, right, "cases", fmt::format("{} of {}", expected, expected + disputed), holds);
   return {};
 }
 

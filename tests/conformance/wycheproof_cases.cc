@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "crypto/hmac_key.h"
 #include "crypto/jwk_set.h"
@@ -46,7 +47,8 @@ Result<std::vector<WycheproofCase>> read_wycheproof_cases(const std::string& fol
     for (const auto& test_value : group.at("tests").as_array()) {
       const auto& test = test_value.as_object();
       const std::string result = text_of(test, "result");
-      if (result != "valid" && result != "invalid") return fail(ErrorCode::kInvalidArgument, "a result that is neither valid nor invalid: {}", result);
+      if (result != "valid" && result != "invalid")
+        return fail(ErrorCode::kInvalidArgument, "a result that is neither valid nor invalid: {}", result);
       cases.push_back({.id = static_cast<int>(test.at("tcId").as_int64()),
                        .comment = text_of(test, "comment"),
                        .valid = result == "valid",
@@ -59,7 +61,8 @@ Result<std::vector<WycheproofCase>> read_wycheproof_cases(const std::string& fol
     }
   }
   const std::int64_t promised = root.at("numberOfTests").as_int64();
-  if (static_cast<std::size_t>(promised) != cases.size()) return fail(ErrorCode::kInvalidArgument, "{} cases instead of {}", cases.size(), promised);
+  if (static_cast<std::size_t>(promised) != cases.size())
+    return fail(ErrorCode::kInvalidArgument, "{} cases instead of {}", cases.size(), promised);
   return cases;
 }
 
@@ -89,7 +92,8 @@ bool takes_tag(const WycheproofCase& test) {
     return key.verify(test.message, whole);
   }
   const crypto::Digest digest = key.sign(test.message);
-  return crypto::equal_in_constant_time(std::string(digest.begin(), digest.begin() + static_cast<std::ptrdiff_t>(test.tag.size())), test.tag);
+  const std::string_view tag(reinterpret_cast<const char*>(digest.data()), test.tag.size());
+  return crypto::equal_in_constant_time(tag, test.tag);
 }
 
 bool to_be_taken(const WycheproofCase& test) { return test.valid && !test.encrypted; }
