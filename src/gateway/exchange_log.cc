@@ -23,31 +23,31 @@ void Exchange::write_access(std::string_view outcome) {
   const TimePoint now = relay_.parts_.loop.now();
   const Duration total = now - arrived_;
   const std::int64_t unix_ms = relay_.parts_.clock.unix_ms();
-  telemetry::AccessRecord record;
-  record.unix_ms = unix_ms - std::chrono::duration_cast<Milliseconds>(total).count();
-  record.request_id = id_.text();
-  record.trace_id = trace_.trace_id();
-  record.peer = peer_;
-  if (caller_) {
-    record.tenant = caller_->identity.tenant;
-    record.principal = caller_->identity.id;
-  }
-  record.method = method_;
-  record.path = route_ != nullptr ? route_->path : kOtherPath;
-  record.status = status_;
-  record.outcome = outcome;
-  record.reason = reason_;
-  record.request_bytes = request_bytes_;
-  record.response_bytes = sent_bytes_;
-  record.attempts = attempts_;
-  if (right_ != nullptr) record.model = fields_.model;  // one that there is
-  if (load_) record.upstream = load_->server();
-  record.prompt_tokens = static_cast<std::uint32_t>(prompt_tokens_);
-  record.completion_tokens = static_cast<std::uint32_t>(completion_tokens_);
-  if (admitted_) record.queue_us = microseconds(admitted_->waited());
-  if (first_piece_ != TimePoint{}) record.ttft_us = microseconds(first_piece_ - arrived_);
-  record.total_us = microseconds(total);
-  record.degraded = degraded_;
+  // Every field once: a record that is emptied first costs more than the rest of this.
+  const telemetry::AccessRecord record{
+      .unix_ms = unix_ms - std::chrono::duration_cast<Milliseconds>(total).count(),
+      .request_id = id_.text(),
+      .trace_id = trace_.trace_id(),
+      .peer = peer_,
+      .tenant = caller_ ? std::string_view(caller_->identity.tenant) : std::string_view(),
+      .principal = caller_ ? std::string_view(caller_->identity.id) : std::string_view(),
+      .method = method_,
+      .path = route_ != nullptr ? route_->path : kOtherPath,
+      .model = right_ != nullptr ? std::string_view(fields_.model) : std::string_view(),  // one that there is
+      .upstream = load_ ? std::string_view(load_->server()) : std::string_view(),
+      .status = status_,
+      .outcome = outcome,
+      .reason = reason_,
+      .request_bytes = request_bytes_,
+      .response_bytes = sent_bytes_,
+      .attempts = attempts_,
+      .prompt_tokens = static_cast<std::uint32_t>(prompt_tokens_),
+      .completion_tokens = static_cast<std::uint32_t>(completion_tokens_),
+      .queue_us = admitted_ ? microseconds(admitted_->waited()) : 0,
+      .ttft_us = first_piece_ != TimePoint{} ? microseconds(first_piece_ - arrived_) : 0,
+      .total_us = microseconds(total),
+      .degraded = degraded_,
+  };
   if (log != nullptr) log->write(record);
   trace_.end(record, arrived_, now, unix_ms);
 }

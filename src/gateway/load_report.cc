@@ -31,8 +31,9 @@ LoadReport::LoadReport(telemetry::Registry& registry, const Clock& clock, std::s
       boot_(static_cast<std::uint64_t>(clock.unix_ms()) << 20 ^ static_cast<std::uint64_t>(::getpid())) {}
 
 LoadReport::Model& LoadReport::model(std::string_view name) {
+  if (last_ != nullptr && last_->counts.model == name) return *last_;
   const auto found = models_.find(name);
-  if (found != models_.end()) return found->second;
+  if (found != models_.end()) return *(last_ = &found->second);
   Model& made = models_[std::string(name)];
   made.counts.model = name;
   made.changed = clock_.now();
@@ -98,7 +99,7 @@ RequestLoad::~RequestLoad() {
   if (next_ != nullptr) next_->previous_ = previous_;
 }
 
-void RequestLoad::let_go() {
+void RequestLoad::leave() {
   if (std::exchange(held_, false)) {
     report_.held_bytes_ -= body_bytes_;
     model_.held.set(--model_.counts.held);

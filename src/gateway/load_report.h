@@ -59,6 +59,7 @@ class LoadReport {
   std::uint64_t held_bytes_ = 0;
   std::function<void()> on_demand_;
   std::map<std::string, Model, std::less<>> models_;  // its nodes stay where they are: requests point into them
+  Model* last_ = nullptr;                             // that was asked for: likely the next one too
   RequestLoad* first_ = nullptr;                      // of all requests that live, as a list
 };
 
@@ -97,7 +98,11 @@ class RequestLoad {
 
  private:
   friend class LoadReport;
-  void let_go();
+  /// It is neither held nor in flight any more.
+  void let_go() {
+    if (held_ || in_flight_) leave();
+  }
+  void leave();
 
   LoadReport& report_;
   LoadReport::Model& model_;

@@ -22,30 +22,12 @@ class AccessLogFile final : public AccessLog {
   ~AccessLogFile() override { AccessLogFile::flush(); }
 
   void write(const AccessRecord& record) override {
-    char* out = buffer_.data() + used_;
-    out = time_.put(put(out, "{\"time\":"), record.unix_ms);
-    out = put_field(out, ",\"request_id\":", record.request_id);
-    out = put_field(out, ",\"trace_id\":", record.trace_id);
-    out = put_field(out, ",\"peer\":", record.peer);
-    out = put_field(out, ",\"tenant\":", record.tenant);
-    out = put_field(out, ",\"principal\":", record.principal);
-    out = put_field(out, ",\"method\":", record.method);
-    out = put_field(out, ",\"path\":", record.path);
-    out = put_field(out, ",\"model\":", record.model);
-    out = put_field(out, ",\"upstream\":", record.upstream);
-    out = put_number(put(out, ",\"status\":"), static_cast<std::uint64_t>(std::max(record.status, 0)));
-    out = put_field(out, ",\"outcome\":", record.outcome);
-    out = put_field(out, ",\"reason\":", record.reason);
-    out = put_number(put(out, ",\"request_bytes\":"), record.request_bytes);
-    out = put_number(put(out, ",\"response_bytes\":"), record.response_bytes);
-    out = put_number(put(out, ",\"attempts\":"), record.attempts);
-    out = put_number(put(out, ",\"prompt_tokens\":"), record.prompt_tokens);
-    out = put_number(put(out, ",\"completion_tokens\":"), record.completion_tokens);
-    out = put_number(put(out, ",\"queue_us\":"), record.queue_us);
-    out = put_number(put(out, ",\"ttft_us\":"), record.ttft_us);
-    out = put_number(put(out, ",\"total_us\":"), record.total_us);
-    out = put_field(out, ",\"degraded\":", record.degraded);
-    out = put(out, "}\n");
+    char* const begin = buffer_.data() + used_;
+    PlainFields fields;
+    const auto plain = [&fields](char* at, const auto& name, std::string_view text) { return fields.put_field(at, name, text); };
+    const auto escaped = [](char* at, const auto& name, std::string_view text) { return json_line::put_field(at, name, text); };
+    char* out = put_line(begin, record, plain);
+    if (!fields.good()) out = put_line(begin, record, escaped);
     used_ = static_cast<std::size_t>(out - buffer_.data());
     ++lines_;
     if (used_ >= kFlushAt) flush();
@@ -71,6 +53,34 @@ class AccessLogFile final : public AccessLog {
   [[nodiscard]] std::uint64_t dropped() const override { return dropped_; }
 
  private:
+  /// Writes the line with `put_field` for each of its texts; returns its end.
+  template <class PutField>
+  char* put_line(char* out, const AccessRecord& record, const PutField& put_field) {
+    out = time_.put(put(out, "{\"time\":"), record.unix_ms);
+    out = put_field(out, ",\"request_id\":", record.request_id);
+    out = put_field(out, ",\"trace_id\":", record.trace_id);
+    out = put_field(out, ",\"peer\":", record.peer);
+    out = put_field(out, ",\"tenant\":", record.tenant);
+    out = put_field(out, ",\"principal\":", record.principal);
+    out = put_field(out, ",\"method\":", record.method);
+    out = put_field(out, ",\"path\":", record.path);
+    out = put_field(out, ",\"model\":", record.model);
+    out = put_field(out, ",\"upstream\":", record.upstream);
+    out = put_number(put(out, ",\"status\":"), static_cast<std::uint64_t>(std::max(record.status, 0)));
+    out = put_field(out, ",\"outcome\":", record.outcome);
+    out = put_field(out, ",\"reason\":", record.reason);
+    out = put_number(put(out, ",\"request_bytes\":"), record.request_bytes);
+    out = put_number(put(out, ",\"response_bytes\":"), record.response_bytes);
+    out = put_number(put(out, ",\"attempts\":"), record.attempts);
+    out = put_number(put(out, ",\"prompt_tokens\":"), record.prompt_tokens);
+    out = put_number(put(out, ",\"completion_tokens\":"), record.completion_tokens);
+    out = put_number(put(out, ",\"queue_us\":"), record.queue_us);
+    out = put_number(put(out, ",\"ttft_us\":"), record.ttft_us);
+    out = put_number(put(out, ",\"total_us\":"), record.total_us);
+    out = put_field(out, ",\"degraded\":", record.degraded);
+    return put(out, "}\n");
+  }
+
   AppendFile file_;
   TimeText time_;
   std::array<char, kFlushAt + kLargestRecord> buffer_;

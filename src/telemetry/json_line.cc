@@ -8,57 +8,6 @@
 namespace flexpert::telemetry::json_line {
 namespace {
 
-/// Sixteen bytes, and the two halves of them (vectors of g++ and clang++).
-using Sixteen [[gnu::vector_size(16)]] = signed char;
-using Unsigned [[gnu::vector_size(16)]] = unsigned char;
-using Pair [[gnu::vector_size(16)]] = std::uint64_t;
-
-constexpr std::uint64_t kBlanks = 0x2020202020202020ULL;
-
-template <class Bytes>
-Bytes bytes_at(const char* at) {
-  Bytes bytes;
-  std::memcpy(&bytes, at, sizeof bytes);
-  return bytes;
-}
-
-template <class Bytes>
-Bytes copy(char* out, const char* in) {
-  const auto bytes = bytes_at<Bytes>(in);
-  std::memcpy(out, &bytes, sizeof bytes);
-  return bytes;
-}
-
-/// Marks what is not printable ASCII, quotes and backslashes. Signed, and one up: 0x7f and what is above it become negative or 0.
-Pair marked(Sixteen bytes) {
-  const Sixteen up = reinterpret_cast<Sixteen>(reinterpret_cast<Unsigned>(bytes) + 1);
-  return reinterpret_cast<Pair>((up <= 0x20) | (bytes == '"') | (bytes == '\\'));
-}
-
-/// Copies `text` if nothing in it needs more; false if something does. Steps overlap.
-bool copy_plain(char* out, const char* in, std::size_t size) {
-  if (size >= 16) {
-    Pair bad = marked(copy<Sixteen>(out + size - 16, in + size - 16));
-    for (std::size_t i = 0; i + 16 < size; i += 16) bad |= marked(copy<Sixteen>(out + i, in + i));
-    return (bad[0] | bad[1]) == 0;
-  }
-  std::uint64_t first = kBlanks;
-  std::uint64_t last = kBlanks;
-  if (size >= 8) {
-    first = copy<std::uint64_t>(out, in);
-    last = copy<std::uint64_t>(out + size - 8, in + size - 8);
-  } else if (size >= 4) {
-    first = std::uint64_t{copy<std::uint32_t>(out, in)} << 32 | copy<std::uint32_t>(out + size - 4, in + size - 4);
-  } else {
-    for (std::size_t i = 0; i < size; ++i) {
-      out[i] = in[i];
-      first = first << 8 | static_cast<unsigned char>(in[i]);
-    }
-  }
-  const Pair bad = marked(reinterpret_cast<Sixteen>(Pair{first, last}));
-  return (bad[0] | bad[1]) == 0;
-}
-
 /// Returns the length of the UTF-8 sequence at the beginning of `text` (RFC 3629); 0 if there is none.
 std::size_t sequence(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
@@ -79,7 +28,7 @@ std::size_t sequence(std::string_view text) {
   return 0;
 }
 
-char* put_escaped(char* out, std::string_view text) {
+[[gnu::noinline]] char* put_escaped(char* out, std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   while (!text.empty()) {
     const auto c = static_cast<unsigned char>(text.front());
@@ -153,7 +102,8 @@ char* put_number(char* out, std::uint64_t value) {
 char* put_text(char* out, std::string_view text) {
   const std::size_t size = std::min(text.size(), kLongestText);
   *out++ = '"';
-  char* const end = copy_plain(out, text.data(), size) ? out + size : put_escaped(out, text.substr(0, size));
+  const Pair bad = copy_marking(out, text.data(), size);
+  char* const end = any(bad) ? put_escaped(out, text.substr(0, size)) : out + size;
   *end = '"';
   return end + 1;
 }
