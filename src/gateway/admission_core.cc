@@ -1,12 +1,12 @@
 #include "gateway/admission_core.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <utility>
 
+#include "base/decimal.h"
 #include "gateway/admission_refusals.h"
 
 namespace flexpert::gateway {
@@ -29,23 +29,36 @@ routing::RateLimits rate_limits(const auth::TenantLimits& limits) {
       .requests_per_minute = limits.requests_per_minute, .tokens_per_minute = limits.tokens_per_minute, .concurrency = limits.concurrency};
 }
 
-char* write(char* out, std::string_view text) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
+/// What one limit's three fields take at most.
+constexpr std::size_t kWindowBytes = sizeof(RateFields::text) + kDecimalBytes + 32 + routing::kResetBytes + 2;
+
+template <std::size_t size>
+char* write(char* out, const char (&text)[size]) {
+  std::memcpy(out, text, size - 1);
+  return out + size - 1;
 }
 
-/// Writes the three fields of one limit, at most 200 bytes.
-char* write_window(char* out, const routing::RateWindow& window, std::string_view first_fields, std::string_view reset_field) {
-  out = write(out, first_fields);
-  out = std::to_chars(out, out + 20, window.remaining).ptr;
-  out = write(out, reset_field);
-  out = routing::write_reset(out, window.reset);
+RateFields first_fields(std::string_view of, std::uint64_t limit, std::uint64_t high) {
+  RateFields fields{.text = {}, .high = high};
+  char* end = fmt::format_to(fields.text.data(), "x-ratelimit-limit-{0}: {1}\r\nx-ratelimit-remaining-{0}: ", of, limit);
+  if (high != 0) end = fmt::format_to(end, "{}", high);
+  fields.size = static_cast<std::uint8_t>(end - fields.text.data());
+  return fields;
+}
+
+/// Writes the three fields of one limit, at most kWindowBytes.
+template <std::size_t size>
+char* write_window(char* out, const routing::RateWindow& window, RateFields& first, std::string_view of, std::uint64_t limit,
+                   const char (&reset_field)[size]) {
+  constexpr std::uint64_t kEight = 100'000'000;
+  const std::uint64_t high = window.remaining / kEight;
+  if (high != first.high || first.size == 0) [[unlikely]] first = first_fields(of, limit, high);
+  const auto low = static_cast<std::uint32_t>(window.remaining - high * kEight);
+  std::memcpy(out, first.text.data(), first.text.size());
+  out += first.size;
+  out = high == 0 ? write_short_decimal(out, low) : write_eight_digits(out, low);
+  out = routing::write_reset(write(out, reset_field), window.reset);
   return write(out, "\r\n");
-}
-
-/// What does not change from one request to the next, up to the value that does.
-std::string first_fields(std::string_view of, std::uint64_t limit) {
-  return fmt::format("x-ratelimit-limit-{0}: {1}\r\nx-ratelimit-remaining-{0}: ", of, limit);
 }
 
 AdmissionOutcome outcome_of(routing::RateVerdict verdict) {
@@ -70,7 +83,7 @@ AdmissionCore::AdmissionCore(net::EventLoop& loop, const Clock& clock, const con
   metrics_.set_capacity(capacity_);
 }
 
-AdmissionTenant& AdmissionCore::tenant_of(const Caller& caller, TimePoint now) {
+AdmissionTenant& AdmissionCore::find_tenant(const Caller& caller, TimePoint now) {
   const std::string& name = caller.identity.tenant;
   const auth::Tenant& settings = caller.grant->tenant;
   AdmissionTenant* tenant = last_tenant_;
@@ -90,10 +103,9 @@ AdmissionTenant& AdmissionCore::tenant_of(const Caller& caller, TimePoint now) {
     tenant = found->second.get();
     last_tenant_ = tenant;
   }
-  if (const auto limits = rate_limits(settings.limits); limits != tenant->rates.limits() || tenant->request_fields.empty()) {
+  if (const auto limits = rate_limits(settings.limits); limits != tenant->rates.limits()) {
     tenant->rates.set_limits(limits, now);
-    tenant->request_fields = first_fields("requests", tenant->rates.requests(now).limit);
-    tenant->token_fields = first_fields("tokens", tenant->rates.tokens(now).limit);
+    tenant->request_fields = tenant->token_fields = {};
   }
   if (tenant->priority != settings.priority || tenant->weight != settings.weight || tenant->queued != settings.limits.queued) {
     tenant->priority = settings.priority;
@@ -101,6 +113,7 @@ AdmissionTenant& AdmissionCore::tenant_of(const Caller& caller, TimePoint now) {
     tenant->queued = settings.limits.queued;
     queue_.set(tenant->flow, static_cast<std::size_t>(settings.priority), settings.weight, settings.limits.queued);
   }
+  tenant->settled = caller.grant;
   return *tenant;
 }
 
@@ -116,7 +129,7 @@ void AdmissionCore::forget_idle_tenants(TimePoint now) {
 }
 
 std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::admit(
-    const AdmissionRequest& request, std::move_only_function<void(Admission::Outcome)> later) {
+    const AdmissionRequest& request, std::move_only_function<void(Admission::Outcome)>&& later) {
   const TimePoint now = clock_.now();
   AdmissionTenant& tenant = tenant_of(*request.caller, now);
   const std::uint64_t tokens = weigh(sum(request.prompt_tokens, request.max_tokens), request.cost);
@@ -133,7 +146,7 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
     }
   }
   if (!at_once) return enqueue(tenant, request, tokens, now, std::move(later));
-  tenant.rates.take(tokens, now);
+  tenant.rates.take(tokens);
   queue_.pass(tenant.flow, static_cast<double>(tokens));
   metrics_.count(AdmissionOutcome::kAdmitted);
   return make_ticket(tenant, tokens, request.cost, Duration::zero());
@@ -146,7 +159,7 @@ std::unique_ptr<Admitted> AdmissionCore::make_ticket(AdmissionTenant& tenant, st
 
 std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionCore::enqueue(
     AdmissionTenant& tenant, const AdmissionRequest& request, std::uint64_t tokens, TimePoint now,
-    std::move_only_function<void(Admission::Outcome)> later) {
+    std::move_only_function<void(Admission::Outcome)>&& later) {
   // What is over its time makes room first.
   while (const auto expired = queue_.pop_expired(now))
     decide(*reinterpret_cast<AdmissionWaiter*>(*expired), AdmissionWaiter::Verdict::kExpired);
@@ -164,7 +177,7 @@ std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> AdmissionC
   }
   waiter->place_ = pushed.place;
   waiter->inside_ = true;
-  tenant.rates.take(tokens, now);
+  tenant.rates.take(tokens);
   metrics_.set_queued(queue_.size());
   if (free_place()) pump_soon();
   set_deadline_timer();
@@ -220,13 +233,17 @@ void AdmissionCore::append_rate_limit_fields(std::string& field_lines, const Cal
   if (limits.requests_per_minute == 0 && limits.tokens_per_minute == 0) return;
   const TimePoint now = clock_.now();
   AdmissionTenant& tenant = tenant_of(caller, now);
-  char lines[512];
-  char* end = lines;
-  if (limits.requests_per_minute != 0)
-    end = write_window(end, tenant.rates.requests(now), tenant.request_fields, "\r\nx-ratelimit-reset-requests: ");
-  if (limits.tokens_per_minute != 0)
-    end = write_window(end, tenant.rates.tokens(now), tenant.token_fields, "\r\nx-ratelimit-reset-tokens: ");
-  field_lines.append(lines, end);
+  const std::size_t before = field_lines.size();
+  field_lines.resize_and_overwrite(before + 2 * kWindowBytes, [&](char* text, std::size_t) {
+    char* end = text + before;
+    if (limits.requests_per_minute != 0)
+      end = write_window(end, tenant.rates.requests(now), tenant.request_fields, "requests", limits.requests_per_minute,
+                         "\r\nx-ratelimit-reset-requests: ");
+    if (limits.tokens_per_minute != 0)
+      end = write_window(end, tenant.rates.tokens(now), tenant.token_fields, "tokens", limits.tokens_per_minute,
+                         "\r\nx-ratelimit-reset-tokens: ");
+    return static_cast<std::size_t>(end - text);
+  });
 }
 
 void AdmissionCore::set_capacity(std::uint32_t requests) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +22,13 @@
 
 namespace flexpert::gateway {
 
+/// What hardly ever changes from one request to the next in the fields of a limit: up to the last eight digits of what remains.
+struct RateFields {
+  std::array<char, 96> text;  ///< as long for every limit, so that it is copied without a look
+  std::uint8_t size = 0;
+  std::uint64_t high = 0;     ///< digits of what remains that are at its end; 0: none
+};
+
 /// One tenant's state; stays where it is while a request of it is inside.
 struct AdmissionTenant {
   std::string name;
@@ -29,8 +37,9 @@ struct AdmissionTenant {
   auth::PriorityClass priority = auth::PriorityClass::kStandard;
   double weight = 1;
   std::uint32_t queued = 0;
-  std::string request_fields{};  ///< beginnings of its x-ratelimit fields
-  std::string token_fields{};
+  std::shared_ptr<const auth::Grant> settled{};  ///< whose settings are those here
+  RateFields request_fields{};
+  RateFields token_fields{};
 };
 
 class AdmissionCore;
@@ -99,7 +108,7 @@ class AdmissionCore {
   AdmissionCore& operator=(const AdmissionCore&) = delete;
 
   std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> admit(const AdmissionRequest& request,
-                                                                             std::move_only_function<void(Admission::Outcome)> later);
+                                                                             std::move_only_function<void(Admission::Outcome)>&& later);
   std::optional<Refusal> count(const Caller& caller);
   Degradation degradation(const Caller& caller, std::string_view model);
   void append_rate_limit_fields(std::string& field_lines, const Caller& caller);
@@ -121,13 +130,17 @@ class AdmissionCore {
     std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
   };
 
-  AdmissionTenant& tenant_of(const Caller& caller, TimePoint now);
+  AdmissionTenant& tenant_of(const Caller& caller, TimePoint now) {
+    if (last_tenant_ != nullptr && last_tenant_->settled == caller.grant) [[likely]] return *last_tenant_;
+    return find_tenant(caller, now);
+  }
+  AdmissionTenant& find_tenant(const Caller& caller, TimePoint now);
   void forget_idle_tenants(TimePoint now);
   [[nodiscard]] bool free_place() const { return capacity_ == 0 || in_flight_ < capacity_; }
   [[nodiscard]] std::unique_ptr<Admitted> make_ticket(AdmissionTenant& tenant, std::uint64_t reserved, double token_cost, Duration waited);
   std::variant<Admission::Outcome, std::unique_ptr<Admission::Waiting>> enqueue(AdmissionTenant& tenant, const AdmissionRequest& request,
                                                                                 std::uint64_t tokens, TimePoint now,
-                                                                                std::move_only_function<void(Admission::Outcome)> later);
+                                                                                std::move_only_function<void(Admission::Outcome)>&& later);
   Refusal refuse(AdmissionTenant& tenant, routing::RateVerdict verdict, std::uint64_t tokens, double cost, TimePoint now);
   void update_ladder(TimePoint now);
   [[nodiscard]] int ladder_retry_s(TimePoint now) const;

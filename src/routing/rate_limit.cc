@@ -1,90 +1,58 @@
 #include "routing/rate_limit.h"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 
+#include "base/decimal.h"
+
 namespace flexpert::routing {
-namespace {
-
-__extension__ using Wide = __int128;
-
-constexpr std::int64_t kMinute = 60'000'000'000;  // ns, and the units of one request or token
-constexpr std::uint64_t kMost = std::uint64_t{1} << 50;
-constexpr Wide kLowest = -(Wide{1} << 120);
-
-Wide units(std::uint64_t amount) { return static_cast<Wide>(std::min(amount, kMost)) * kMinute; }
-
-char* write_number(char* out, std::uint64_t number) { return std::to_chars(out, out + 20, number).ptr; }
-
-}  // namespace
-
-RateBucket::RateBucket(std::uint64_t per_minute) : per_minute_(std::min(per_minute, kMost)), level_(capacity()) {}
-
-Wide RateBucket::capacity() const { return units(per_minute_); }
+RateBucket::RateBucket(std::uint64_t per_minute)
+    : per_minute_(std::min(per_minute, kMost)), capacity_(units(per_minute)), level_(capacity_) {}
 
 void RateBucket::set_limit(std::uint64_t per_minute, TimePoint now) {
   refill(now);
-  const Wide taken = capacity() - level_;
+  const Wide taken = capacity_ - level_;
   per_minute_ = std::min(per_minute, kMost);
-  level_ = capacity() - taken;
-}
-
-void RateBucket::refill(TimePoint now) {
-  if (now <= last_) return;
-  const std::int64_t elapsed = (now - last_).count();
-  last_ = now;
-  // Below 2^50 * 2^63: fits.
-  level_ = std::min(capacity(), level_ + static_cast<Wide>(per_minute_) * elapsed);
-}
-
-bool RateBucket::has(std::uint64_t amount, TimePoint now) {
-  if (!limited()) return true;
-  refill(now);
-  return level_ >= units(amount);
+  capacity_ = units(per_minute);
+  level_ = capacity_ - taken;
 }
 
 bool RateBucket::try_take(std::uint64_t amount, TimePoint now) {
   if (!has(amount, now)) return false;
-  if (limited()) level_ -= units(amount);
+  take(amount);
   return true;
 }
 
 void RateBucket::charge(std::uint64_t amount, TimePoint now) {
   if (!limited()) return;
   refill(now);
+  constexpr Wide kLowest = -(Wide{1} << 120);
   level_ = std::max(kLowest, level_ - units(amount));
 }
 
 void RateBucket::refund(std::uint64_t amount, TimePoint now) {
   if (!limited()) return;
   refill(now);
-  level_ = std::min(capacity(), level_ + units(amount));
+  level_ = std::min(capacity_, level_ + units(amount));
 }
 
 std::uint64_t RateBucket::remaining(TimePoint now) {
   if (!limited()) return std::numeric_limits<std::uint64_t>::max();
   refill(now);
-  return level_ <= 0 ? 0 : static_cast<std::uint64_t>(level_ / kMinute);
-}
-
-Duration RateBucket::time_for(Wide missing) const {
-  if (missing <= 0) return Duration::zero();
-  const Wide wait = (missing + per_minute_ - 1) / per_minute_;
-  return Duration(static_cast<std::int64_t>(std::min<Wide>(wait, std::numeric_limits<std::int64_t>::max())));
+  return whole();
 }
 
 std::optional<Duration> RateBucket::until(std::uint64_t amount, TimePoint now) {
   if (!limited()) return Duration::zero();
   refill(now);
-  if (units(amount) > capacity()) return std::nullopt;
+  if (units(amount) > capacity_) return std::nullopt;
   return time_for(units(amount) - level_);
 }
 
 Duration RateBucket::until_full(TimePoint now) {
   if (!limited()) return Duration::zero();
   refill(now);
-  return time_for(capacity() - level_);
+  return time_for(capacity_ - level_);
 }
 
 TenantRates::TenantRates(RateLimits limits) : limits_(limits), requests_(limits.requests_per_minute), tokens_(limits.tokens_per_minute) {}
@@ -103,9 +71,9 @@ RateVerdict TenantRates::check(std::uint64_t tokens, TimePoint now) {
   return tokens_.until(tokens, now) ? RateVerdict::kTokens : RateVerdict::kTooLarge;
 }
 
-void TenantRates::take(std::uint64_t tokens, TimePoint now) {
-  requests_.charge(1, now);
-  tokens_.charge(tokens, now);
+void TenantRates::take(std::uint64_t tokens) {
+  requests_.take(1);
+  tokens_.take(tokens);
   ++inside_;
 }
 
@@ -127,16 +95,6 @@ Duration TenantRates::wait(std::uint64_t tokens, TimePoint now) {
   return std::max(tokens_.until(tokens, now).value_or(Duration::zero()), requests_.until(1, now).value_or(Duration::zero()));
 }
 
-RateWindow TenantRates::requests(TimePoint now) {
-  if (!requests_.limited()) return {};
-  return {requests_.limit(), requests_.remaining(now), requests_.until_full(now)};
-}
-
-RateWindow TenantRates::tokens(TimePoint now) {
-  if (!tokens_.limited()) return {};
-  return {tokens_.limit(), tokens_.remaining(now), tokens_.until_full(now)};
-}
-
 bool TenantRates::idle(TimePoint now) { return inside_ == 0 && requests_.full(now) && tokens_.full(now); }
 
 int retry_after_s(Duration wait) {
@@ -145,24 +103,24 @@ int retry_after_s(Duration wait) {
 }
 
 char* write_reset(char* out, Duration duration) {
-  const std::int64_t ns = std::max<std::int64_t>(duration.count(), 0);
-  const auto ms = static_cast<std::uint64_t>(ns / 1'000'000 + (ns % 1'000'000 > 0 ? 1 : 0));
+  const auto ns = static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0));
+  const std::uint64_t ms = (ns + 999'999) / 1'000'000;
   if (ms > 0 && ms < 1000) {
-    out = write_number(out, ms);
+    out = write_decimal(out, ms);
     *out++ = 'm';
     *out++ = 's';
     return out;
   }
   const std::uint64_t minutes = ms / 60'000;
   if (minutes >= 60) {
-    out = write_number(out, minutes / 60);
+    out = write_decimal(out, minutes / 60);
     *out++ = 'h';
   }
   if (minutes > 0) {
-    out = write_number(out, minutes % 60);
+    out = write_decimal(out, minutes % 60);
     *out++ = 'm';
   }
-  out = write_number(out, ms % 60'000 / 1000);
+  out = write_decimal(out, ms % 60'000 / 1000);
   if (const std::uint64_t fraction = ms % 1000; fraction != 0) {
     *out++ = '.';
     *out++ = static_cast<char>('0' + fraction / 100);

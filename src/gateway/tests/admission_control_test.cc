@@ -1,8 +1,10 @@
 #include "gateway/tests/admission_world.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/rng.h"
+#include "routing/rate_limit.h"
 
 namespace flexpert::gateway {
 namespace {
@@ -66,6 +68,26 @@ TEST(AdmissionControl, MoreCapacityLetsThoseWhoWaitIn) {
   world.admission->set_capacity(2);
   world.settle();
   EXPECT_NE(second->admitted, nullptr);
+}
+
+TEST(AdmissionControl, FieldsSayWhatRemainsHoweverManyDigitsItHas) {
+  Rng rng(5);
+  for (const std::uint64_t limit : {1UL, 60UL, 99'999'999UL, 100'000'000UL, 100'000'005UL, 900'000'000'000UL, 12'345'678'901'234UL}) {
+    AdmissionWorld world({});
+    const auto caller = caller_of("a", {.tokens_per_minute = limit});
+    std::uint64_t left = limit;
+    for (int i = 0; i < 50; ++i) {
+      const std::uint64_t tokens = std::min(left, rng.below(i % 2 == 0 ? 4 : limit / 16 + 1));
+      const auto request = world.send(*caller, tokens, 0);
+      ASSERT_NE(request->admitted, nullptr);
+      left -= tokens;
+      const auto ms = static_cast<std::uint64_t>(std::ceil(static_cast<double>(limit - left) * 60'000 / static_cast<double>(limit)));
+      char reset[routing::kResetBytes];
+      const std::string_view wait(reset, routing::write_reset(reset, Milliseconds(ms)));
+      EXPECT_EQ(world.fields(*caller), fmt::format("x-ratelimit-limit-tokens: {}\r\nx-ratelimit-remaining-tokens: {}\r\n", limit, left) +
+                                           fmt::format("x-ratelimit-reset-tokens: {}\r\n", wait));
+    }
+  }
 }
 
 TEST(AdmissionControl, TokensCountTimesTheirCostWhenReservedAndWhenSettled) {

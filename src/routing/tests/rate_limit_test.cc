@@ -103,24 +103,27 @@ TEST(TenantRates, ChecksPlacesThenRequestsThenTokens) {
   TenantRates rates({.requests_per_minute = 2, .tokens_per_minute = 100, .concurrency = 1});
   EXPECT_EQ(rates.check(101, at(1)), RateVerdict::kTooLarge);
   EXPECT_EQ(rates.check(60, at(1)), RateVerdict::kOk);
-  rates.take(60, at(1));
+  rates.take(60);
   EXPECT_EQ(rates.check(10, at(1)), RateVerdict::kConcurrency);
   rates.leave();
   EXPECT_EQ(rates.check(60, at(1)), RateVerdict::kTokens);
   EXPECT_EQ(rates.wait(60, at(1)), Seconds(12));
-  rates.take(10, at(1));
+  ASSERT_EQ(rates.check(10, at(1)), RateVerdict::kOk);
+  rates.take(10);
   rates.leave();
   EXPECT_EQ(rates.check(1, at(1)), RateVerdict::kRequests);
 }
 
 TEST(TenantRates, SettlingPutsBackAtMostWhatWasReserved) {
   TenantRates rates({.tokens_per_minute = 1000});
-  rates.take(400, at(1));
+  ASSERT_EQ(rates.check(400, at(1)), RateVerdict::kOk);
+  rates.take(400);
   rates.settle(400, 100, at(1));
   EXPECT_EQ(rates.tokens(at(1)).remaining, 900U);
   rates.settle(0, 0, at(1));
   EXPECT_EQ(rates.tokens(at(1)).remaining, 900U);
-  rates.take(100, at(1));
+  ASSERT_EQ(rates.check(100, at(1)), RateVerdict::kOk);
+  rates.take(100);
   rates.settle(100, 2000, at(1));
   EXPECT_EQ(rates.tokens(at(1)).remaining, 0U);
   EXPECT_EQ(rates.check(1, at(60)), RateVerdict::kTokens) << "what was used beyond the reservation is owed";
@@ -140,7 +143,7 @@ TEST(TenantRates, RealUseIsBoundedUnderRandomHistories) {
       if (rng.below(2) == 0) {
         const std::uint64_t reserved = 1 + rng.below(limit / 10);
         if (rates.check(reserved, at(now)) != RateVerdict::kOk) continue;
-        rates.take(reserved, at(now));
+        rates.take(reserved);
         inside.emplace_back(reserved, rng.below(reserved * 11 / 10 + 2));
       } else if (!inside.empty()) {
         const auto [reserved, used] = inside.back();
@@ -158,7 +161,8 @@ TEST(TenantRates, RealUseIsBoundedUnderRandomHistories) {
 
 TEST(TenantRates, ARequestThatTheGatewayRefusesAfterAllCostsNothing) {
   TenantRates rates({.requests_per_minute = 10, .tokens_per_minute = 1000});
-  rates.take(700, at(1));
+  ASSERT_EQ(rates.check(700, at(1)), RateVerdict::kOk);
+  rates.take(700);
   rates.undo(700, at(1));
   rates.leave();
   EXPECT_TRUE(rates.idle(at(1)));
