@@ -3,6 +3,7 @@
 #include "common/figures.h"
 #include "conformance/http_cases.h"
 #include "conformance/json_cases.h"
+#include "conformance/wire_cases.h"
 #include "conformance/wycheproof_cases.h"
 
 namespace {
@@ -50,6 +51,20 @@ void judge_json(const std::string& folder, bench::Figures& figures) {
   figures.hold("json", right, "cases", "283", right == 283);
 }
 
+void judge_wire(const std::string& file, bench::Figures& figures) {
+  int right = 0;
+  const std::vector<conformance::WireCase> cases = conformance::read_wire_cases(file);
+  for (const conformance::WireCase& wire_case : cases) {
+    const std::string whole = conformance::wire_verdict(wire_case, 0);
+    if (whole == wire_case.verdict && conformance::wire_verdict(wire_case, 1) == whole) {
+      ++right;
+    } else {
+      fmt::print("wrong: {} ({}): {} instead of {}\n", wire_case.name, wire_case.answer ? "answer" : "request", whole, wire_case.verdict);
+    }
+  }
+  figures.hold("wire", right, "cases", "401", right == 401 && cases.size() == 401);
+}
+
 /// One suite of tokens or tags. Cases that contradict the suite itself are shown, and count neither as right nor as wrong.
 Result<void> judge_wycheproof(const std::string& folder, const std::string& figure, const std::string& suite, int expected,
                               bench::Figures& figures) {
@@ -80,10 +95,11 @@ Result<void> judge_wycheproof(const std::string& folder, const std::string& figu
 
 int main(int argc, char** argv) {
   return bench::run_folder_measurement(argc, argv, "gateway-conformance",
-                                       "public suites against our parsers: llhttp's HTTP/1.x cases (whole and byte by byte), JSONTestSuite inside a request, "
-                                       "wycheproof's signatures, keys and tags",
+                                       "public suites against our parsers: llhttp's HTTP/1.x cases (whole and byte by byte), our table of what "
+                                       "servers disagree on, JSONTestSuite inside a request, wycheproof's signatures, keys and tags",
                                        [](const std::string& folder, bench::Figures& figures) -> Result<void> {
                                          judge_http(folder + "/conformance/http/test", figures);
+                                         judge_wire(folder + "/conformance/wire/messages.tsv", figures);
                                          judge_json(folder + "/conformance/json/test_parsing", figures);
                                          const std::string wycheproof = folder + "/conformance/wycheproof";
                                          FLEXPERT_TRY(judge_wycheproof(wycheproof, "wycheproof_jws", "json_web_signature_test", 397, figures));
