@@ -75,6 +75,7 @@ void read_issuer(const YamlNode& node, const std::string& path, ProblemList& pro
   section.texts("audiences", issuer.audiences);
   section.text("jwks_url", issuer.jwks_url);
   section.text("jwks_file", issuer.jwks_file);
+  section.text("ca_file", issuer.ca_file);
   section.number("leeway_s", {0, 600}, issuer.leeway_s);
   section.number("refresh_s", {1, 86400}, issuer.refresh_s);
   section.number("min_refresh_s", {0.1, 86400}, issuer.min_refresh_s);
@@ -95,6 +96,8 @@ void read_issuer(const YamlNode& node, const std::string& path, ProblemList& pro
                     "one of jwks_url and jwks_file");
   if (!issuer.jwks_url.empty() && !is_http_url(issuer.jwks_url))
     section.problem("jwks_url", "this is no address of a key set", "https://HOST[:PORT]/PATH or http://...");
+  if (!issuer.ca_file.empty() && !issuer.jwks_url.starts_with("https://"))
+    section.problem("ca_file", "certificates are given for keys that do not come over TLS", "a jwks_url that begins with https://");
   for (const JwtIssuerConfig& other : out.jwt)
     if (other.issuer == issuer.issuer && !issuer.issuer.empty())
       section.problem("issuer", fmt::format("issuer {} is already given", issuer.issuer), "each issuer once");

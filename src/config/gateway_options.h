@@ -31,6 +31,7 @@ struct JwtIssuerConfig {
   std::vector<std::string> audiences;                 ///< one of them must be in `aud`; at least one
   std::string jwks_url;                               ///< http(s)://..., or
   std::string jwks_file;
+  std::string ca_file;                                ///< with an https jwks_url: PEM certificates to trust instead of the system's
   std::vector<std::string> algorithms;                ///< RS, PS, ES with 256, 384, 512; default RS256, ES256; HS* only with jwks_file
   double leeway_s = 30;
   double refresh_s = 300;                             ///< between two regular fetches

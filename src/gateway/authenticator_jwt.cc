@@ -93,6 +93,7 @@ Result<void> JwtCallers::add(const config::JwtIssuerConfig& config) {
                                           KeySet::Options{.issuer = config.issuer,
                                                           .url = config.jwks_url,
                                                           .file = config.jwks_file,
+                                                          .ca_file = config.ca_file,
                                                           .symmetric = symmetric,
                                                           .refresh = from_seconds(config.refresh_s),
                                                           .min_refresh = from_seconds(config.min_refresh_s)},

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/file_bytes.h"
 #include "crypto/digest.h"
+#include "crypto/tls_context.h"
 
 namespace flexpert::gateway {
 namespace {
@@ -21,6 +22,10 @@ KeySet::~KeySet() {
 }
 
 Result<void> KeySet::start() {
+  if (!options_.ca_file.empty()) {
+    // Whoever fetches would only say that it could not.
+    FLEXPERT_TRY(crypto::TlsContext::client({.ca_file = options_.ca_file}));
+  }
   schedule();
   if (options_.file.empty()) {
     fetch();
@@ -64,6 +69,7 @@ Result<void> KeySet::read_file() {
 void KeySet::fetch() {
   last_attempt_ = clock_.now();
   request_ = client_.send({.url = options_.url, .headers = {{"Accept", "application/jwk-set+json, application/json"}},
+                           .ca_file = options_.ca_file,
                            .timeout = options_.timeout,
                            .max_answer_bytes = kLongestSet},
                           [this](Result<web_client::WebAnswer> answer) { take(std::move(answer)); });

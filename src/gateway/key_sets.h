@@ -24,6 +24,7 @@ class KeySet {
     std::string issuer;               ///< for logs
     std::string url;                  ///< http(s)://..., or
     std::string file;
+    std::string ca_file;              ///< PEM of the authorities that `url` is trusted by; empty: the system's
     bool symmetric = false;           ///< takes HMAC keys; only from a file
     Duration refresh = Seconds(300);
     Duration min_refresh = Seconds(10);  ///< between two attempts for keys that were not there
@@ -36,7 +37,7 @@ class KeySet {
   KeySet(const KeySet&) = delete;
   KeySet& operator=(const KeySet&) = delete;
 
-  /// Reads the file, or begins to fetch. Errors: a file that is missing or has no usable key.
+  /// Reads the file, or begins to fetch. Errors: a file that is missing or has no usable key, a `ca_file` without certificates.
   Result<void> start();
   /// Returns the keys that hold; null before the first set is there.
   [[nodiscard]] const crypto::JwkSet* keys() const { return keys_ ? &*keys_ : nullptr; }

@@ -17,6 +17,7 @@ struct WebRequest {
   std::string url{};  ///< http:// or https://
   std::vector<std::pair<std::string, std::string>> headers{};
   std::string body{};
+  std::string ca_file{};                 ///< with https: PEM of the authorities to trust instead of the system's; read for every connection
   Duration timeout = Seconds(10);        ///< for everything, connecting included
   std::size_t max_answer_bytes = 32 << 20;
 };

@@ -54,6 +54,7 @@ access:
     - issuer: https://login.example.com/
       audiences: [flexpert]
       jwks_url: https://login.example.com/keys
+      ca_file: /etc/flexpert/login.pem
       algorithms: [ES256, PS384]
       leeway_s: 1
       refresh_s: 2
@@ -80,6 +81,7 @@ access:
   EXPECT_EQ(access.rules.groups[0].cost, 2);
   ASSERT_EQ(access.jwt.size(), 1U);
   EXPECT_EQ(access.jwt[0].algorithms, (std::vector<std::string>{"ES256", "PS384"}));
+  EXPECT_EQ(access.jwt[0].ca_file, "/etc/flexpert/login.pem");
   EXPECT_EQ(access.jwt[0].tenant_claim, "org.id");
   EXPECT_EQ(access.jwt[0].min_refresh_s, 3);
   EXPECT_EQ(access.jwt[0].allowed_roles.size(), 2U);
@@ -149,6 +151,10 @@ TEST(AccessConfig, WhatCannotBeIsSaidWithItsLine) {
       {"access: {jwt: [{issuer: i, audiences: [a]}]}\n", "access.jwt[0].jwks_url: the key is missing"},
       {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, jwks_url: 'http://h'}]}\n",
        "access.jwt[0].jwks_url: jwks_file is given, too"},
+      {"access: {jwt: [{issuer: i, audiences: [a], jwks_url: 'http://h', ca_file: c}]}\n",
+       "access.jwt[0].ca_file: certificates are given for keys that do not come over TLS"},
+      {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, ca_file: c}]}\n",
+       "access.jwt[0].ca_file: certificates are given for keys that do not come over TLS"},
       {"access: {jwt: [{issuer: i, audiences: [a], jwks_url: 'file:///x'}]}\n", "access.jwt[0].jwks_url: this is no address of a key set"},
       {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, algorithms: [none]}]}\n", "access.jwt[0].algorithms: none is given"},
       {"access: {jwt: [{issuer: i, audiences: [a], jwks_file: f, algorithms: [RS256, HS256]}]}\n",
