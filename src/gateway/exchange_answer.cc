@@ -37,7 +37,8 @@ void Exchange::on_head(const codec::Http1ResponseView& head) {
   const std::string_view type = head.find(Http1KnownField::kContentType);
   streaming_ = codec::http1_equal_ignoring_case(type.substr(0, kStreamType.size()), kStreamType);
   until_close_ = head.framing == codec::Http1Framing::kUntilClose;
-  content_length_ = head.framing == codec::Http1Framing::kLength ? std::optional(head.content_length) : std::nullopt;
+  // Heartbeats and errors of ours go into a stream: it has no length that anybody could know.
+  content_length_ = head.framing == codec::Http1Framing::kLength && !streaming_ ? std::optional(head.content_length) : std::nullopt;
   if (head.framing == codec::Http1Framing::kNone) content_length_ = 0;
   answering_ = true;
   if (lead_ != nullptr && !lead_->head(status_, type, head.find(Http1KnownField::kContentEncoding))) lead_.reset();

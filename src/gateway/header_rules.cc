@@ -99,7 +99,9 @@ constexpr std::uint32_t kNotForUpstream =
 constexpr std::uint32_t kNotForClient = kHopByHop | bits_of({Http1KnownField::kDate, Http1KnownField::kServer, Http1KnownField::kXRequestId});
 
 bool kept_for_upstream(const Http1FieldView& field) {
-  return field.known == Http1KnownField::kOther ? !is_steering(field.name) : !among(kNotForUpstream, field.known);
+  if (field.known != Http1KnownField::kOther) return !among(kNotForUpstream, field.known);
+  // Behind CGI and WSGI nobody can tell '_' from '-'.
+  return field.name.find('_') == std::string_view::npos && !is_steering(field.name);
 }
 
 bool kept_for_client(const Http1FieldView& field, bool own_rate_limits) {

@@ -8,7 +8,8 @@ namespace flexpert::gateway {
 
 /// Appends the fields of a client's request that an upstream gets, as lines: no hop-by-hop ones (those that Connection lists
 /// among them), none of ours in any spelling, nothing that says where the request came from or which way it should go, nothing that the
-/// gateway makes itself (Host, framing, request id, trace context), and no Accept-Encoding, because answers are read on the way.
+/// gateway makes itself (Host, framing, request id, trace context), no name with an underscore, and no Accept-Encoding, because answers
+/// are read on the way.
 /// Credentials are for the gateway and stay here.
 void append_fields_for_upstream(std::string& lines, const codec::Http1RequestView& head);
 

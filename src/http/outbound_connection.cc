@@ -14,6 +14,8 @@ namespace {
 /// Reads of one event before the others have their turn.
 constexpr int kReadsPerEvent = 8;
 constexpr std::size_t kMostParts = 16;
+/// Interim answers (1xx) that are read before the one that counts.
+constexpr int kMostInterim = 64;
 /// Requests up to this size leave together with what else this turn has to send; larger ones while they are in the cache.
 constexpr std::size_t kSentTogether = 32 * 1024;
 
@@ -70,6 +72,7 @@ void OutboundConnection::begin(std::string_view head, std::span<const std::strin
   part_sent_ = 0;
   answers_head_ = answers_head;
   anything_read_ = false;
+  interim_ = 0;
   reading_ = true;
   used_before_ = state_ == State::kIdle;
   if (!used_before_) return connect();
@@ -292,6 +295,9 @@ bool OutboundConnection::take_head(std::string_view& input) {
     }
     input.remove_prefix(shared_.head.size);
     if (shared_.head.status >= 200) break;
+    if (++interim_ <= kMostInterim) continue;
+    fail(OutboundFailure::kMalformed, {ErrorCode::kInvalidArgument, fmt::format("malformed answer from {}: too many interim answers", name())});
+    return false;
   }
   state_ = State::kBody;
   keep_alive_ = shared_.head.keep_alive;

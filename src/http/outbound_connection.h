@@ -140,6 +140,7 @@ class OutboundConnection final : public OutboundRequest, private net::FdHandler,
   };
   std::unique_ptr<Failure> failure_;  ///< to be told when it is settled
   State state_ = State::kConnecting;
+  std::uint8_t interim_ = 0;   ///< answers read of this request
   bool closed_ = false;
   bool readable_ = false;      ///< there may be bytes, or the end, to read
   bool hung_up_ = false;       ///< the upstream sends no more than what is there

@@ -13,8 +13,6 @@ namespace {
 
 const std::string kChat = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
 
-void answer_ok(const http::Request&, http::Responder responder) { responder.respond(http::json_response(200, R"({"ok":true})")); }
-
 /// Callers without credentials may use `m`, but not its group `secret`.
 class ExchangeRightsTest : public GatewayWorld {
  protected:

@@ -9,15 +9,6 @@ namespace flexpert::gateway {
 namespace {
 
 const std::string kChat = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
-const std::string kStreamed = R"({"model":"m","stream":true,"messages":[]})";
-
-http::Headers event_stream() {
-  http::Headers headers;
-  headers.add("Content-Type", "text/event-stream");
-  return headers;
-}
-
-void answer_ok(const http::Request&, http::Responder responder) { responder.respond(http::json_response(200, R"({"ok":true})")); }
 
 class ExchangeTest : public GatewayWorld {
  protected:
@@ -187,6 +178,7 @@ TEST_F(ExchangeTest, ASilentStreamGetsCommentsBetweenItsEventsAndNeverInsideOne)
 
 TEST_F(ExchangeTest, AStreamThatOnlyTheConnectionEndsIsWholeWithItsLastEventAndBrokenWithoutIt) {
   std::string text;
+  std::string length;
   net::UniqueFd listening = std::move(*net::listen_on(*net::Address::parse("127.0.0.1:0")));
   const auto at = *net::bound_address(listening.get(), *net::Address::parse("127.0.0.1:0"));
   config::FleetConfig config = open_config();
@@ -203,7 +195,7 @@ TEST_F(ExchangeTest, AStreamThatOnlyTheConnectionEndsIsWholeWithItsLastEventAndB
     for (auto& connection : taken) {
       char buffer[4096];
       if (!connection || ::recv(connection.get(), buffer, sizeof buffer, MSG_DONTWAIT) <= 0) continue;
-      const std::string answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + text;
+      const std::string answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + length + "\r\n" + text;
       EXPECT_GT(::send(connection.get(), answer.data(), answer.size(), MSG_NOSIGNAL), 0);
       connection.reset();
     }
@@ -221,6 +213,12 @@ TEST_F(ExchangeTest, AStreamThatOnlyTheConnectionEndsIsWholeWithItsLastEventAndB
   const auto broken = stream("data: 1\n\ndata: 2\n\n");
   EXPECT_TRUE(broken->failed);
   EXPECT_NE(broken->body.find("data: {\"error\":"), std::string::npos) << broken->body;
+  // One with a length: what the gateway says of the break must not fill it up.
+  length = "Content-Length: 42\r\n";
+  const auto cut = stream("data: 1\n\ndata: 2\n\n");
+  EXPECT_TRUE(cut->failed) << cut->body;
+  EXPECT_TRUE(cut->body.ends_with("\n\n")) << cut->body;
+  EXPECT_NE(cut->body.find("stream_broken"), std::string::npos) << cut->body;
 }
 
 }  // namespace

@@ -18,6 +18,17 @@
 
 namespace flexpert::gateway {
 
+/// A streaming request, and what servers answer.
+inline const std::string kStreamed = R"({"model":"m","stream":true,"messages":[]})";
+
+inline http::Headers event_stream() {
+  http::Headers headers;
+  headers.add("Content-Type", "text/event-stream");
+  return headers;
+}
+
+inline void answer_ok(const http::Request&, http::Responder responder) { responder.respond(http::json_response(200, R"({"ok":true})")); }
+
 /// What one client of the gateway has seen so far.
 struct Seen {
   int status = 0;

@@ -30,6 +30,8 @@ TEST(HeaderRules, AnUpstreamGetsNeitherHopByHopNorInternalNorSteeringFields) {
   add(head, "x-data-parallel-rank", "3");
   add(head, "X-Gateway-Anything", "3");
   add(head, "x-expert-access-token", "T");
+  add(head, "X_Tenant_ID", "1");
+  add(head, "X_Forwarded_For", "1.2.3.4");
   add(head, "X-Kept", "1");
   std::string lines;
   append_fields_for_upstream(lines, head);

@@ -4,15 +4,6 @@ namespace flexpert::gateway {
 namespace {
 
 const std::string kChat = R"({"model":"m","messages":[{"role":"user","content":"hi"}], "odd" : 1.50})";
-const std::string kStreamed = R"({"model":"m","stream":true,"messages":[]})";
-
-http::Headers event_stream() {
-  http::Headers headers;
-  headers.add("Content-Type", "text/event-stream");
-  return headers;
-}
-
-void answer_ok(const http::Request&, http::Responder responder) { responder.respond(http::json_response(200, R"({"ok":true})")); }
 
 class RelayTest : public GatewayWorld {};
 

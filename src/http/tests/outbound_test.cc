@@ -259,6 +259,16 @@ TEST_F(OutboundTest, HeadsInPiecesAndInformationalOnesAreRead) {
   EXPECT_EQ(upstream->idle_connections(), 1U);
 }
 
+TEST_F(OutboundTest, AFloodOfInformationalHeadsEndsTheRequest) {
+  std::string flood;
+  for (int i = 0; i < 65; ++i) flood += "HTTP/1.1 102 Processing\r\n\r\n";
+  answer_with(flood);
+  const Heard heard = ask();
+  EXPECT_EQ(heard.errors, 1);
+  EXPECT_EQ(heard.failure, OutboundFailure::kMalformed);
+  EXPECT_NE(heard.error.message.find("too many interim answers"), std::string::npos);
+}
+
 TEST_F(OutboundTest, CancelClosesAtOnceAndTellsNothing) {
   server.on_bytes = [](Upstream::Peer&) {};
   Heard heard;
