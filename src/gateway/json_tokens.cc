@@ -52,9 +52,7 @@ const char* skip_json_escape(const char* at, const char* end) {
   }
 }
 
-bool is_json_number(std::string_view text) {
-  const char* at = text.data();
-  const char* const end = at + text.size();
+const char* skip_json_number(const char* at, const char* end) {
   const auto digits = [&] {
     const char* const begin = at;
     while (at != end && is_digit(*at)) ++at;
@@ -62,17 +60,17 @@ bool is_json_number(std::string_view text) {
   };
   if (at != end && *at == '-') ++at;
   if (at != end && *at == '0') ++at;
-  else if (!digits()) return false;
+  else if (!digits()) return nullptr;
   if (at != end && *at == '.') {
     ++at;
-    if (!digits()) return false;
+    if (!digits()) return nullptr;
   }
   if (at != end && (*at | 0x20) == 'e') {
     ++at;
     if (at != end && (*at == '+' || *at == '-')) ++at;
-    if (!digits()) return false;
+    if (!digits()) return nullptr;
   }
-  return at == end;
+  return at;
 }
 
 bool decode_json_string(std::string_view inside, std::string& out) {

@@ -6,8 +6,8 @@
 /// The smallest parts of JSON text (RFC 8259), checked and decoded.
 namespace flexpert::gateway {
 
-/// Tells whether `text` is a number by JSON's grammar.
-bool is_json_number(std::string_view text);
+/// Takes the number that begins at `at`; returns what is behind it, or null if it is none by JSON's grammar.
+const char* skip_json_number(const char* at, const char* end);
 
 /// Takes the escape that begins with the backslash at `at`; returns what is behind it, or null if it is none of JSON's.
 const char* skip_json_escape(const char* at, const char* end);

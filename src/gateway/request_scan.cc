@@ -1,289 +1,327 @@
 #include "gateway/request_scan.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstring>
 #include <utility>
 
 #include <simdjson.h>
 
-#include "gateway/json_starts.h"
 #include "gateway/json_tokens.h"
+#include "gateway/request_fields.h"
 
 namespace flexpert::gateway {
 namespace {
 
 namespace dom = simdjson::dom;
+using Field = RequestField;
 
-/// Fields of the outermost object that are read here.
-enum class Field : std::uint8_t {
-  kOther, kModel, kStream, kStreamOptions, kMaxTokens, kMaxCompletionTokens, kTemperature, kSeed, kN, kUser, kMessages, kPrompt, kInput
+/// Why a body is refused: the message is `what`, behind the name of a field where that is the reason.
+struct Reason {
+  std::string_view what;
+  std::string_view field{};
+  std::string_view param{};
+  std::string_view code{};
 };
 
-constexpr std::array<std::pair<std::string_view, Field>, 12> kFields{{
-    {"model", Field::kModel},           {"stream", Field::kStream},
-    {"stream_options", Field::kStreamOptions}, {"max_tokens", Field::kMaxTokens},
-    {"max_completion_tokens", Field::kMaxCompletionTokens}, {"temperature", Field::kTemperature},
-    {"seed", Field::kSeed},             {"n", Field::kN},
-    {"user", Field::kUser},             {"messages", Field::kMessages},
-    {"prompt", Field::kPrompt},         {"input", Field::kInput},
-}};
+constexpr Reason no_json(std::string_view why) { return {.what = why, .field = "the body is not valid JSON: ", .code = "invalid_json"}; }
+constexpr std::string_view kCommaExpected = "a comma or the end of an object or list was expected";
 
-Field field_of(std::string_view key) {
-  const auto is = [key](std::string_view name, Field field) { return key == name ? field : Field::kOther; };
-  switch (key.size()) {
-    case 1: return is("n", Field::kN);
-    case 4: return key.front() == 's' ? is("seed", Field::kSeed) : is("user", Field::kUser);
-    case 5: return key.front() == 'm' ? is("model", Field::kModel) : is("input", Field::kInput);
-    case 6: return key.front() == 's' ? is("stream", Field::kStream) : is("prompt", Field::kPrompt);
-    case 8: return is("messages", Field::kMessages);
-    case 10: return is("max_tokens", Field::kMaxTokens);
-    case 11: return is("temperature", Field::kTemperature);
-    case 14: return is("stream_options", Field::kStreamOptions);
-    case 21: return is("max_completion_tokens", Field::kMaxCompletionTokens);
-    default: return Field::kOther;
-  }
+Refusal refusal_for(const Reason& reason) {
+  return {.status = 400, .message = fmt::format("{}{}", reason.field, reason.what), .param = reason.param, .code = reason.code};
 }
 
-std::string_view name_of(Field field) {
-  for (const auto& [name, known] : kFields)
-    if (known == field) return name;
-  return {};
+/// For Walk::skip_container(), inside of the outermost object and inside of one of its fields.
+constexpr std::uint64_t kSecondLevel = 1;
+constexpr std::uint64_t kThirdLevel = 2;
+static_assert(RequestScanner::kMaxDepth == 64);
+
+bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+/// Returns what is behind white space, which most bodies have none of.
+inline const char* skip_space(const char* at) {
+  while (static_cast<unsigned char>(*at) <= ' ' && is_space(*at)) ++at;
+  return at;
 }
 
-Refusal refuse(std::string message, std::string_view param, std::string_view code = {}) {
-  return {.status = 400, .message = std::move(message), .param = param, .code = code};
-}
-
-Refusal not_json(std::string_view why) { return refuse(fmt::format("the body is not valid JSON: {}", why), {}, "invalid_json"); }
-
-/// Reads the grammar over the places where JsonStarts has found that something begins. It has checked strings; this checks
-/// everything else.
+/// Reads a body from its first byte to its last, once. Its end needs no look at each step: either the last byte is a closing brace,
+/// which stops all that is not inside of a string, or a zero stands behind it, which nothing takes. The functions take the place
+/// where something begins and return what is behind it; null if the body is refused, which leaves a reason unless a string is it.
 class Walk {
  public:
-  Walk(std::string_view body, const std::uint32_t* starts, std::size_t count, std::string& key, std::string& model, ScannedRequest& out)
-      : body_(body), starts_(starts), count_(count), key_(key), model_(model), out_(out) {}
+  Walk(std::string_view body, SkipString skip, std::string& key, std::string& model, ScannedRequest& out)
+      : begin_(body.data()), end_(begin_ + body.size()), skip_(skip), key_(key), model_(model), out_(out) {}
 
-  std::optional<Refusal> run();
+  /// Returns false if the body is refused.
+  bool run();
+  [[nodiscard]] bool ascii() const { return ascii_; }
+  /// Nothing if a string is at fault: problem_of_strings() finds it again.
+  [[nodiscard]] const std::optional<Reason>& reason() const { return reason_; }
 
  private:
-  enum class Expect { kValue, kValueOrEnd, kKey, kKeyOrEnd, kCommaOrEnd };
-
-  /// Where the token that begins at starts_[at_] ends: before white space and whatever comes next.
-  [[nodiscard]] std::size_t token_end() const {
-    std::size_t end = at_ + 1 < count_ ? starts_[at_ + 1] : body_.size();
-    while (body_[end - 1] == ' ' || body_[end - 1] == '\n' || body_[end - 1] == '\r' || body_[end - 1] == '\t') --end;
-    return end;
+  template <class TakeKey, class SkipValue>
+  const char* skip_object(const char* at, const TakeKey& take_key, const SkipValue& skip_value);
+  const char* skip_field(const char* at);
+  const char* skip_options(const char* at);
+  const char* skip_value(const char* at, std::uint64_t outer);
+  const char* skip_container(const char* at, std::uint64_t outer);
+  const char* skip_string(const char* at);
+  const char* skip_key(const char* at);
+  const char* skip_colon(const char* at);
+  const char* skip_scalar(const char* at);
+  bool take_field(std::string_view key);
+  bool take_option(std::string_view key);
+  bool read_field(const char* begin, const char* end);
+  bool read_model(std::string_view token);
+  void read_max_tokens(std::string_view token);
+  [[nodiscard]] bool has_escaped_name(std::string_view key) { return key.find('\\') != std::string_view::npos && decode_json_string(key, key_); }
+  [[nodiscard]] JsonRange range(const char* begin, const char* end) const {
+    return {static_cast<std::size_t>(begin - begin_), static_cast<std::size_t>(end - begin_)};
   }
-  /// The inside of the string that begins at starts_[at_].
-  [[nodiscard]] std::string_view string_inside() const {
-    const std::size_t begin = starts_[at_] + 1;
-    return body_.substr(begin, token_end() - 1 - begin);
-  }
-  [[nodiscard]] bool in_object() const { return (kinds_ >> (depth_ - 1) & 1) != 0; }
-  bool take_key(std::optional<Refusal>& refusal);
-  std::optional<Refusal> take_value(char first);
-  std::optional<Refusal> value_over(JsonRange range);
-  std::optional<Refusal> read_model(JsonRange range);
-  void read_max_tokens(JsonRange range);
-  JsonRange& range_of(Field field);
 
-  std::string_view body_;
-  const std::uint32_t* starts_;
-  std::size_t count_;
+  /// What a function returns that has refused.
+  struct Refused {
+    operator bool() const { return false; }
+    operator const char*() const { return nullptr; }
+  };
+  [[gnu::cold, gnu::noinline]] Refused refuse(const Reason& reason) {
+    reason_ = reason;
+    return {};
+  }
+  /// `at`: where something else was expected.
+  [[gnu::cold, gnu::noinline]] Refused not_json(const char* at, std::string_view why) { return refuse(no_json(at == end_ ? "it breaks off" : why)); }
+
+  const char* const begin_;
+  const char* const end_;
+  const SkipString skip_;
   std::string& key_;
   std::string& model_;
   ScannedRequest& out_;
-  std::size_t at_ = 0;
-  std::uint64_t kinds_ = 0;  ///< a bit for each open container: 1 = an object
-  int depth_ = 0;
-  Field field_ = Field::kOther;      ///< of the outermost object, whose value comes or is open
-  bool option_is_usage_ = false;     ///< inside stream_options: the key was include_usage
+  bool ascii_ = true;
+  Field field_ = Field::kOther;  ///< the last key of the outermost object
+  std::uint32_t seen_ = 0;       ///< a bit for each Field
+  bool option_is_usage_ = false; ///< the last key of stream_options was include_usage
   bool option_seen_ = false;
-  std::size_t value_begin_ = 0;
-  std::uint32_t seen_ = 0;           ///< a bit for each Field
+  std::optional<Reason> reason_;
 };
 
-std::optional<Refusal> Walk::run() {
-  if (count_ == 0) return not_json("it is empty");
-  Expect expect = Expect::kValue;
-  for (; at_ < count_; ++at_) {
-    const std::size_t position = starts_[at_];
-    const char c = body_[position];
-    switch (expect) {
-      case Expect::kKeyOrEnd:
-      case Expect::kKey: {
-        if (c == '"') {
-          std::optional<Refusal> refusal;
-          if (!take_key(refusal)) return refusal;
-          expect = Expect::kValue;
-          continue;
-        }
-        if (expect == Expect::kKey || c != '}') return not_json("a key was expected");
-        break;
-      }
-      case Expect::kValueOrEnd:
-      case Expect::kValue: {
-        if (expect == Expect::kValueOrEnd && c == ']') break;
-        if (depth_ == 0 && c != '{') {
-          // Whatever else it is, valid or not, nothing of ours takes it.
-          return refuse("the body must be a JSON object", {}, "invalid_json");
-        }
-        if (depth_ == 1) value_begin_ = position;
-        if (c == '{' || c == '[') {
-          if (depth_ == RequestScanner::kMaxDepth) return refuse("the body is nested too deeply: 64 levels at most", {}, "invalid_json");
-          if (depth_ == 1 && field_ == Field::kStreamOptions && c == '[') return refuse("stream_options: must be an object", "stream_options", "invalid_type");
-          const std::uint64_t bit = 1ULL << depth_;
-          kinds_ = c == '{' ? kinds_ | bit : kinds_ & ~bit;
-          ++depth_;
-          expect = c == '{' ? Expect::kKeyOrEnd : Expect::kValueOrEnd;
-          continue;
-        }
-        if (auto refusal = take_value(c)) return refusal;
-        expect = Expect::kCommaOrEnd;
-        continue;
-      }
-      case Expect::kCommaOrEnd: {
-        if (depth_ == 0) return not_json("something stands behind its end");
-        if (c == ',') {
-          expect = in_object() ? Expect::kKey : Expect::kValue;
-          continue;
-        }
-        if (c != (in_object() ? '}' : ']')) return not_json("a comma or the end of an object or list was expected");
-        break;
-      }
-    }
-    // A container ends here.
-    --depth_;
-    if (depth_ == 1)
-      if (auto refusal = value_over({value_begin_, position + 1})) return refusal;
-    expect = Expect::kCommaOrEnd;
-  }
-  if (depth_ != 0 || expect != Expect::kCommaOrEnd) return not_json("it breaks off");
-  if (!out_.model_at.there()) return refuse("model: missing; name one of GET /v1/models", "model");
-  return std::nullopt;
-}
-
-/// Takes a key and the colon behind it.
-bool Walk::take_key(std::optional<Refusal>& refusal) {
-  if (depth_ <= 2) {
-    std::string_view key = string_inside();
-    // Escapes must not hide a name from one of two readers.
-    if (key.find('\\') != std::string_view::npos && decode_json_string(key, key_)) key = key_;
-    if (depth_ == 1) {
-      if (out_.first_key == 0) out_.first_key = starts_[at_];
-      field_ = field_of(key);
-      const std::uint32_t bit = field_ == Field::kOther ? 0 : 1U << static_cast<unsigned>(field_);
-      if ((seen_ & bit) != 0) {
-        refusal = refuse(fmt::format("{}: given twice", name_of(field_)), name_of(field_));
-        return false;
-      }
-      seen_ |= bit;
-    } else if (field_ == Field::kStreamOptions) {
-      option_is_usage_ = key == "include_usage";
-      if (option_is_usage_ && std::exchange(option_seen_, true)) {
-        refusal = refuse("stream_options.include_usage: given twice", "stream_options");
-        return false;
-      }
-    }
-  }
-  if (at_ + 1 >= count_ || body_[starts_[at_ + 1]] != ':') {
-    refusal = not_json("a key without a colon");
-    return false;
-  }
-  ++at_;
+bool Walk::run() {
+  const char* at = skip_space(begin_);
+  // Whatever else it is, valid or not, nothing of ours takes it.
+  if (*at != '{') return refuse({.what = "the body must be a JSON object", .code = "invalid_json"});
+  at = skip_space(at + 1);
+  out_.first_key = static_cast<std::size_t>(at - begin_);
+  at = skip_object(at, [this](std::string_view key) { return take_field(key); }, [this](const char* value) { return skip_field(value); });
+  if (at == nullptr) return false;
+  if (at != end_) return not_json(nullptr, "something stands behind its end");
+  if (!out_.model_at.there()) return refuse({.what = "model: missing; name one of GET /v1/models", .param = "model"});
   return true;
 }
 
-/// Takes a string, a number, true, false or null.
-std::optional<Refusal> Walk::take_value(char first) {
-  const std::size_t begin = starts_[at_];
-  const std::size_t end = token_end();
-  const std::string_view token = body_.substr(begin, end - begin);
-  switch (first) {
-    case '"': break;
-    case 't': if (token != "true") return not_json("a value is none"); break;
-    case 'f': if (token != "false") return not_json("a value is none"); break;
-    case 'n': if (token != "null") return not_json("a value is none"); break;
-    default:
-      if (!is_json_number(token)) return not_json("a value is none");
-  }
-  if (depth_ == 1) return value_over({begin, end});
-  if (depth_ == 2 && field_ == Field::kStreamOptions && option_is_usage_) {
-    if (token != "true" && token != "false" && token != "null")
-      return refuse("stream_options.include_usage: must be true or false", "stream_options", "invalid_type");
-    out_.include_usage = token == "true";
-  }
-  return std::nullopt;
-}
-
-JsonRange& Walk::range_of(Field field) {
-  switch (field) {
-    case Field::kModel: return out_.model_at;
-    case Field::kStream: return out_.stream_at;
-    case Field::kStreamOptions: return out_.stream_options_at;
-    case Field::kMaxTokens: return out_.max_tokens_at;
-    case Field::kMaxCompletionTokens: return out_.max_completion_tokens_at;
-    case Field::kTemperature: return out_.temperature_at;
-    case Field::kSeed: return out_.seed_at;
-    case Field::kN: return out_.n_at;
-    case Field::kUser: return out_.user_at;
-    default: return out_.prompt_at;
+/// From behind the opening brace and white space.
+template <class TakeKey, class SkipValue>
+inline const char* Walk::skip_object(const char* at, const TakeKey& take_key, const SkipValue& skip_value) {
+  if (*at == '}') return at + 1;
+  for (;;) {
+    if (*at != '"') return not_json(at, "a key was expected");
+    const char* const key = at + 1;
+    at = skip_string(at);
+    if (at == nullptr || !take_key({key, at - 1})) return nullptr;
+    at = skip_colon(at);
+    if (at == nullptr) return nullptr;
+    at = skip_value(at);
+    if (at == nullptr) return nullptr;
+    if (at == end_) return not_json(at, {});
+    at = skip_space(at);
+    if (*at == '}') return at + 1;
+    if (*at != ',') return not_json(at, kCommaExpected);
+    at = skip_space(at + 1);
   }
 }
 
-/// The value of a field of the outermost object ends.
-std::optional<Refusal> Walk::value_over(JsonRange range) {
-  const Field field = std::exchange(field_, Field::kOther);
-  if (field == Field::kOther) return std::nullopt;
-  JsonRange& kept = range_of(field);
-  if (!kept.there()) kept = range;
-  switch (field) {
-    case Field::kModel: return read_model(range);
-    case Field::kMaxTokens:
-    case Field::kMaxCompletionTokens: read_max_tokens(range); break;
-    case Field::kStream: {
-      const std::string_view token = range.in(body_);
-      if (token != "true" && token != "false" && token != "null") return refuse("stream: must be true or false", "stream", "invalid_type");
-      out_.stream = token == "true";
-      break;
+/// The value of a field of the outermost object.
+inline const char* Walk::skip_field(const char* at) {
+  const char* const behind = field_ == Field::kStreamOptions ? skip_options(at) : skip_value(at, kSecondLevel);
+  if (behind == nullptr || field_ == Field::kOther) return behind;
+  return read_field(at, behind) ? behind : nullptr;
+}
+
+const char* Walk::skip_options(const char* at) {
+  if (*at == '[') return refuse({.what = ": must be an object", .field = "stream_options", .param = "stream_options", .code = "invalid_type"});
+  if (*at != '{') return skip_value(at, kSecondLevel);
+  return skip_object(skip_space(at + 1), [this](std::string_view key) { return take_option(key); },
+                     [this](const char* value) -> const char* {
+                       const char* const behind = skip_value(value, kThirdLevel);
+                       if (behind == nullptr || !option_is_usage_) return behind;
+                       if (*value != 't' && *value != 'f' && *value != 'n')
+                         return refuse({.what = ": must be true or false", .field = "stream_options.include_usage", .param = "stream_options", .code = "invalid_type"});
+                       out_.include_usage = *value == 't';
+                       return behind;
+                     });
+}
+
+/// `outer`: what skip_container() takes.
+inline const char* Walk::skip_value(const char* at, std::uint64_t outer) {
+  if (*at == '"') return skip_string(at);
+  return *at == '{' || *at == '[' ? skip_container(at, outer) : skip_scalar(at);
+}
+
+/// A list or an object that the gateway does not look into. `outer`: a bit at how many levels are open around it, less one.
+const char* Walk::skip_container(const char* at, std::uint64_t outer) {
+  std::uint64_t kinds = outer;  // and then a bit for each open container, the innermost at bit 0: 1 is an object
+  for (;;) {
+    const char first = *at;
+    if (first == '"') {
+      at = skip_string(at);
+      if (at == nullptr) return nullptr;
+      at = skip_space(at);
+    } else if (first == '{' || first == '[') {
+      if (kinds >> 63 != 0) return refuse({.what = "the body is nested too deeply: 64 levels at most", .code = "invalid_json"});
+      kinds = kinds << 1 | (first == '{' ? 1 : 0);
+      at = skip_space(at + 1);
+      if (first == '{' && *at != '}') {
+        at = skip_key(at);
+        if (at == nullptr) return nullptr;
+        continue;
+      }
+      if (first == '[' && *at != ']') continue;
+    } else {
+      at = skip_scalar(at);
+      if (at == nullptr) return nullptr;
+      at = skip_space(at);
     }
-    case Field::kStreamOptions:
-      if (body_[range.begin] != '{' && range.in(body_) != "null")
-        return refuse("stream_options: must be an object", "stream_options", "invalid_type");
-      break;
-    default: break;
+    while (*at != ',') {
+      if (*at != ((kinds & 1) != 0 ? '}' : ']')) return not_json(at, kCommaExpected);
+      ++at;
+      kinds >>= 1;
+      if (kinds == outer) return at;
+      if (at == end_) return not_json(at, {});
+      at = skip_space(at);
+    }
+    at = skip_space(at + 1);
+    if ((kinds & 1) == 0) continue;
+    at = skip_key(at);
+    if (at == nullptr) return nullptr;
   }
-  return std::nullopt;
 }
 
-std::optional<Refusal> Walk::read_model(JsonRange range) {
-  const auto wrong = [] { return refuse("model: must be a non-empty string", "model", "invalid_type"); };
-  if (body_[range.begin] != '"' || range.end - range.begin < 3) return wrong();
-  out_.model = body_.substr(range.begin + 1, range.end - range.begin - 2);
-  if (out_.model.find('\\') == std::string_view::npos) return std::nullopt;
-  if (!decode_json_string(out_.model, model_)) return wrong();
-  out_.model = model_;
-  return std::nullopt;
+/// The string whose opening quote is at `at`.
+inline const char* Walk::skip_string(const char* at) {
+  ++at;
+  if (end_ - at > 16)
+    if (const char* const behind = skip_short_string(at); behind != nullptr) return behind;
+  return skip_(at, end_, ascii_);
+}
+
+/// A key that nobody looks at, and its colon.
+inline const char* Walk::skip_key(const char* at) {
+  if (*at != '"') return not_json(at, "a key was expected");
+  at = skip_string(at);
+  return at == nullptr ? nullptr : skip_colon(at);
+}
+
+/// A colon and white space on both its sides.
+inline const char* Walk::skip_colon(const char* at) {
+  at = skip_space(at);
+  if (*at != ':') return not_json(nullptr, "a key without a colon");
+  return skip_space(at + 1);
+}
+
+/// A number, true, false or null.
+const char* Walk::skip_scalar(const char* at) {
+  const auto word = [&](std::string_view is) { return std::string_view(at, end_).starts_with(is) ? at + is.size() : nullptr; };
+  const char* behind = nullptr;
+  switch (*at) {
+    case 't': behind = word("true"); break;
+    case 'f': behind = word("false"); break;
+    case 'n': behind = word("null"); break;
+    default: behind = skip_json_number(at, end_);
+  }
+  constexpr std::string_view kNext = ",}] \t\n\r{[:\"";
+  if (behind == nullptr || (behind != end_ && kNext.find(*behind) == std::string_view::npos)) return not_json(at, "a value is none");
+  return behind;
+}
+
+/// Takes a key of the outermost object.
+bool Walk::take_field(std::string_view key) {
+  field_ = request_field_of(key);
+  if (field_ == Field::kOther) {
+    // Escapes must not hide a name from one of two readers.
+    if (!has_escaped_name(key)) return true;
+    field_ = request_field_of(key_);
+    if (field_ == Field::kOther) return true;
+  }
+  const std::uint32_t bit = 1U << static_cast<unsigned>(field_);
+  if ((seen_ & bit) != 0) return refuse({.what = ": given twice", .field = name_of_request_field(field_), .param = name_of_request_field(field_)});
+  seen_ |= bit;
+  return true;
+}
+
+/// Takes a key of stream_options.
+bool Walk::take_option(std::string_view key) {
+  constexpr std::string_view kUsage = "include_usage";
+  option_is_usage_ = key == kUsage || (has_escaped_name(key) && key_ == kUsage);
+  if (!option_is_usage_ || !std::exchange(option_seen_, true)) return true;
+  return refuse({.what = ": given twice", .field = "stream_options.include_usage", .param = "stream_options"});
+}
+
+/// Keeps what a field of the outermost object says.
+bool Walk::read_field(const char* begin, const char* end) {
+  const std::string_view token(begin, end);
+  const JsonRange at = range(begin, end);
+  switch (field_) {
+    case Field::kModel: out_.model_at = at; return read_model(token);
+    case Field::kMaxTokens: out_.max_tokens_at = at; read_max_tokens(token); return true;
+    case Field::kMaxCompletionTokens: out_.max_completion_tokens_at = at; read_max_tokens(token); return true;
+    case Field::kStream:
+      out_.stream_at = at;
+      if (*begin != 't' && *begin != 'f' && *begin != 'n') return refuse({.what = ": must be true or false", .field = "stream", .param = "stream", .code = "invalid_type"});
+      out_.stream = *begin == 't';
+      return true;
+    case Field::kStreamOptions:
+      out_.stream_options_at = at;
+      if (*begin == '{' || *begin == 'n') return true;
+      return refuse({.what = ": must be an object", .field = "stream_options", .param = "stream_options", .code = "invalid_type"});
+    case Field::kTemperature: out_.temperature_at = at; return true;
+    case Field::kSeed: out_.seed_at = at; return true;
+    case Field::kN: out_.n_at = at; return true;
+    case Field::kUser: out_.user_at = at; return true;
+    case Field::kMessages:
+    case Field::kPrompt:
+    case Field::kInput:
+      if (!out_.prompt_at.there()) out_.prompt_at = at;
+      return true;
+    case Field::kOther: break;
+  }
+  return true;
+}
+
+bool Walk::read_model(std::string_view token) {
+  out_.model = token.substr(1, token.size() - 2);
+  if (token.front() == '"' && token.size() > 2) {
+    if (out_.model.find('\\') == std::string_view::npos) return true;
+    if (decode_json_string(out_.model, model_)) {
+      out_.model = model_;
+      return true;
+    }
+  }
+  return refuse({.what = ": must be a non-empty string", .field = "model", .param = "model", .code = "invalid_type"});
 }
 
 /// For estimates and caps: whether a value may be so is the server's to say.
-void Walk::read_max_tokens(JsonRange range) {
+void Walk::read_max_tokens(std::string_view token) {
   std::uint64_t most = 0;
-  const std::string_view token = range.in(body_);
   const auto [end, failed] = std::from_chars(token.data(), token.data() + token.size(), most);
   if (failed != std::errc() || end != token.data() + token.size()) return;
   out_.max_tokens = std::min(out_.max_tokens.value_or(most), most);
 }
 
-std::string_view words_for(JsonStarts::Problem problem) {
+std::string_view words_for(StringProblem problem) {
   switch (problem) {
-    case JsonStarts::Problem::kNotUtf8: return "it is not UTF-8";
-    case JsonStarts::Problem::kControlCharacter: return "a string has a control character";
-    case JsonStarts::Problem::kUnfinishedString: return "a string does not end";
-    case JsonStarts::Problem::kBadEscape: return "a string has a bad escape";
-    case JsonStarts::Problem::kNone: break;
+    case StringProblem::kNotUtf8: return "it is not UTF-8";
+    case StringProblem::kControlCharacter: return "a string has a control character";
+    case StringProblem::kUnfinished: return "a string does not end";
+    case StringProblem::kBadEscape: return "a string has a bad escape";
+    case StringProblem::kNone: break;
   }
   return "it cannot be read";
 }
@@ -291,18 +329,34 @@ std::string_view words_for(JsonStarts::Problem problem) {
 }  // namespace
 
 struct RequestScanner::Impl {
-  JsonStarts starts;
+  std::optional<Refusal> scan(std::string_view body, std::string_view text, ScannedRequest& out);
+
+  SkipString skip;
   std::string key;
   std::string model;
 };
 
-RequestScanner::RequestScanner() : impl_(std::make_unique<Impl>()) {}
+/// `text`: the body as Walk wants it.
+std::optional<Refusal> RequestScanner::Impl::scan(std::string_view body, std::string_view text, ScannedRequest& out) {
+  Walk walk(text, skip, key, model, out);
+  const bool taken = walk.run();
+  if (taken && walk.ascii()) [[likely]] return std::nullopt;
+  if (taken && simdjson::validate_utf8(body.data(), body.size())) return std::nullopt;
+  // What is wrong with strings goes first, so that what is said does not depend on where something else is wrong.
+  const StringProblem problem = problem_of_strings(body, skip);
+  return refusal_for(problem == StringProblem::kNone && walk.reason() ? *walk.reason() : no_json(words_for(problem)));
+}
+
+RequestScanner::RequestScanner(StringReading reading) : impl_(std::make_unique<Impl>(string_skipper(reading))) {}
 RequestScanner::~RequestScanner() = default;
 
 std::optional<Refusal> RequestScanner::scan(std::string_view body, ScannedRequest& out) {
   out = {};
-  if (const auto problem = impl_->starts.find(body); problem != JsonStarts::Problem::kNone) return not_json(words_for(problem));
-  return Walk(body, impl_->starts.data(), impl_->starts.count(), impl_->key, impl_->model, out).run();
+  std::string_view text = body;
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  if (text.empty()) return refusal_for(no_json("it is empty"));
+  if (text.back() == '}') [[likely]] return impl_->scan(body, text, out);
+  return impl_->scan(body, std::string(text), out);
 }
 
 Result<std::vector<std::string>> parse_model_list(std::string_view body) {

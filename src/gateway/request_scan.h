@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "gateway/caller.h"
+#include "gateway/json_strings.h"
 
 namespace flexpert::gateway {
 
@@ -38,7 +39,7 @@ class RequestScanner {
  public:
   static constexpr int kMaxDepth = 64;
 
-  RequestScanner();
+  explicit RequestScanner(StringReading reading = best_string_reading());
   ~RequestScanner();
   /// Returns why the body is refused, if it is: it is not a JSON object in UTF-8, it is nested too deeply, `model` is missing, or a
   /// field that is read here has the wrong type or is given twice (two readers of one request must never disagree about it).

@@ -1,7 +1,11 @@
 #include "gateway/request_scan.h"
 
-#include <gtest/gtest.h>
+#include <memory>
 
+#include <gtest/gtest.h>
+#include <simdjson.h>
+
+#include "base/rng.h"
 #include "gateway/body_splice.h"
 
 namespace flexpert::gateway {
@@ -67,6 +71,7 @@ TEST_F(RequestScan, WrongTypesAreNamed) {
   EXPECT_EQ(refusal(R"({"model":"m","stream":[]})"), "stream: must be true or false");
   EXPECT_EQ(refusal(R"({"model":"m","stream_options":[]})"), "stream_options: must be an object");
   EXPECT_EQ(refusal(R"({"model":"m","stream_options":{"include_usage":1}})"), "stream_options.include_usage: must be true or false");
+  EXPECT_EQ(refusal(R"({"model":"m","stream_options":{"include_usage":[true]}})"), "stream_options.include_usage: must be true or false");
   EXPECT_EQ(refusal(R"({"stream":true})"), "model: missing; name one of GET /v1/models");
 }
 
@@ -80,6 +85,53 @@ TEST_F(RequestScan, WhatIsNotJsonToItsLastByteIsRefused) {
     EXPECT_NE(refusal(bad).find("JSON"), std::string::npos) << bad << ": " << refusal(bad);
   EXPECT_EQ(refusal("[]"), "the body must be a JSON object");
   EXPECT_EQ(refusal(R"("model")"), "the body must be a JSON object");
+}
+
+TEST_F(RequestScan, WhatIsSaidFirstDoesNotDependOnWhereItStands) {
+  EXPECT_EQ(refusal("{\"model\":5,\"x\":\"\x01\"}"), "the body is not valid JSON: a string has a control character");
+  EXPECT_EQ(refusal("{\"model\":5,,\"\xff\"}"), "the body is not valid JSON: it is not UTF-8");
+  EXPECT_EQ(refusal(R"({"model":"m","x":[1})"), "the body is not valid JSON: a comma or the end of an object or list was expected");
+  EXPECT_EQ(refusal(R"({"model":"m","x":{})"), "the body is not valid JSON: it breaks off");
+  EXPECT_EQ(refusal(R"({"model":"m","x"})"), "the body is not valid JSON: a key without a colon");
+  EXPECT_EQ(refusal(R"({"model":"m","x")"), "the body is not valid JSON: a key without a colon");
+  EXPECT_EQ(refusal(R"({"model":"m","x":tru})"), "the body is not valid JSON: a value is none");
+  EXPECT_EQ(refusal(R"({"model":"m"} x)"), "the body is not valid JSON: something stands behind its end");
+  EXPECT_EQ(refusal(" \n"), "the body is not valid JSON: it is empty");
+}
+
+/// Bodies in memory of their own, changed here and there: every way of reading strings says the same, and takes no more than another parser.
+TEST_F(RequestScan, EveryWayOfReadingSaysTheSameAndTakesNothingButJson) {
+  const std::string good = R"({"model":"m\u00e9", "stream":true,"stream_options":{"include_usage":true},"max_tokens":64,"temperature":0.7,"n":1e0,)"
+                           R"("messages":[{"role":"system","content":"You are \"helpful\", é and 中."},{"role":"user","content":")" +
+                           std::string(150, 'x') + R"(\\ \n \u4e2d\u6587"},{}, [ ], null,false,-1.5E+3]} )";
+  ASSERT_EQ(refusal(good), "");
+  const std::vector<std::string> parts{"{", "}", "[", "]", ":", ",", " ", "\"", "\\", "0", "-", ".", "e", "\n", "\x01", "\xc3", "null", "\"a\":1", std::string(64, 'y')};
+  std::vector<std::unique_ptr<RequestScanner>> scanners;
+  for (const StringReading way : {StringReading::kPlain, StringReading::kAvx2, StringReading::kAvx512})
+    if (can_read_strings(way)) scanners.push_back(std::make_unique<RequestScanner>(way));
+  simdjson::dom::parser parser;
+  Rng rng(11);
+  for (std::size_t round = 0; round < 10'000; ++round) {
+    std::string body = good;
+    if (round < good.size()) {
+      body.resize(round);
+    } else {
+      for (std::uint64_t i = rng.below(3); i > 0; --i) body.replace(rng.below(body.size()), rng.below(3), parts[rng.below(parts.size())]);
+    }
+    const auto copy = std::make_unique<char[]>(body.size());
+    body.copy(copy.get(), body.size());
+    const std::string said = refusal(body);
+    for (const auto& each : scanners) {
+      ScannedRequest found;
+      const auto refused = each->scan({copy.get(), body.size()}, found);
+      ASSERT_EQ(refused ? refused->message : "", said) << body;
+      if (refused) continue;
+      ASSERT_EQ(found.model, fields.model);
+      ASSERT_EQ(found.prompt_at.end, fields.prompt_at.end);
+      ASSERT_EQ(found.max_tokens, fields.max_tokens);
+    }
+    ASSERT_TRUE(said != "" || parser.parse(body).error() == simdjson::SUCCESS) << body;
+  }
 }
 
 TEST_F(RequestScan, SixtyFourLevelsAreTakenAndNoMore) {
