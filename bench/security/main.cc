@@ -30,8 +30,8 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "gateway-security: {}\n", scene.error().message);
     return figures.verdict(false);
   }
-  for (const auto cases : {spoofing_cases, credential_cases, jwt_cases, body_cases, surface_cases, cache_cases, registration_cases, smuggling_cases, size_and_time_cases,
-                           secret_cases})
+  for (const auto cases : {spoofing_cases, credential_cases, jwt_cases, body_cases, surface_cases, cache_cases, registration_cases, smuggling_cases, answer_cases,
+                           size_and_time_cases, secret_cases})
     cases(suite, **scene);
   figures.note("cases", suite.total(), "named cases");
   figures.hold("held", suite.held(), "cases", fmt::format("{} (all), at least 300", suite.total()), suite.held() == suite.total() && suite.total() >= 300);

@@ -62,6 +62,11 @@ std::string RecordingBackend::malformed() const {
   return malformed_;
 }
 
+void RecordingBackend::say(std::optional<Said> said) {
+  const std::lock_guard lock(mutex_);
+  said_ = std::move(said);
+}
+
 void RecordingBackend::accept_all() {
   for (;;) {
     const int fd = ::accept(listening_, nullptr, nullptr);
@@ -95,7 +100,7 @@ void RecordingBackend::serve(int fd) {
           const std::lock_guard lock(mutex_);
           seen_.push_back(seen);
         }
-        answer(fd, seen);
+        if (!answer(fd, seen)) break;
         continue;
       }
     }
@@ -108,29 +113,44 @@ void RecordingBackend::serve(int fd) {
   ::close(fd);
 }
 
-void RecordingBackend::answer(int fd, const Seen& seen) {
+bool RecordingBackend::answer(int fd, const Seen& seen) {
   if (seen.head.starts_with("GET ")) {
     std::string list = R"({"object":"list","data":[)";
     for (const std::string& model : models_) list += fmt::format(R"({}{{"id":"{}","object":"model"}})", model == models_.front() ? "" : ",", model);
     list += "]}";
-    return send_all(fd, fmt::format("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", list.size(), list));
+    send_all(fd, fmt::format("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", list.size(), list));
+    return true;
+  }
+  std::optional<Said> said;
+  {
+    const std::lock_guard lock(mutex_);
+    said = said_;
+  }
+  if (said) {
+    send_all(fd, said->bytes);
+    const linger none{.l_onoff = 1, .l_linger = 0};
+    if (said->then == Said::Then::kResets) ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    return said->then == Said::Then::kGoesOn;
   }
   const int number = ++answered_;
   if (const std::size_t at = seen.body.find("reply:"); at != std::string::npos) {
     const std::string body = R"({"error":{"message":"as you like","type":"test","param":null,"code":"asked"}})";
-    return send_all(fd, fmt::format("HTTP/1.1 {} Asked\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
-                                    std::atoi(seen.body.c_str() + at + 6), body.size(), body));
+    send_all(fd, fmt::format("HTTP/1.1 {} Asked\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+                             std::atoi(seen.body.c_str() + at + 6), body.size(), body));
+    return true;
   }
   if (seen.body.find("\"stream\":true") != std::string::npos) {
     std::string events = fmt::format("data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"answer {}\"}}}}]}}\n\n", number);
     events += "data: [DONE]\n\n";
-    return send_all(fd, fmt::format("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n",
-                                    events.size(), events));
+    send_all(fd, fmt::format("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+                             events.size(), events));
+    return true;
   }
   const std::string body = fmt::format(
       R"({{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"finish_reason":"stop","message":{{"role":"assistant","content":"answer {}"}}}}],"usage":{{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}}})",
       number);
   send_all(fd, fmt::format("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+  return true;
 }
 
 }  // namespace flexpert::bench::security

@@ -82,6 +82,7 @@ std::string taken(Scene& scene, std::string_view bytes, const std::function<std:
 
 // The groups of cases, a file each.
 void smuggling_cases(Suite& suite, Scene& scene);
+void answer_cases(Suite& suite, Scene& scene);
 void spoofing_cases(Suite& suite, Scene& scene);
 void credential_cases(Suite& suite, Scene& scene);
 void jwt_cases(Suite& suite, Scene& scene);

@@ -60,6 +60,9 @@ std::vector<Payload> framing() {
       {"TE: folded", "Transfer-Encoding:\r\n chunked\r\n" + both, kChunked},
       {"TE: behind a bare LF", "X: y\nTransfer-Encoding: chunked\r\n" + both, kChunked},
       {"TE: behind a bare CR", "X: y\rTransfer-Encoding: chunked\r\n" + both, kChunked},
+      {"TE: an underscore in the name", "Transfer_Encoding: chunked\r\n", kChunked},
+      {"TE: an underscore in the name, beside a length", "Transfer_Encoding: chunked\r\n" + plain, kBody},
+      {"CL: an underscore in the name, beside a length", plain + "content_length: 5\r\n", kBody},
       {"TE: NUL in the name", std::string("Transfer\0-Encoding: chunked\r\n", 29) + both, kChunked},
       {"TE: high byte in the name", "Transfer-Encoding\xff: chunked\r\n" + both, kChunked},
       {"CL twice, different", plain + "Content-Length: 5\r\n", kBody},
@@ -110,6 +113,8 @@ std::vector<Payload> heads() {
       {"a value with DEL", "X: a\x7f\r\n" + plain, kBody},
       {"a line that ends in LF", "X: a\n" + plain, kBody},
       {"a folded value", "X: a\r\n b\r\n" + plain, kBody},
+      {"two content types", "Content-Type: application/json\r\nContent-Type: text/plain\r\n" + plain, kBody},
+      {"two content codings", "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n" + plain, kBody},
       {"a second Host", "Host: other.test\r\n" + plain, kBody},
       {"good: Connection names a field of framing", "Connection: Content-Length\r\n" + plain, kBody, true},
       {"good: Connection names Authorization", "Connection: keep-alive, Authorization\r\n" + plain, kBody, true},
@@ -140,6 +145,8 @@ std::vector<std::pair<std::string, std::string>> lines() {
       {"CONNECT", "CONNECT gateway.test:80 HTTP/1.1\r\n"},
       {"a method of its own", "SMUGGLE /v1/chat/completions HTTP/1.1\r\n"},
       {"an absolute target", "POST http://other.test/v1/chat/completions HTTP/1.1\r\n"},
+      {"an absolute target of our host, with a user", "POST http://u@gateway.test/v1/chat/completions HTTP/1.1\r\n"},
+      {"an absolute target of our host, with a port", "POST http://gateway.test:80/v1/chat/completions HTTP/1.1\r\n"},
       {"an absolute target with a file", "POST file:///etc/passwd HTTP/1.1\r\n"},
       {"a target without a slash", "POST v1/chat/completions HTTP/1.1\r\n"},
       {"a target with a fragment", "POST /v1/chat/completions#x HTTP/1.1\r\n"},
@@ -193,6 +200,10 @@ void smuggling_cases(Suite& suite, Scene& scene) {
                      {400});
     });
   }
+  suite.run("an absolute target that names the host of Host reaches the backend as its path", [&] {
+    std::string bytes = request("POST", "http://Gateway.test/v1/chat/completions?a=b", scene.alice, kBody);
+    return taken(scene, bytes, [](const Seen& seen) { return seen.line().starts_with("POST /v1/chat/completions") ? "" : seen.line(); });
+  });
   suite.run("no Host", [&] {
     return refused(scene, fmt::format("POST {} HTTP/1.1\r\nAuthorization: Bearer {}\r\n{}\r\n{}", kChat, scene.alice, length(kBody), kBody), {400});
   });
