@@ -14,8 +14,12 @@ namespace {
 constexpr std::size_t kMostKeyRecords = 100;
 
 std::vector<std::string> certificate_paths(const config::FleetConfig& config) {
-  const auto& tls = config.gateway.listeners.tls;
-  return tls ? std::vector<std::string>{tls->certificate_file, tls->key_file} : std::vector<std::string>();
+  std::vector<std::string> paths;
+  if (const auto& tls = config.gateway.listeners.tls) paths = {tls->certificate_file, tls->key_file};
+  for (const config::UpstreamConfig& upstream : config.upstreams)
+    for (const std::string& file : {upstream.ca_file, upstream.api_key_file})
+      if (!file.empty()) paths.push_back(file);
+  return paths;
 }
 
 class Watch final : public AccessWatch {

@@ -24,7 +24,7 @@ class AccessWatch {
  public:
   struct Events {
     std::function<void(const AccessSnapshot&)> access;              ///< from now on this is in force
-    std::function<void()> certificates;                             ///< read them anew; may be null
+    std::function<void()> certificates;                             ///< read them and the upstreams' files anew; may be null
     std::function<void(const telemetry::AuditRecord&)> audit;       ///< an administrative act; may be null
   };
   /// Reads everything once, now. Errors: what is wrong with a file, and which.

@@ -173,6 +173,9 @@ struct Gateway::Impl {
     parts.authenticator->apply(access);
   }
 
+  /// Authorities and API keys of configured upstreams, as their files say now.
+  void renew_upstreams() { health.renew(trust.renew()); }
+
   /// The first address that it listens on names it in reports.
   void named_by(const net::Address& address) {
     if (!std::exchange(named, true)) load.rename(gateway_name(address.to_string()));
@@ -251,7 +254,11 @@ Result<std::unique_ptr<Gateway>> Gateway::create(net::EventLoop& loop, const con
   auto self = std::make_shared<Impl*>(nullptr);
   FLEXPERT_ASSIGN(parts.access, AccessWatch::start(loop, clock, config, registry,
                                                    {.access = [self](const AccessSnapshot& access) { (*self)->apply(access); },
-                                                    .certificates = [tls = parts.tls] { if (tls) renew_certificate(*tls); },
+                                                    .certificates =
+                                                        [self, tls = parts.tls] {
+                                                          if (tls) renew_certificate(*tls);
+                                                          (*self)->renew_upstreams();
+                                                        },
                                                     .audit = [log = parts.audit_log.get()](const telemetry::AuditRecord& record) { log->write(record); }}));
   FLEXPERT_ASSIGN(parts.authenticator, CredentialAuthenticator::create(loop, *parts.clock, config.access.jwt, parts.access->snapshot()));
   FLEXPERT_ASSIGN(parts.admission, make_admission(loop, *parts.clock, config.gateway.admission, registry));

@@ -69,6 +69,25 @@ Result<void> HealthChecker::add(const config::UpstreamConfig& upstream) {
   return {};
 }
 
+void HealthChecker::renew(const std::set<std::string>& authorities) {
+  for (const auto& probe : probes_) {
+    const config::UpstreamConfig& upstream = probe->upstream;
+    const bool reconnect = authorities.contains(upstream.ca_file);
+    std::string authorization = directory_.servers().at(upstream.name).authorization;
+    if (!upstream.api_key_file.empty()) {
+      const auto key = read_api_key(upstream.api_key_file);
+      if (!key) {
+        log::error("upstream {}: the API key read before stays: {}", upstream.name, key.error().message);
+      } else if (std::string renewed = "Bearer " + *key; renewed != authorization) {
+        authorization = std::move(renewed);
+        log::info("upstream {}: a new API key from now on", upstream.name);
+      }
+    }
+    directory_.renew(upstream.name, std::move(authorization), reconnect);
+    if (reconnect) check_now(upstream.name);
+  }
+}
+
 void HealthChecker::check_now(const std::string& name) {
   for (const auto& probe : probes_)
     if (probe->upstream.name == name && !probe->running) check(*probe);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ class HealthChecker {
 
   /// Errors: kInvalidArgument (the URL), kFailedPrecondition (its API key cannot be read, or there is no way to connect).
   Result<void> add(const config::UpstreamConfig& upstream);
+  /// Reads the upstreams' API keys again, and connects anew to those whose ca_file is one of `authorities`. A key that cannot be read
+  /// changes nothing; the log says so.
+  void renew(const std::set<std::string>& authorities);
   /// Checks `name` now instead of at its next turn; nothing for names that are not configured upstreams.
   void check_now(const std::string& name);
 

@@ -84,6 +84,14 @@ void ServerDirectory::add_configured(ServerSpec spec) {
   apply_spec(added, std::move(spec));
 }
 
+void ServerDirectory::renew(std::string_view id, std::string authorization, bool reconnect) {
+  const auto found = servers_.find(id);
+  if (found == servers_.end()) return;
+  found->second.authorization = std::move(authorization);
+  if (!reconnect || !connect_) return;
+  if (auto made = connect_(found->second)) found->second.upstream = std::move(made);
+}
+
 bool ServerDirectory::add_registered(ServerSpec spec) {
   const auto existing = servers_.find(spec.id);
   if (existing != servers_.end() && existing->second.source != ServerSource::kRegistered) return false;

@@ -58,6 +58,8 @@ class ServerDirectory {
   void expect_fleet(const std::optional<std::string>& model);
   void add_configured(ServerSpec spec);
   void add_configured(std::string id, net::Address address, std::vector<std::string> models);
+  /// Gives a server another Authorization value, and, if `reconnect`, new connections: those that are in use end with their requests.
+  void renew(std::string_view id, std::string authorization, bool reconnect);
   /// One that registered itself. Replaces what it said before. False: another server has that id.
   bool add_registered(ServerSpec spec);
   /// It gets nothing new; what is on its way there goes on.

@@ -3,6 +3,8 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "config/file_bytes.h"
+#include "crypto/digest.h"
 
 namespace flexpert::gateway {
 namespace {
@@ -11,6 +13,12 @@ namespace {
 std::string host_of(const std::string& authority) {
   if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
   return authority.substr(0, authority.rfind(':'));
+}
+
+/// What tells one state of a file from another; empty for none that can be read.
+std::string digest_of(const std::string& file) {
+  const auto bytes = config::read_file_bytes(file);
+  return bytes ? crypto::sha256_hex(*bytes) : std::string();
 }
 
 std::string day_of(std::int64_t unix_s) {
@@ -41,13 +49,31 @@ void renew_certificate(crypto::TlsServer& tls) {
 
 Result<http::ClientTls> UpstreamTrust::of(const ModelServer& server) {
   if (!server.tls) return http::ClientTls{};
-  auto& context = contexts_[server.ca_file];
-  if (context == nullptr) {
+  Known& known = known_[server.ca_file];
+  if (known.context == nullptr) {
+    known.digest = digest_of(server.ca_file);
     auto made = crypto::TlsContext::client({.ca_file = server.ca_file});
     if (!made) return fail(made.error().with_context(fmt::format("upstream {}", server.id)));
-    context = std::move(*made);
+    known.context = std::move(*made);
   }
-  return http::ClientTls{.context = context, .host = host_of(server.host.empty() ? server.address.to_string() : server.host)};
+  return http::ClientTls{.context = known.context, .host = host_of(server.host.empty() ? server.address.to_string() : server.host)};
+}
+
+std::set<std::string> UpstreamTrust::renew() {
+  std::set<std::string> changed;
+  for (auto& [file, known] : known_) {
+    std::string digest = digest_of(file);
+    if (file.empty() || digest == known.digest) continue;
+    auto made = crypto::TlsContext::client({.ca_file = file});
+    if (!made) {
+      log::error("upstreams: the authorities read before stay: {}", made.error().message);
+      continue;
+    }
+    log::info("upstreams: new authorities for new connections: {}", file);
+    known = {std::move(*made), std::move(digest)};
+    changed.insert(file);
+  }
+  return changed;
 }
 
 }  // namespace flexpert::gateway

@@ -30,6 +30,7 @@ class TlsGateway : public GatewayWorld, public http::InboundAcceptor {
       return exchange.respond(200, "Content-Type: application/json\r\n", R"({"object":"list","data":[{"id":"m"}]})");
     if (path == "/health") return exchange.respond(200, "", "");
     hosts.emplace_back(exchange.head().find("host"));
+    keys.emplace_back(exchange.head().find("authorization"));
     exchange.respond(200, "Content-Type: application/json\r\n", answer);
   }
   void write_certificate(const crypto::TestCertificate& of) {
@@ -73,7 +74,7 @@ class TlsGateway : public GatewayWorld, public http::InboundAcceptor {
   std::shared_ptr<crypto::TlsServer> engine_tls;
   http::ClientTls client_tls;
   net::Address engine_address;
-  std::vector<std::string> hosts;
+  std::vector<std::string> hosts, keys;
   http::Inbound upstream{loop, {}, *this};
 };
 
@@ -120,6 +121,33 @@ TEST_F(TlsGateway, TakesARenewedCertificateWhenToldTo) {
                                  .host = "localhost"};
   EXPECT_TRUE(until([&] { return call(fresh, trusting).status == 200; }));
   EXPECT_EQ(call(kept, client_tls).status, 200) << "an open connection goes on with the old one";
+}
+
+TEST_F(TlsGateway, TakesAnUpstreamsRenewedAuthoritiesAndKeyWithoutARestart) {
+  config::FleetConfig config = tls_config();
+  config.upstreams[0].models = {"m"};
+  config.upstreams[0].api_key_file = folder.write("engine.key", "first\n");
+  start_and_wait(config);
+  http::Client browser(loop, {});
+  ASSERT_EQ(call(browser, client_tls).status, 200);
+
+  const auto renewed_by = crypto::make_certificate("");
+  const auto renewed = crypto::make_certificate("DNS:localhost", &renewed_by);
+  folder.write("e.pem", renewed.certificate_pem());
+  folder.write("ek.pem", renewed.key_pem());
+  ASSERT_TRUE(engine_tls->reload());
+  folder.write("engine-ca.pem", renewed_by.certificate_pem());
+  folder.write("engine.key", "second\n");
+  gateway->reload();
+  EXPECT_TRUE(until([&] { return call(browser, client_tls).status == 200; }));
+  EXPECT_EQ(keys.front(), "Bearer first");
+  EXPECT_EQ(keys.back(), "Bearer second");
+
+  folder.write("engine-ca.pem", "nothing");
+  folder.write("engine.key", "two\nlines\n");
+  gateway->reload();
+  EXPECT_EQ(call(browser, client_tls).status, 200) << "what cannot be used changes nothing";
+  EXPECT_EQ(keys.back(), "Bearer second");
 }
 
 }  // namespace

@@ -29,6 +29,21 @@ TEST(UpstreamTrust, ComparesCertificatesWithTheNameOfTheUrl) {
   EXPECT_NE(trust.of(server_at("a:1", true))->context, trust.of(server_at("a:1", true, ca))->context);
 }
 
+TEST(UpstreamTrust, RenewsWhatChangedAndCanBeUsed) {
+  const crypto::TestFolder folder;
+  const std::string a = folder.write("a.pem", crypto::make_certificate("").certificate_pem());
+  const std::string b = folder.write("b.pem", crypto::make_certificate("").certificate_pem());
+  UpstreamTrust trust;
+  const auto first_a = trust.of(server_at("a:1", true, a))->context;
+  const auto first_b = trust.of(server_at("b:1", true, b))->context;
+  EXPECT_TRUE(trust.renew().empty());
+  folder.write("a.pem", crypto::make_certificate("").certificate_pem());
+  folder.write("b.pem", "nothing");
+  EXPECT_EQ(trust.renew(), std::set<std::string>{a});
+  EXPECT_NE(trust.of(server_at("a:1", true, a))->context, first_a);
+  EXPECT_EQ(trust.of(server_at("b:1", true, b))->context, first_b);
+}
+
 TEST(UpstreamTrust, IsNotAskedOfPlainHttp) {
   UpstreamTrust trust;
   const auto plain = trust.of(server_at("a:80", false, "/nonexistent"));
