@@ -44,7 +44,7 @@ class AccessLog {
   /// `path`: a file, "-" for stdout, empty for none. Errors: kFailedPrecondition with the reason.
   static Result<std::unique_ptr<AccessLog>> open(const std::string& path);
   virtual ~AccessLog() = default;
-  /// At most 1,500 instructions, and a system call every 64 KiB.
+  /// About 800 instructions, and a system call every 64 KiB.
   virtual void write(const AccessRecord& record) = 0;
   virtual void flush() = 0;
   /// Where the file cannot be opened the old one stays in use.
