@@ -47,7 +47,8 @@ const char* skip_plainly(const char* at, const char* end, bool& ascii) { return 
 /// Bits where a quote, a backslash or a control character stands.
 FLEXPERT_AVX2 inline __m256i specials(__m256i block) {
   const __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(block, _mm256_set1_epi8(0x1f)), block);
-  return _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(block, _mm256_set1_epi8('"')), _mm256_cmpeq_epi8(block, _mm256_set1_epi8('\\'))), control);
+  const __m256i escape = _mm256_cmpeq_epi8(block, _mm256_set1_epi8('\\'));
+  return _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(block, _mm256_set1_epi8('"')), escape), control);
 }
 FLEXPERT_AVX2 inline std::uint64_t bits(__m256i special) { return static_cast<std::uint32_t>(_mm256_movemask_epi8(special)); }
 
@@ -122,7 +123,9 @@ constexpr std::array<std::uint8_t, 64> everywhere(std::uint8_t value) {
 constexpr Lanes kLanes{everywhere(0x7f), everywhere('\\'), everywhere(kEnds), everywhere(kNotShort)};
 
 /// The bytes at `at` that are before the end.
-FLEXPERT_INLINE_AVX512 __mmask64 within(const char* at, const char* end) { return end - at >= 64 ? ~__mmask64{0} : (__mmask64{1} << (end - at)) - 1; }
+FLEXPERT_INLINE_AVX512 __mmask64 within(const char* at, const char* end) {
+  return end - at >= 64 ? ~__mmask64{0} : (__mmask64{1} << (end - at)) - 1;
+}
 
 /// Looks up what each byte is. One over 127 is like 127: good in a string, but not behind a backslash.
 FLEXPERT_INLINE_AVX512 __m512i classes_of(__m512i block) {

@@ -35,7 +35,7 @@ inline const char* skip_short_string(const char* at) {
   const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
   const __m128i special = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
   const __m128i below = _mm_subs_epi8(block, _mm_set1_epi8(0x20));  // negative: a control character, or over 127
-  at += __builtin_ctz(static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(special, below))) | 1U << 16);
+  at += static_cast<unsigned>(__builtin_ctz(static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(special, below))) | 1U << 16));
   return *at == '"' ? at + 1 : nullptr;
 #else
   return nullptr;

@@ -39,6 +39,11 @@ void append_utf8(std::string& out, std::uint32_t point) {
 
 }  // namespace
 
+const char* skip_json_spaces(const char* at) {
+  while (is_json_space(*at)) ++at;
+  return at;
+}
+
 const char* skip_json_escape(const char* at, const char* end) {
   if (end - at < 2) return nullptr;
   switch (at[1]) {

@@ -22,7 +22,9 @@ constexpr std::array<std::pair<std::string_view, Field>, 12> kFields{{
 
 RequestField request_field_of(std::string_view key) {
   // The lengths are the same already, and known where this is compiled.
-  const auto is = [key](std::string_view name, Field field) { return std::memcmp(key.data(), name.data(), name.size()) == 0 ? field : Field::kOther; };
+  const auto is = [key](std::string_view name, Field field) {
+    return std::memcmp(key.data(), name.data(), name.size()) == 0 ? field : Field::kOther;
+  };
   switch (key.size()) {
     case 1: return is("n", Field::kN);
     case 4: return key.front() == 's' ? is("seed", Field::kSeed) : is("user", Field::kUser);

@@ -23,6 +23,9 @@ struct Reason {
   std::string_view code{};
 };
 
+constexpr Reason wrong_type(std::string_view field, std::string_view param, std::string_view what) {
+  return {.what = what, .field = field, .param = param, .code = "invalid_type"};
+}
 constexpr Reason no_json(std::string_view why) { return {.what = why, .field = "the body is not valid JSON: ", .code = "invalid_json"}; }
 constexpr std::string_view kCommaExpected = "a comma or the end of an object or list was expected";
 
@@ -35,21 +38,19 @@ constexpr std::uint64_t kSecondLevel = 1;
 constexpr std::uint64_t kThirdLevel = 2;
 static_assert(RequestScanner::kMaxDepth == 64);
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
-/// Returns what is behind white space, which most bodies have none of.
-inline const char* skip_space(const char* at) {
-  while (static_cast<unsigned char>(*at) <= ' ' && is_space(*at)) ++at;
-  return at;
-}
-
 /// Reads a body from its first byte to its last, once. Its end needs no look at each step: either the last byte is a closing brace,
 /// which stops all that is not inside of a string, or a zero stands behind it, which nothing takes. The functions take the place
 /// where something begins and return what is behind it; null if the body is refused, which leaves a reason unless a string is it.
 class Walk {
  public:
   Walk(std::string_view body, SkipString skip, std::string& key, std::string& model, ScannedRequest& out)
-      : begin_(body.data()), end_(begin_ + body.size()), skip_(skip), key_(key), model_(model), out_(out) {}
+      : begin_(body.data()),
+        end_(begin_ + body.size()),
+        short_end_(end_ - std::min<std::size_t>(body.size(), 16)),
+        skip_(skip),
+        key_(key),
+        model_(model),
+        out_(out) {}
 
   /// Returns false if the body is refused.
   bool run();
@@ -73,7 +74,8 @@ class Walk {
   bool read_field(const char* begin, const char* end);
   bool read_model(std::string_view token);
   void read_max_tokens(std::string_view token);
-  [[nodiscard]] bool has_escaped_name(std::string_view key) { return key.find('\\') != std::string_view::npos && decode_json_string(key, key_); }
+  /// Decodes a key into key_, if there is anything to decode.
+  bool decode(std::string_view key) { return key.find('\\') != std::string_view::npos && decode_json_string(key, key_); }
   [[nodiscard]] JsonRange range(const char* begin, const char* end) const {
     return {static_cast<std::size_t>(begin - begin_), static_cast<std::size_t>(end - begin_)};
   }
@@ -88,10 +90,13 @@ class Walk {
     return {};
   }
   /// `at`: where something else was expected.
-  [[gnu::cold, gnu::noinline]] Refused not_json(const char* at, std::string_view why) { return refuse(no_json(at == end_ ? "it breaks off" : why)); }
+  [[gnu::cold, gnu::noinline]] Refused not_json(const char* at, std::string_view why) {
+    return refuse(no_json(at == end_ ? "it breaks off" : why));
+  }
 
   const char* const begin_;
   const char* const end_;
+  const char* const short_end_;  ///< before it there are 17 bytes, for skip_short_string()
   const SkipString skip_;
   std::string& key_;
   std::string& model_;
@@ -105,10 +110,10 @@ class Walk {
 };
 
 bool Walk::run() {
-  const char* at = skip_space(begin_);
+  const char* at = skip_json_space(begin_);
   // Whatever else it is, valid or not, nothing of ours takes it.
   if (*at != '{') return refuse({.what = "the body must be a JSON object", .code = "invalid_json"});
-  at = skip_space(at + 1);
+  at = skip_json_space(at + 1);
   out_.first_key = static_cast<std::size_t>(at - begin_);
   at = skip_object(at, [this](std::string_view key) { return take_field(key); }, [this](const char* value) { return skip_field(value); });
   if (at == nullptr) return false;
@@ -131,10 +136,10 @@ inline const char* Walk::skip_object(const char* at, const TakeKey& take_key, co
     at = skip_value(at);
     if (at == nullptr) return nullptr;
     if (at == end_) return not_json(at, {});
-    at = skip_space(at);
+    at = skip_json_space(at);
     if (*at == '}') return at + 1;
     if (*at != ',') return not_json(at, kCommaExpected);
-    at = skip_space(at + 1);
+    at = skip_json_space(at + 1);
   }
 }
 
@@ -146,14 +151,14 @@ inline const char* Walk::skip_field(const char* at) {
 }
 
 const char* Walk::skip_options(const char* at) {
-  if (*at == '[') return refuse({.what = ": must be an object", .field = "stream_options", .param = "stream_options", .code = "invalid_type"});
+  if (*at == '[') return refuse(wrong_type("stream_options", "stream_options", ": must be an object"));
   if (*at != '{') return skip_value(at, kSecondLevel);
-  return skip_object(skip_space(at + 1), [this](std::string_view key) { return take_option(key); },
+  return skip_object(skip_json_space(at + 1), [this](std::string_view key) { return take_option(key); },
                      [this](const char* value) -> const char* {
                        const char* const behind = skip_value(value, kThirdLevel);
                        if (behind == nullptr || !option_is_usage_) return behind;
                        if (*value != 't' && *value != 'f' && *value != 'n')
-                         return refuse({.what = ": must be true or false", .field = "stream_options.include_usage", .param = "stream_options", .code = "invalid_type"});
+                         return refuse(wrong_type("stream_options.include_usage", "stream_options", ": must be true or false"));
                        out_.include_usage = *value == 't';
                        return behind;
                      });
@@ -173,11 +178,11 @@ const char* Walk::skip_container(const char* at, std::uint64_t outer) {
     if (first == '"') {
       at = skip_string(at);
       if (at == nullptr) return nullptr;
-      at = skip_space(at);
+      at = skip_json_space(at);
     } else if (first == '{' || first == '[') {
       if (kinds >> 63 != 0) return refuse({.what = "the body is nested too deeply: 64 levels at most", .code = "invalid_json"});
       kinds = kinds << 1 | (first == '{' ? 1 : 0);
-      at = skip_space(at + 1);
+      at = skip_json_space(at + 1);
       if (first == '{' && *at != '}') {
         at = skip_key(at);
         if (at == nullptr) return nullptr;
@@ -187,7 +192,7 @@ const char* Walk::skip_container(const char* at, std::uint64_t outer) {
     } else {
       at = skip_scalar(at);
       if (at == nullptr) return nullptr;
-      at = skip_space(at);
+      at = skip_json_space(at);
     }
     while (*at != ',') {
       if (*at != ((kinds & 1) != 0 ? '}' : ']')) return not_json(at, kCommaExpected);
@@ -195,9 +200,9 @@ const char* Walk::skip_container(const char* at, std::uint64_t outer) {
       kinds >>= 1;
       if (kinds == outer) return at;
       if (at == end_) return not_json(at, {});
-      at = skip_space(at);
+      at = skip_json_space(at);
     }
-    at = skip_space(at + 1);
+    at = skip_json_space(at + 1);
     if ((kinds & 1) == 0) continue;
     at = skip_key(at);
     if (at == nullptr) return nullptr;
@@ -207,7 +212,7 @@ const char* Walk::skip_container(const char* at, std::uint64_t outer) {
 /// The string whose opening quote is at `at`.
 inline const char* Walk::skip_string(const char* at) {
   ++at;
-  if (end_ - at > 16)
+  if (at < short_end_)
     if (const char* const behind = skip_short_string(at); behind != nullptr) return behind;
   return skip_(at, end_, ascii_);
 }
@@ -221,9 +226,9 @@ inline const char* Walk::skip_key(const char* at) {
 
 /// A colon and white space on both its sides.
 inline const char* Walk::skip_colon(const char* at) {
-  at = skip_space(at);
+  at = skip_json_space(at);
   if (*at != ':') return not_json(nullptr, "a key without a colon");
-  return skip_space(at + 1);
+  return skip_json_space(at + 1);
 }
 
 /// A number, true, false or null.
@@ -236,7 +241,8 @@ const char* Walk::skip_scalar(const char* at) {
     case 'n': behind = word("null"); break;
     default: behind = skip_json_number(at, end_);
   }
-  constexpr std::string_view kNext = ",}] \t\n\r{[:\"";
+  constexpr std::string_view kNext = " \t\n\r{[:\"";
+  if (behind != nullptr && (*behind == ',' || *behind == '}' || *behind == ']')) [[likely]] return behind;
   if (behind == nullptr || (behind != end_ && kNext.find(*behind) == std::string_view::npos)) return not_json(at, "a value is none");
   return behind;
 }
@@ -246,12 +252,15 @@ bool Walk::take_field(std::string_view key) {
   field_ = request_field_of(key);
   if (field_ == Field::kOther) {
     // Escapes must not hide a name from one of two readers.
-    if (!has_escaped_name(key)) return true;
+    if (!decode(key)) return true;
     field_ = request_field_of(key_);
     if (field_ == Field::kOther) return true;
   }
   const std::uint32_t bit = 1U << static_cast<unsigned>(field_);
-  if ((seen_ & bit) != 0) return refuse({.what = ": given twice", .field = name_of_request_field(field_), .param = name_of_request_field(field_)});
+  if ((seen_ & bit) != 0) {
+    const std::string_view name = name_of_request_field(field_);
+    return refuse({.what = ": given twice", .field = name, .param = name});
+  }
   seen_ |= bit;
   return true;
 }
@@ -259,7 +268,7 @@ bool Walk::take_field(std::string_view key) {
 /// Takes a key of stream_options.
 bool Walk::take_option(std::string_view key) {
   constexpr std::string_view kUsage = "include_usage";
-  option_is_usage_ = key == kUsage || (has_escaped_name(key) && key_ == kUsage);
+  option_is_usage_ = key == kUsage || (decode(key) && key_ == kUsage);
   if (!option_is_usage_ || !std::exchange(option_seen_, true)) return true;
   return refuse({.what = ": given twice", .field = "stream_options.include_usage", .param = "stream_options"});
 }
@@ -274,13 +283,13 @@ bool Walk::read_field(const char* begin, const char* end) {
     case Field::kMaxCompletionTokens: out_.max_completion_tokens_at = at; read_max_tokens(token); return true;
     case Field::kStream:
       out_.stream_at = at;
-      if (*begin != 't' && *begin != 'f' && *begin != 'n') return refuse({.what = ": must be true or false", .field = "stream", .param = "stream", .code = "invalid_type"});
+      if (*begin != 't' && *begin != 'f' && *begin != 'n') return refuse(wrong_type("stream", "stream", ": must be true or false"));
       out_.stream = *begin == 't';
       return true;
     case Field::kStreamOptions:
       out_.stream_options_at = at;
       if (*begin == '{' || *begin == 'n') return true;
-      return refuse({.what = ": must be an object", .field = "stream_options", .param = "stream_options", .code = "invalid_type"});
+      return refuse(wrong_type("stream_options", "stream_options", ": must be an object"));
     case Field::kTemperature: out_.temperature_at = at; return true;
     case Field::kSeed: out_.seed_at = at; return true;
     case Field::kN: out_.n_at = at; return true;
@@ -304,7 +313,7 @@ bool Walk::read_model(std::string_view token) {
       return true;
     }
   }
-  return refuse({.what = ": must be a non-empty string", .field = "model", .param = "model", .code = "invalid_type"});
+  return refuse(wrong_type("model", "model", ": must be a non-empty string"));
 }
 
 /// For estimates and caps: whether a value may be so is the server's to say.
@@ -353,7 +362,7 @@ RequestScanner::~RequestScanner() = default;
 std::optional<Refusal> RequestScanner::scan(std::string_view body, ScannedRequest& out) {
   out = {};
   std::string_view text = body;
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  while (!text.empty() && is_json_space(text.back())) text.remove_suffix(1);
   if (text.empty()) return refusal_for(no_json("it is empty"));
   if (text.back() == '}') [[likely]] return impl_->scan(body, text, out);
   return impl_->scan(body, std::string(text), out);

@@ -39,6 +39,7 @@ class RequestScanner {
  public:
   static constexpr int kMaxDepth = 64;
 
+  /// `reading`: one that this machine can do; all find the same.
   explicit RequestScanner(StringReading reading = best_string_reading());
   ~RequestScanner();
   /// Returns why the body is refused, if it is: it is not a JSON object in UTF-8, it is nested too deeply, `model` is missing, or a

@@ -1,6 +1,9 @@
 // Feeds arbitrary bytes to the scan of request bodies, and to another JSON parser: what the scan takes the other must take, and both must
 // find the same model, stream and limits at the top, however the text is written.
+#include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,8 +16,11 @@ namespace {
 
 namespace json = boost::json;
 using flexpert::gateway::JsonRange;
+using flexpert::gateway::Refusal;
 using flexpert::gateway::RequestScanner;
 using flexpert::gateway::ScannedRequest;
+using flexpert::gateway::StringReading;
+using flexpert::gateway::can_read_strings;
 
 json::value parse(std::string_view text, boost::system::error_code& error) {
   json::parse_options options;
@@ -43,16 +49,31 @@ void check_range(std::string_view body, JsonRange range, const json::object& obj
   FLEXPERT_CHECK(!error && value == *there, "a value's place is wrong");
 }
 
+/// The scan must say the same however strings are read, and never look behind the body.
+void check_other_ways(std::string_view body, const std::optional<Refusal>& refused, const ScannedRequest& scanned) {
+  static RequestScanner plain(StringReading::kPlain);
+  static RequestScanner in_blocks(can_read_strings(StringReading::kAvx2) ? StringReading::kAvx2 : StringReading::kPlain);
+  for (RequestScanner* scanner : {&plain, &in_blocks}) {
+    ScannedRequest other;
+    const auto refused_too = scanner->scan(body, other);
+    FLEXPERT_CHECK(refused.has_value() == refused_too.has_value(), "two ways of reading strings do not agree");
+    if (refused) FLEXPERT_CHECK(refused->message == refused_too->message, "two ways of reading strings give other reasons");
+    else FLEXPERT_CHECK(scanned.model == other.model && scanned.prompt_at.end == other.prompt_at.end, "two ways of reading find other fields");
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static RequestScanner scanner;
-  // As a connection keeps it: readable bytes behind it, which are none of the body's.
-  std::string padded(reinterpret_cast<const char*>(data), size);
-  padded.append(64, '"');
-  const std::string_view body(padded.data(), size);
+  // In memory of its own, behind which there is nothing to read.
+  const auto copy = std::make_unique<char[]>(size);
+  std::copy_n(data, size, copy.get());
+  const std::string_view body(copy.get(), size);
   ScannedRequest scanned;
-  if (scanner.scan(body, scanned)) return 0;
+  const auto refused = scanner.scan(body, scanned);
+  check_other_ways(body, refused, scanned);
+  if (refused) return 0;
   boost::system::error_code error;
   const json::value root = parse(body, error);
   if (error) {
