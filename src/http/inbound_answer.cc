@@ -153,7 +153,8 @@ void InboundConnection::refuse(int status, std::string_view message) {
   constexpr std::string_view kType = "Content-Type: application/json\r\n";
   char* const to = out_.room(shared_.pool, kType.size() + kAddedToHead);
   out_.added(compose(to, status, kType, answer.body.size(), false).size());
-  out_.append(shared_.pool, answer.body);
+  const bool answers_head = slot_ != nullptr && slot_->head.method == "HEAD";  // as far as it could be read
+  if (!answers_head) out_.append(shared_.pool, answer.body);
   linger();
   shared_.acceptor.on_refused(status, peer(), message);
   if (listener != nullptr && !closed_) listener->on_client_gone();

@@ -126,6 +126,15 @@ TEST_F(InboundTest, AnAnswerAtTheHeadRefusesABodyThatHasNotCome) {
   EXPECT_EQ(inbound->active_exchanges(), 0U);
 }
 
+TEST_F(InboundTest, TheRefusalOfAHeadRequestHasNoBody) {
+  listen();
+  RawClient client(loop, at);
+  client.send("HEAD /p HTTP/1.1\r\nHost: x\r\nBad Name: 1\r\n\r\n");
+  ASSERT_TRUE(client.wait_closed());
+  EXPECT_TRUE(client.received.starts_with("HTTP/1.1 400 Bad Request\r\n")) << client.received;
+  EXPECT_TRUE(client.received.ends_with("\r\n\r\n")) << client.received;
+}
+
 TEST_F(InboundTest, WhatIsWrittenTogetherGoesOutTogether) {
   acceptor.at_request = [](InboundExchange& exchange) {
     exchange.start(200, "", std::nullopt);
