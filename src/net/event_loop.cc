@@ -24,6 +24,8 @@ namespace {
 
 constexpr Duration kForever = Duration::max();
 constexpr int kEventsPerTurn = 128;
+/// What they left to be sent waits for so many at most: with long prompts among them, more would be milliseconds.
+constexpr int kEventsTogether = 32;
 
 struct HeapEntry {
   TimePoint due;
@@ -207,6 +209,7 @@ struct EventLoop::Impl {
         continue;
       }
       if (FdHandler* handler = handler_of(token)) handler->on_events(event.events);
+      if ((i + 1) % kEventsTogether == 0) settle();
     }
     settle();
     return count > 0;

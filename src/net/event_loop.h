@@ -18,8 +18,8 @@ class FdHandler {
   virtual void on_events(std::uint32_t events) = 0;
 };
 
-/// Work that waits until all events of this turn are handled (or until the timer or task that runs now has returned): what came
-/// together is sent together. Answers that leave one after the other find their readers awake; each that leaves alone has to wake
+/// Work that waits until the events of this turn are handled, a few dozen at most (or until the timer or task that runs now has returned):
+/// what came together is sent together. Answers that leave one after the other find their readers awake; each that leaves alone has to wake
 /// one, which costs more than sending it. Nobody is called back from inside a call of his own. Belongs to the loop's thread; must
 /// outlive EventLoop::forget().
 class AfterEvents {
