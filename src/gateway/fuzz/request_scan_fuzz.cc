@@ -76,10 +76,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (refused) return 0;
   boost::system::error_code error;
   const json::value root = parse(body, error);
+  // By the grammar (RFC 8259, 6) an exponent may have any number of digits; what becomes of such a number is the engine's to say.
+  if (error == json::error::exponent_overflow) return 0;
   if (error) {
     // Half a surrogate pair is good by the grammar (RFC 8259, 8.2) and the engine's to judge, where it is not in what the gateway reads.
     parse(without_surrogates(body), error);
-    FLEXPERT_CHECK(!error, "the scan took what is no JSON");
+    FLEXPERT_CHECK(!error || error == json::error::exponent_overflow, "the scan took what is no JSON");
     return 0;
   }
   FLEXPERT_CHECK(!error && root.is_object(), "the scan took what is no JSON object");
