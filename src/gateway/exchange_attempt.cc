@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "base/append_all.h"
 #include "base/log.h"
 #include "codec/internal_grant.h"
 #include "crypto/digest.h"
@@ -20,17 +21,6 @@ using namespace std::string_view_literals;
 constexpr int kMaxAttempts = 2;
 /// A lost server may be tried again without news of it: waiting requests look so often.
 constexpr Duration kLookAgain = Milliseconds(500);
-
-/// Appends pieces of text in one go.
-template <class... Texts>
-void append_all(std::string& out, const Texts&... texts) {
-  const std::size_t before = out.size();
-  out.resize_and_overwrite((before + ... + texts.size()), [&](char* text, std::size_t size) {
-    char* at = text + before;
-    ((at = http::write_text(at, texts)), ...);
-    return size;
-  });
-}
 
 }  // namespace
 
