@@ -13,6 +13,7 @@ void append_all(std::string& out, const Texts&... texts) {
   out.resize_and_overwrite((before + ... + texts.size()), [&](char* text, std::size_t) {  // libstdc++ 12 gives the capacity there
     char* at = text + before;
     const auto append = [&at](const auto& piece) {
+      if (piece.empty()) return;  // it may be null
       std::memcpy(at, piece.data(), piece.size());
       at += piece.size();
     };
