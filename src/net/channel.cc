@@ -21,7 +21,12 @@ constexpr int kTlsError = EPROTO;
 
 // recv(), send() and sendmsg() are points at which a thread can be cancelled, which costs two locked instructions a call in a process
 // that has threads. Nobody cancels threads here. ThreadSanitizer knows the functions only.
-#if defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#define FLEXPERT_HAS_FEATURE(name) __has_feature(name)
+#else
+#define FLEXPERT_HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || FLEXPERT_HAS_FEATURE(thread_sanitizer)
 ssize_t receive(int fd, char* to, std::size_t room) { return ::recv(fd, to, room, 0); }
 ssize_t send_bytes(int fd, const char* from, std::size_t bytes) { return ::send(fd, from, bytes, MSG_NOSIGNAL); }
 ssize_t send_message(int fd, const msghdr& message) { return ::sendmsg(fd, &message, MSG_NOSIGNAL); }

@@ -74,10 +74,15 @@ TEST(CanonicalBody, WhatTwoReadersCouldReadDifferentlyIsNotShared) {
 }
 
 /// A random JSON value that can be written in many ways.
+struct Member;
 struct Value {
   char kind = 'n';
   std::string text;
-  std::vector<std::pair<std::string, Value>> members;
+  std::vector<Member> members;
+};
+struct Member {
+  std::string key;
+  Value value;
 };
 
 Value random_value(Rng& rng, int depth) {
@@ -91,7 +96,7 @@ Value random_value(Rng& rng, int depth) {
   for (std::uint64_t i = rng.below(4); i-- > 0;) {
     std::string key =
         value.kind == '[' ? std::to_string(value.members.size()) : std::string(kTexts[rng.below(std::size(kTexts))]) + std::to_string(i);
-    value.members.emplace_back(std::move(key), random_value(rng, depth + 1));
+    value.members.push_back({std::move(key), random_value(rng, depth + 1)});
   }
   return value;
 }
@@ -114,15 +119,15 @@ std::string written(const Value& value, Rng& rng) {
   if (value.kind == 't') return "true";
   if (value.kind == 'i') return value.text;
   if (value.kind == 's') return quoted(value.text, rng);
-  std::vector<std::pair<std::string, Value>> members = value.members;
+  std::vector<Member> members = value.members;
   if (value.kind == '{')
     for (std::size_t i = members.size(); i > 1; --i) std::swap(members[i - 1], members[rng.below(i)]);
   std::string out(1, value.kind);
   for (std::size_t i = 0; i < members.size(); ++i) {
     if (i > 0) out += ",";
     out += spaced(rng);
-    if (value.kind == '{') out += quoted(members[i].first, rng) + spaced(rng) + ":";
-    out += written(members[i].second, rng) + spaced(rng);
+    if (value.kind == '{') out += quoted(members[i].key, rng) + spaced(rng) + ":";
+    out += written(members[i].value, rng) + spaced(rng);
   }
   return out + (value.kind == '{' ? "}" : "]");
 }
@@ -132,7 +137,7 @@ std::string fixed(Value value) {
   std::string out(1, value.kind);
   out += std::to_string(value.text.size()) + "'" + value.text;
   if (value.kind == '{')
-    std::sort(value.members.begin(), value.members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::sort(value.members.begin(), value.members.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
   for (const auto& [key, member] : value.members) out += "<" + std::to_string(key.size()) + "'" + key + fixed(member) + ">";
   return out;
 }
