@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "codec/tests/http1_messages.h"
-#include "codec/tests/http1_reference.h"
+#include "codec/tests/http1_reference_heads.h"
 
 /// Describes what a reader of messages makes of some bytes, in the same words for Http1Messages and for the reference parser.
 namespace flexpert::codec {
