@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -30,11 +31,31 @@ inline char* write_eight_digits(char* out, std::uint32_t value) {
   return out + 8;
 }
 
+inline constexpr auto kDecimalPairs = [] {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
+/// Writes the two digits of `value` < 100. Returns their end.
+inline char* write_two_digits(char* out, std::uint32_t value) {
+  std::memcpy(out, &kDecimalPairs[std::size_t{2} * value], 2);
+  return out + 2;
+}
+
 /// Writes `value` < 10^8 as write_decimal() does, where there is room for eight bytes.
 inline char* write_short_decimal(char* out, std::uint32_t value) {
-  if (value < 10) {
-    *out = static_cast<char>('0' + value);
-    return out + 1;
+  if (value < 10000) {
+    if (value < 10) {
+      *out = static_cast<char>('0' + value);
+      return out + 1;
+    }
+    if (value >= 1000) out = write_two_digits(out, value / 100);
+    else if (value >= 100) *out++ = static_cast<char>('0' + value / 100);
+    return write_two_digits(out, value % 100);
   }
   const std::uint64_t digits = eight_digits(value);
   const int leading = std::countr_zero(digits) & ~7;  // bits of zeros in front

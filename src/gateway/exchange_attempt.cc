@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/append_all.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "codec/internal_grant.h"
 #include "crypto/digest.h"
@@ -11,7 +12,6 @@
 #include "gateway/refusals.h"
 #include "gateway/relay.h"
 #include "gateway/session_hash.h"
-#include "http/answer_head.h"
 
 namespace flexpert::gateway {
 namespace {
@@ -107,8 +107,8 @@ Result<void> Exchange::make_head(const ModelServer& server, std::span<const std:
   const codec::Http1RequestView& head = client_->head();
   std::size_t bytes = 0;
   for (const std::string_view part : body) bytes += part.size();
-  std::array<char, 20> digits;
-  const std::string_view length(digits.data(), http::write_decimal(digits.data(), bytes));
+  std::array<char, kDecimalBytes> digits;
+  const std::string_view length(digits.data(), write_decimal(digits.data(), bytes));
   append_all(head_, head.method, " "sv, head.target, " HTTP/1.1\r\nHost: "sv, server.host, "\r\nContent-Length: "sv, length, "\r\nX-Request-Id: "sv, id_.text(), kEnd);
   append_fields_for_upstream(head_, head);
   trace_.begin_attempt(head_, head, server.id, relay_.parts_.loop.now(), relay_.rng_);

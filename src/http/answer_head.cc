@@ -3,6 +3,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/decimal.h"
 #include "http/message.h"
 
 namespace flexpert::http {
@@ -32,8 +33,6 @@ char* write_status_line(char* to, int status) {
   to = write_decimal(write_text(to, "HTTP/1.1 "), static_cast<std::uint64_t>(status));
   return write_text(write_text(write_text(to, " "), reason_phrase(status)), "\r\n");
 }
-
-char* write_decimal(char* to, std::uint64_t value) { return std::to_chars(to, to + 20, value).ptr; }
 
 char* write_hex(char* to, std::uint64_t value) { return std::to_chars(to, to + 20, value, 16).ptr; }
 

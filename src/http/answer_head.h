@@ -27,8 +27,7 @@ class DateLine {
 
 /// Writes "HTTP/1.1 STATUS REASON\r\n" to `to`, which has room for 64 bytes. Returns the end.
 char* write_status_line(char* to, int status);
-/// Writes decimal or hexadecimal digits, at most 20. Returns the end.
-char* write_decimal(char* to, std::uint64_t value);
+/// Writes hexadecimal digits, at most 16. Returns the end.
 char* write_hex(char* to, std::uint64_t value);
 /// Copies `text`. Returns the end.
 inline char* write_text(char* to, std::string_view text) {

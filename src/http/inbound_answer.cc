@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/decimal.h"
 #include "http/inbound_connection.h"
 #include "http/message.h"
 

@@ -1,8 +1,6 @@
 #include "telemetry/json_line.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <chrono>
 
 namespace flexpert::telemetry::json_line {
@@ -51,53 +49,7 @@ std::size_t sequence(std::string_view text) {
   return out;
 }
 
-constexpr auto kPairs = [] {
-  std::array<char, 200> pairs{};
-  for (std::size_t i = 0; i < 100; ++i) {
-    pairs[2 * i] = static_cast<char>('0' + i / 10);
-    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
-  }
-  return pairs;
-}();
-
-char* put_pair(char* out, unsigned value) {
-  std::memcpy(out, &kPairs[std::size_t{2} * value], 2);
-  return out + 2;
-}
-
-/// Returns the number of decimal digits of `value`, which is over 0.
-std::size_t digits_of(std::uint64_t value) {
-  static constexpr auto kPowers = [] {
-    std::array<std::uint64_t, 20> powers{1};
-    for (std::size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
-    return powers;
-  }();
-  // log10(2) is 1233 / 4096, closely enough for 64 bits: at most one too few.
-  const auto least = static_cast<std::size_t>(std::bit_width(value)) * 1233 >> 12;
-  return least + (value >= kPowers[least] ? 1 : 0);
-}
-
 }  // namespace
-
-char* put_number(char* out, std::uint64_t value) {
-  if (value < 10) {
-    *out = static_cast<char>('0' + value);
-    return out + 1;
-  }
-  if (value < 100) return put_pair(out, static_cast<unsigned>(value));
-  if (value < 10000) {
-    const auto small = static_cast<unsigned>(value);
-    if (value >= 1000) return put_pair(put_pair(out, small / 100), small % 100);
-    *out = static_cast<char>('0' + small / 100);
-    return put_pair(out + 1, small % 100);
-  }
-  char* const end = out + digits_of(value);
-  char* at = end;
-  for (; value >= 100; value /= 100) put_pair(at -= 2, static_cast<unsigned>(value % 100));
-  if (value >= 10) put_pair(at - 2, static_cast<unsigned>(value));
-  else *--at = static_cast<char>('0' + value);
-  return end;
-}
 
 char* put_text(char* out, std::string_view text) {
   const std::size_t size = std::min(text.size(), kLongestText);
@@ -116,23 +68,23 @@ char* put_second(char* out, std::int64_t unix_s) {
   const auto of_day = static_cast<unsigned>((time - day).count());
   const auto year = static_cast<unsigned>(static_cast<int>(date.year()));
   *out++ = '"';
-  out = put_pair(put_pair(out, year / 100), year % 100);
+  out = write_two_digits(write_two_digits(out, year / 100), year % 100);
   *out++ = '-';
-  out = put_pair(out, static_cast<unsigned>(date.month()));
+  out = write_two_digits(out, static_cast<unsigned>(date.month()));
   *out++ = '-';
-  out = put_pair(out, static_cast<unsigned>(date.day()));
+  out = write_two_digits(out, static_cast<unsigned>(date.day()));
   *out++ = 'T';
-  out = put_pair(out, of_day / 3600);
+  out = write_two_digits(out, of_day / 3600);
   *out++ = ':';
-  out = put_pair(out, of_day / 60 % 60);
+  out = write_two_digits(out, of_day / 60 % 60);
   *out++ = ':';
-  return put_pair(out, of_day % 60);
+  return write_two_digits(out, of_day % 60);
 }
 
 char* put_millisecond(char* out, unsigned millisecond) {
   *out++ = '.';
   *out++ = static_cast<char>('0' + millisecond / 100);
-  out = put_pair(out, millisecond % 100);
+  out = write_two_digits(out, millisecond % 100);
   *out++ = 'Z';
   *out++ = '"';
   return out;

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/decimal.h"
+
 /// Writes JSON into memory that is known to be large enough: what logs need on the request path.
 namespace flexpert::telemetry::json_line {
 
@@ -13,8 +15,8 @@ namespace flexpert::telemetry::json_line {
 inline constexpr std::size_t kLongestText = 256;
 /// Bytes that a text of that length may take, quotes included.
 inline constexpr std::size_t kLargestText = kLongestText * 6 + 2;
-/// Bytes that an integer may take.
-inline constexpr std::size_t kLargestNumber = 20;
+/// Bytes that an integer may take; those behind its digits are changed too.
+inline constexpr std::size_t kLargestNumber = kDecimalBytes;
 
 /// Sixteen bytes, and the two halves of them (vectors of g++ and clang++).
 using Sixteen [[gnu::vector_size(16)]] = signed char;
@@ -69,7 +71,7 @@ char* put(char* out, const char (&literal)[N]) {
   std::memcpy(out, literal, N - 1);
   return out + N - 1;
 }
-char* put_number(char* out, std::uint64_t value);
+inline char* put_number(char* out, std::uint64_t value) { return write_decimal(out, value); }
 /// Writes a quoted string: control characters, quotes and backslashes escaped, bytes that are not UTF-8 replaced by U+FFFD.
 char* put_text(char* out, std::string_view text);
 /// Writes a field, `name` with its comma and colon before a text, if there is something to say.
